@@ -1,0 +1,59 @@
+# Targets: demo, test, lint, bench, clean. They need Python >= 3.11, git and make;
+# everything else goes into .venv. Another interpreter: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# -qq: errors only
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
+MODULES := $(shell find bkgpipe -name '*.py')
+# Directories as well: they are newer when a file is gone.
+SOURCES := $(MODULES) $(shell find bkgpipe -name '*.html') \
+	$(shell find bkgpipe -type d -not -name __pycache__) \
+	setup.cfg pyproject.toml README.md LICENSE
+BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
+
+.PHONY: demo test lint bench clean
+
+demo: $(VENV)/.installed
+	$(BIN)/bkgpipe demo
+
+# From the root, but on the installed package: the source tree is not on sys.path.
+test: lint
+	$(BIN)/pytest -n 2
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/numpydoc lint $(MODULES)
+
+bench: $(VENV)/.installed
+	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script; done
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info bkgpipe-demo
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find bkgpipe tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp exists when its environment is whole and as new as the sources.
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "bkgpipe needs Python 3.11 or newer; '$(PYTHON)' is" \
+			"$$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+# Leftovers in build/ would be packed into the wheel, removed modules included.
+$(VENV)/.installed: $(VENV)/.made $(SOURCES)
+	@rm -rf build
+	$(PIP) install .
+	@rm -rf build
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.made $(SOURCES)
+	@rm -rf build
+	$(PIP) install '.[test]'
+	@rm -rf build
+	@touch $(VENV)/.installed $@

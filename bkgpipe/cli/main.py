@@ -1,0 +1,193 @@
+"""The ``bkgpipe`` command: arguments in, exit code out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bkgpipe._version import __version__
+from bkgpipe.errors import BkgpipeError, SettingsError
+
+__all__ = ["main"]
+
+_STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
+
+
+class _Commands(click.Group):
+    """Commands whose errors are told in words, with a traceback only on request."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BkgpipeError as error:
+            if ctx.params.get("verbose"):
+                raise
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which settings it uses."""
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        default=Path("luigi.cfg"),
+        show_default=True,
+        help="Settings file.",
+    )
+    overrides = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="SECTION.KEY=VALUE",
+        help="Replace one value of the settings; may be repeated.",
+    )
+    return config(overrides(command))
+
+
+def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Answer in one line of JSON."
+    )(command)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("-v", "--verbose", is_flag=True, help="Tell more; show tracebacks.")
+def main(*, verbose: bool) -> None:
+    """Background models for gamma-ray astronomy, from a DL3 archive to GADF files.
+
+    Start with `bkgpipe demo`, which needs no data, or with `bkgpipe init`.
+    """
+    from bkgpipe.cli.logs import set_up_logging
+
+    set_up_logging(verbose=verbose)
+
+
+@main.command()
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("bkgpipe-demo"),
+    show_default=True,
+    help="Folder for the simulated archive and all products.",
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of the simulation.")
+@click.option("--workers", default=2, show_default=True, help="Worker processes.")
+def demo(*, output: Path, seed: int, workers: int) -> None:
+    """Simulate a small archive, run the whole chain on it, compare with the truth."""
+    from bkgpipe.cli.demo import run_demo
+
+    run_demo(output, seed=seed, workers=workers)
+
+
+@main.command()
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the DL3 data store.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("bkgpipe-output"),
+    show_default=True,
+    help="Folder for all products.",
+)
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default=Path("luigi.cfg"),
+    show_default=True,
+    help="Settings file to write.",
+)
+@click.option("--force", is_flag=True, help="Replace an existing settings file.")
+def init(*, data: Path, output: Path, config: Path, force: bool) -> None:
+    """Write a commented settings file for a data store."""
+    from bkgpipe.cli.init import write_settings_file
+
+    write_settings_file(data, output=output, config=config, force=force)
+
+
+@main.command()
+@_settings_options
+def check(*, config: Path, overrides: tuple[str, ...]) -> None:
+    """Read settings and store, list every problem, change nothing."""
+    from bkgpipe.cli.check import check_production
+
+    sys.exit(check_production(config, overrides))
+
+
+@main.command()
+@_settings_options
+@_json_option
+def plan(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Say what would run, how long, and how large the products will be."""
+    from bkgpipe.cli.plan import show_plan
+
+    show_plan(config, overrides, as_json=as_json)
+
+
+@main.command()
+@click.argument("stage", type=click.Choice(_STAGES), required=False)
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.")
+@click.option("--test", is_flag=True, help="A handful of runs in coarse bins.")
+@_settings_options
+@_json_option
+def run(
+    *,
+    stage: str | None,
+    workers: int | None,
+    test: bool,
+    config: Path,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Run the chain, or the chain up to STAGE; what is whole is not made again."""
+    from bkgpipe.cli.run import run_command
+
+    given = [*overrides, *([f"run.workers={workers}"] if workers else [])]
+    sys.exit(run_command(config, given, stage=stage, test=test, as_json=as_json))
+
+
+@main.command()
+@_settings_options
+@_json_option
+def status(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Tell how far a production is, which runs were refused, and why."""
+    from bkgpipe.cli.status import show_status
+
+    show_status(config, overrides, as_json=as_json)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--id", "number", type=int, help="Run or stack to show of several.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG.")
+def show(*, file: Path, number: int | None, plot: Path | None) -> None:
+    """Describe any product FILE in words."""
+    from bkgpipe.cli.show import show_product
+
+    show_product(file, number=number, plot=plot)
+
+
+@main.group()
+def simulate() -> None:
+    """Simulate data with a known truth."""
+
+
+@simulate.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--runs", default=30, show_default=True, type=click.IntRange(1))
+@click.option("--minutes", default=10.0, show_default=True, help="Length of a run.")
+@click.option("--seed", default=1, show_default=True)
+def store(*, folder: Path, runs: int, minutes: float, seed: int) -> None:
+    """Write a simulated DL3 store, with its truth, into FOLDER."""
+    from bkgpipe.cli.simulate import simulate_store
+
+    simulate_store(folder, n_runs=runs, minutes=minutes, seed=seed)

@@ -1,0 +1,197 @@
+"""Run a production with Luigi, and tell what came out of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+import luigi
+
+from bkgpipe.cli.progress import show_progress
+from bkgpipe.datamodel import Summary
+from bkgpipe.errors import BkgpipeError
+from bkgpipe.io.record import write_text
+from bkgpipe.numerics.geometry import load_earth_orientation
+from bkgpipe.settings import Settings, read_settings, settings_text
+from bkgpipe.tasks import STAGE_TASKS
+from bkgpipe.tasks.base import StageTask
+from bkgpipe.tasks.inputs import read_store
+from bkgpipe.tasks.summary import read_summary
+from bkgpipe.tasks.targets import write_file
+
+__all__ = ["freeze_settings", "run_command", "run_production"]
+
+_log = logging.getLogger(__name__)
+
+# A handful of runs, and bins so coarse that each stage takes seconds.
+_TEST_RUNS = 6
+_TEST_OVERRIDES = (
+    "binning.per_decade=3",
+    "binning.fov_bins=10",
+    "binning.offset_bins=5",
+    "stack.min_counts=0",
+    "stack.min_hours=0 h",
+    "rank.hours=1 h",
+)
+
+
+def run_command(
+    config: Path,
+    overrides: Iterable[str],
+    *,
+    stage: str | None,
+    test: bool,
+    as_json: bool,
+) -> int:
+    """Run the chain and print what came out.
+
+    Parameters
+    ----------
+    config : Path
+        Settings file.
+    overrides : iterable of str
+        Each ``section.key=value``.
+    stage : str or None
+        Last stage to run; None for all.
+    test : bool
+        Run a handful of runs in coarse bins, beside the real products.
+    as_json : bool
+        End with one line of JSON.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    BkgpipeError
+        If settings, store or output folder cannot be used.
+    """
+    settings = read_settings(config, overrides)
+    if test:
+        settings = read_settings(config, [*overrides, *_test_overrides(settings)])
+    _configure_luigi(config)
+    started = time.monotonic()
+    is_done, ran_something = run_production(settings, stage=stage)
+    summary = read_summary(settings)
+    if as_json:
+        click.echo(json.dumps(_answer(summary)))
+    else:
+        _tell(settings, summary, seconds=time.monotonic() - started, ran=ran_something)
+    allowed = settings.run.allow_refused or not summary.refused
+    return 0 if is_done and allowed else 1
+
+
+def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool]:
+    """Run the tasks of a production that are not done yet.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+    stage : str or None
+        Last stage to run; None for all.
+
+    Returns
+    -------
+    tuple of bool
+        Whether all is done now, and whether anything was to do.
+
+    Raises
+    ------
+    InputError
+        If the store cannot be read.
+    OutputError
+        If the output folder cannot be written.
+    """
+    read_store(settings)
+    frozen = freeze_settings(settings)
+    task = STAGE_TASKS[stage or "production"](config=str(frozen))
+    if task.complete():
+        return True, False
+    StageTask.event_handler(luigi.Event.FAILURE)(_tell_failure)
+    load_earth_orientation()
+    with show_progress(settings):
+        is_done = luigi.build(
+            [task],
+            workers=settings.run.workers,
+            local_scheduler=True,
+        )
+    return bool(is_done), True
+
+
+def freeze_settings(settings: Settings) -> Path:
+    """Keep the settings of a production beside its products.
+
+    Workers read this file, so a later change of luigi.cfg does not reach a production
+    that runs.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    Path
+        File with absolute paths, in the output folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written.
+    """
+    text = settings_text(settings)
+    name = f"settings-{hashlib.sha256(text.encode()).hexdigest()[:6]}.cfg"
+    path = settings.data.output / "settings" / name
+    if not path.exists() or path.read_text(encoding="utf-8") != text:
+        write_file(path, lambda temporary: write_text(temporary, text))
+    return path
+
+
+def _configure_luigi(config: Path) -> None:
+    """Let Luigi read its own sections of the file, and leave logging to us."""
+    luigi.configuration.add_config_path(str(config))
+    luigi.configuration.get_config().set("core", "no_configure_logging", "true")
+
+
+def _test_overrides(settings: Settings) -> list[str]:
+    runs = read_store(settings).runs
+    step = max(1, len(runs) // _TEST_RUNS)
+    some = ", ".join(str(run.obs_id) for run in runs[::step][:_TEST_RUNS])
+    output = f"data.output={settings.data.output / 'test'}"
+    return [*_TEST_OVERRIDES, f"select.obs_ids={some}", "export.obs_ids=", output]
+
+
+def _tell_failure(task: StageTask, error: BaseException) -> None:
+    words = str(error) if isinstance(error, BkgpipeError) else repr(error)
+    _log.error("Failed: %s: %s", task.stage, words)
+
+
+def _answer(summary: Summary) -> dict[str, object]:
+    return {
+        "store": summary.store,
+        "models": list(summary.models),
+        "runs": {"used": summary.n_used, "refused": summary.refused},
+        "timing": {stage: round(s, 3) for stage, s in summary.timing.items()},
+    }
+
+
+def _tell(settings: Settings, summary: Summary, *, seconds: float, ran: bool) -> None:
+    click.echo(f"Done in {seconds:.1f} s." if ran else "Nothing to do.")
+    click.echo(
+        f"Runs: {summary.n_used} used ({summary.hours:.1f} h), "
+        f"{len(summary.left_out)} not selected, {len(summary.refused)} refused."
+    )
+    for obs_id, reason in summary.refused.items():
+        click.echo(f"  refused {obs_id}: {reason}")
+    if summary.models:
+        click.echo(f"Models: {len(summary.models)}")
+        click.echo(f"Store:  {summary.store}")
+        click.echo(f"Report: {settings.folder('report') / 'index.html'}")

@@ -1,0 +1,117 @@
+"""Describe a product file in words, or draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from matplotlib.figure import Figure
+
+from bkgpipe.datamodel import Chunk
+from bkgpipe.errors import InputError
+from bkgpipe.io.count import read_counts
+from bkgpipe.io.entries import read_entries, read_node_models
+from bkgpipe.io.fits_summary import read_fits_summary
+from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.mask import read_masks
+from bkgpipe.io.rank import read_rankings
+from bkgpipe.io.select import read_runs_table
+from bkgpipe.io.smooth import read_models
+from bkgpipe.io.stack import read_groups, read_stacks
+from bkgpipe.view.figures import make_figure
+from bkgpipe.view.images import save_figure
+from bkgpipe.view.words import describe
+
+__all__ = ["show_product"]
+
+_READERS: dict[str, Callable[[Path], Any]] = {
+    "mask": read_masks,
+    "count": read_counts,
+    "rank": read_rankings,
+    "stack": read_stacks,
+    "smooth": read_models,
+    "nodes": read_node_models,
+    "export": read_entries,
+    "runs": read_runs_table,
+    "groups": read_groups,
+}
+
+
+def show_product(path: Path, *, number: int | None, plot: Path | None) -> None:
+    """Print what is in a file, and draw it if asked.
+
+    Parameters
+    ----------
+    path : Path
+        Any product of a production.
+    number : int or None
+        Run or stack to show of a file that holds several.
+    plot : Path or None
+        PNG file to draw it into.
+
+    Raises
+    ------
+    InputError
+        If the file is no product that can be shown or drawn.
+    DamagedFileError
+        If the file is not what was written.
+    """
+    product = _read(path)
+    if number is not None or plot is not None:
+        product = _pick(product, number, path)
+    click.echo(_words(product, path))
+    if plot is not None:
+        save_figure(_draw(product, path), plot)
+        click.echo(f"Drawn: {plot}")
+
+
+def _read(path: Path) -> Any:
+    word = path.name.partition(".")[0].partition("_")[0]
+    if path.suffix in {".h5", ".ecsv"} and word in _READERS:
+        return _READERS[word](path)
+    if path.name.endswith((".fits", ".fits.gz")):
+        return read_fits_summary(path)
+    raise InputError(
+        what="is not a product that can be shown",
+        where=str(path),
+        fix=f"Name a file such as {', '.join(f'{word}_0.h5' for word in _READERS)}, "
+        "runs.ecsv, groups.ecsv or a FITS file",
+    )
+
+
+def _pick(product: Any, number: int | None, path: Path) -> Any:
+    """One record of a chunk: the one asked for, or the only or first one."""
+    if not isinstance(product, Chunk):
+        return product
+    if number is None:
+        number = min(product.records, default=None)
+    if number in product.records:
+        return product.records[number]
+    known = ", ".join(str(each) for each in sorted(product.records)[:10])
+    raise InputError(
+        what=product.refused.get(number or 0, f"holds no number {number}"),
+        where=str(path),
+        fix=f"Choose with --id one of: {known or 'none is in it'}",
+    )
+
+
+def _words(product: Any, path: Path) -> str:
+    if isinstance(product, str):
+        return product
+    if isinstance(product, tuple):
+        return "\n\n".join(describe(each) for each in product)
+    header = f"{describe(read_header(path))}\n" if path.suffix == ".h5" else ""
+    return header + describe(product)
+
+
+def _draw(product: Any, path: Path) -> Figure:
+    try:
+        return make_figure(product)
+    except TypeError as error:
+        raise InputError(
+            what=str(error),
+            where=str(path),
+            fix="Draw a mask, count, rank, stack or smooth file",
+        ) from error

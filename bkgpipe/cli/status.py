@@ -1,0 +1,78 @@
+"""Tell how far a production is, from what is on disk."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from bkgpipe.settings import STAGES, Settings, read_settings
+from bkgpipe.tasks.summary import read_states, read_summary
+
+__all__ = ["show_status"]
+
+
+def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
+    """Print stages, refused runs with reasons, and folders no longer used.
+
+    Parameters
+    ----------
+    config : Path
+        Settings file.
+    overrides : iterable of str
+        Each ``section.key=value``.
+    as_json : bool
+        Print one line of JSON instead.
+
+    Raises
+    ------
+    BkgpipeError
+        If the settings or a product cannot be used.
+    """
+    settings = read_settings(config, overrides)
+    states = read_states(settings)
+    summary = read_summary(settings)
+    unused = _unused_folders(settings)
+    if as_json:
+        answer = {
+            "stages": {state.stage: [state.n_done, state.n_total] for state in states},
+            "used": summary.n_used,
+            "refused": summary.refused,
+            "not_selected": summary.left_out,
+            "unused": unused,
+        }
+        click.echo(json.dumps(answer))
+        return
+    for state in states:
+        total = str(state.n_total) if state.n_total >= 0 else "?"
+        click.echo(f"{state.stage:8} {state.n_done:5} of {total:5} {state.folder}")
+    events = summary.conservation
+    click.echo(
+        f"Runs: {summary.n_used} used ({summary.hours:.1f} h), "
+        f"{len(summary.left_out)} not selected, {len(summary.refused)} refused"
+    )
+    click.echo(
+        f"Events: {events.n_read} read = {events.n_kept} kept "
+        f"+ {events.n_outside_field} outside the field "
+        f"+ {events.n_outside_energy} outside the energies "
+        f"+ {events.n_below_safe} below the safe energy "
+        f"+ {events.n_excluded} excluded + {events.n_invalid} invalid"
+    )
+    for obs_id, reason in summary.refused.items():
+        click.echo(f"  refused {obs_id}: {reason}")
+    for obs_id, reason in summary.left_out.items():
+        click.echo(f"  not selected {obs_id}: {reason}")
+    for folder in unused:
+        click.echo(f"  not used by these settings: {folder}")
+
+
+def _unused_folders(settings: Settings) -> list[str]:
+    """Folders of stages that the present settings do not name."""
+    used = {settings.folder(stage).name for stage in STAGES}
+    is_stage = re.compile(f"({'|'.join(STAGES)})-[0-9a-f]{{6}}")
+    output = settings.data.output
+    names = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
+    return [name for name in names if is_stage.fullmatch(name) and name not in used]

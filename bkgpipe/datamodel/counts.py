@@ -1,0 +1,217 @@
+"""Counts and exposure of one run, and where its events went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bkgpipe.datamodel.binning import Binning
+from bkgpipe.datamodel.checks import require_shape
+from bkgpipe.datamodel.run import Run
+
+__all__ = ["Conservation", "ControlEvents", "RunCounts", "RunShape"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conservation:
+    """Where the events of a run, or of many, went; each is in one place alone.
+
+    Attributes
+    ----------
+    n_read : int
+        Events in the file.
+    n_invalid : int
+        Position, energy or time is not a number, or the energy is not positive.
+    n_outside_field : int
+        Beyond the largest offset of the model.
+    n_outside_energy : int
+        Outside the energy axis.
+    n_below_safe : int
+        In an energy bin that is not wholly above the safe energy.
+    n_excluded : int
+        In an excluded region.
+    n_kept : int
+        In the counts.
+    """
+
+    n_read: int = 0
+    n_invalid: int = 0
+    n_outside_field: int = 0
+    n_outside_energy: int = 0
+    n_below_safe: int = 0
+    n_excluded: int = 0
+    n_kept: int = 0
+
+    @property
+    def n_lost(self) -> int:
+        """Events that no counter holds: zero, or there is a bug."""
+        counted = self.n_invalid + self.n_outside_field + self.n_outside_energy
+        return self.n_read - (
+            counted + self.n_below_safe + self.n_excluded + self.n_kept
+        )
+
+    def __add__(self, other: Conservation) -> Conservation:
+        return Conservation(
+            n_read=self.n_read + other.n_read,
+            n_invalid=self.n_invalid + other.n_invalid,
+            n_outside_field=self.n_outside_field + other.n_outside_field,
+            n_outside_energy=self.n_outside_energy + other.n_outside_energy,
+            n_below_safe=self.n_below_safe + other.n_below_safe,
+            n_excluded=self.n_excluded + other.n_excluded,
+            n_kept=self.n_kept + other.n_kept,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ControlEvents:
+    """Kept events that the model itself never uses.
+
+    They measure the atmosphere and the trigger of their own run.
+
+    Attributes
+    ----------
+    counts_outer : int
+        Events beyond the field of the model, above the safe energy.
+    exposure_outer : float
+        Livetime x solid angle of that ring [s sr].
+    counts_low : int
+        Events inside the field, below the safe energy.
+    exposure_low : float
+        Livetime x solid angle of the field [s sr].
+    """
+
+    counts_outer: int
+    exposure_outer: float
+    counts_low: int
+    exposure_low: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunCounts:
+    """Histograms of one run.
+
+    Attributes
+    ----------
+    run : Run
+        The run and its conditions.
+    binning : Binning
+        Axes of the histograms.
+    counts_3d : np.ndarray
+        Events kept, integers, shape ``(n_energy, n_fov_lon, n_fov_lat)``.
+    counts_2d : np.ndarray
+        The same events, shape ``(n_energy, n_offset)``.
+    solid_angle_3d : np.ndarray
+        Kept solid angle, mean over the run, shape ``(n_fov_lon, n_fov_lat)`` [sr].
+    solid_angle_2d : np.ndarray
+        Likewise, shape ``(n_offset,)`` [sr].
+    is_safe : np.ndarray
+        True for energy bins that are safe as a whole, shape ``(n_energy,)``.
+    safe_energy_min : float
+        Lowest energy at which the run contributes [TeV].
+    safe_energy_origin : str
+        Where that energy comes from: ``setting``, ``table``, ``aeff`` or ``none``.
+    ontime, livetime : float
+        Sum of the good time intervals; the same less dead time [s].
+    position_angle : float
+        Position angle of the zenith at mid-run, from north over east [deg].
+    conservation : Conservation
+        Where the events went.
+    control : ControlEvents
+        Events beside the model.
+    checksum : str
+        SHA-256 of the events file as read.
+    """
+
+    run: Run
+    binning: Binning
+    counts_3d: np.ndarray
+    counts_2d: np.ndarray
+    solid_angle_3d: np.ndarray
+    solid_angle_2d: np.ndarray
+    is_safe: np.ndarray
+    safe_energy_min: float
+    safe_energy_origin: str
+    ontime: float
+    livetime: float
+    position_angle: float
+    conservation: Conservation
+    control: ControlEvents
+    checksum: str
+
+    def __post_init__(self) -> None:
+        shape_3d, shape_2d = self.binning.shape_3d, self.binning.shape_2d
+        require_shape("counts_3d", self.counts_3d, shape_3d)
+        require_shape("counts_2d", self.counts_2d, shape_2d)
+        require_shape("solid_angle_3d", self.solid_angle_3d, shape_3d[1:])
+        require_shape("solid_angle_2d", self.solid_angle_2d, shape_2d[1:])
+        require_shape("is_safe", self.is_safe, shape_3d[:1])
+
+    @property
+    def obs_id(self) -> int:
+        """Run number."""
+        return self.run.obs_id
+
+    @property
+    def kept_fraction(self) -> float:
+        """Share of the solid angle of the field that the mask keeps."""
+        return float(self.solid_angle_2d.sum() / self.binning.solid_angle_2d.sum())
+
+    @cached_property
+    def exposure_3d(self) -> np.ndarray:
+        """Exposure, shape ``(n_energy, n_fov_lon, n_fov_lat)`` [s sr]."""
+        time = self.livetime * self.is_safe
+        exposure: np.ndarray = time[:, np.newaxis, np.newaxis] * self.solid_angle_3d
+        return exposure
+
+    @cached_property
+    def exposure_2d(self) -> np.ndarray:
+        """Exposure, shape ``(n_energy, n_offset)`` [s sr]."""
+        time = self.livetime * self.is_safe
+        exposure: np.ndarray = time[:, np.newaxis] * self.solid_angle_2d
+        return exposure
+
+    @property
+    def shape(self) -> RunShape:
+        """What ranking and grouping need of the run."""
+        return RunShape(
+            run=self.run,
+            counts_2d=self.counts_2d,
+            exposure_2d=self.exposure_2d,
+            livetime=self.livetime,
+            kept_fraction=self.kept_fraction,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunShape:
+    """Small part of `RunCounts` that ranking and grouping need.
+
+    Attributes
+    ----------
+    run : Run
+        The run and its conditions.
+    counts_2d, exposure_2d : np.ndarray
+        Counts and exposure, shape ``(n_energy, n_offset)`` [1, s sr].
+    livetime : float
+        Sum of the good time intervals less dead time [s].
+    kept_fraction : float
+        Share of the solid angle of the field that the mask keeps.
+    """
+
+    run: Run
+    counts_2d: np.ndarray
+    exposure_2d: np.ndarray
+    livetime: float
+    kept_fraction: float
+
+    @property
+    def obs_id(self) -> int:
+        """Run number."""
+        return self.run.obs_id
+
+    @property
+    def n_events(self) -> int:
+        """Events kept."""
+        return int(self.counts_2d.sum())

@@ -1,0 +1,70 @@
+"""Criteria by which runs are chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["MimicLimits", "RunCuts"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunCuts:
+    """Which runs may contribute to models; infinite and empty limits let all pass.
+
+    Attributes
+    ----------
+    obs_ids : tuple of int
+        Runs to take; empty for all.
+    exclude_obs_ids : tuple of int
+        Runs to leave out.
+    max_zenith : float
+        Largest zenith angle [deg].
+    min_livetime : float
+        Shortest live time [s].
+    max_quality : int
+        Largest quality flag of GADF (0 is best); runs of unknown quality pass.
+    time_min, time_max : float
+        Range of the start of the run, TT as modified Julian date [d].
+    telescopes : str
+        Telescope list asked for; empty for any.
+    conditions : tuple of str
+        Cuts on columns of the observation table, each ``NAME OPERATOR VALUE``.
+    """
+
+    obs_ids: tuple[int, ...] = ()
+    exclude_obs_ids: tuple[int, ...] = ()
+    max_zenith: float = 90.0
+    min_livetime: float = 0.0
+    max_quality: int = 2
+    time_min: float = float("-inf")
+    time_max: float = float("inf")
+    telescopes: str = ""
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class MimicLimits:
+    """Largest differences between a target run and a run that may stand in for it.
+
+    A difference of which either value is unknown lets the run pass.
+
+    Attributes
+    ----------
+    zenith, azimuth : float
+        Difference of the pointings, azimuth on the circle [deg].
+    time : float
+        Difference of the start times [d].
+    muon_efficiency : float
+        Difference of the muon efficiencies.
+    nsb : float
+        Difference of the night-sky background, in the unit of the store.
+    same_telescopes : bool
+        Ask for the same telescope list.
+    """
+
+    zenith: float = float("inf")
+    azimuth: float = float("inf")
+    time: float = float("inf")
+    muon_efficiency: float = float("inf")
+    nsb: float = float("inf")
+    same_telescopes: bool = False

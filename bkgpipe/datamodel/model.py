@@ -1,0 +1,103 @@
+"""Background rates, as smoothed and as written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bkgpipe.datamodel.binning import Binning
+from bkgpipe.datamodel.checks import require_shape
+from bkgpipe.datamodel.stack import Conditions
+
+__all__ = ["NodeModel", "RateModel"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RateModel:
+    """Background rate per live time, as mean of each bin.
+
+    Attributes
+    ----------
+    stack_id : int
+        Stack that it was made from.
+    binning : Binning
+        Axes.
+    method : str
+        Smoothing method.
+    rate_3d : np.ndarray
+        Rate, shape ``(n_energy, n_fov_lon, n_fov_lat)`` [s-1 TeV-1 sr-1]; zero where
+        there were no counts or no exposure.
+    exposure_3d : np.ndarray
+        Exposure behind it, same shape, zero where unseen [s sr].
+    rate_2d, exposure_2d : np.ndarray
+        Likewise, shape ``(n_energy, n_offset)``.
+    n_runs : int
+        Runs in the stack.
+    livetime : float
+        Live time of the stack [s].
+    conditions : Conditions
+        Exposure-weighted conditions of the stack.
+    """
+
+    stack_id: int
+    binning: Binning
+    method: str
+    rate_3d: np.ndarray
+    exposure_3d: np.ndarray
+    rate_2d: np.ndarray
+    exposure_2d: np.ndarray
+    n_runs: int
+    livetime: float
+    conditions: Conditions
+
+    def __post_init__(self) -> None:
+        for name in ("rate_3d", "exposure_3d"):
+            require_shape(name, getattr(self, name), self.binning.shape_3d)
+        for name in ("rate_2d", "exposure_2d"):
+            require_shape(name, getattr(self, name), self.binning.shape_2d)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NodeModel:
+    """A model as it is written: values at bin centres, per on-time, all positive.
+
+    Attributes
+    ----------
+    stack_id : int
+        Stack that it was made from.
+    obs_id : int
+        Run that it is for; -1 for the model of a group.
+    binning : Binning
+        Axes.
+    bkg_3d : np.ndarray
+        Rate at the centres, ``(n_energy, n_fov_lon, n_fov_lat)`` [s-1 TeV-1 sr-1].
+    bkg_2d : np.ndarray
+        Rate at the centres, shape ``(n_energy, n_offset)`` [s-1 TeV-1 sr-1].
+    n_filled_3d, n_filled_2d : int
+        Bins without counts or exposure that were filled from their neighbours.
+    fov_alignment : str
+        ``ALTAZ`` or ``RADEC``.
+    n_runs : int
+        Runs behind the model.
+    livetime : float
+        Live time behind the model [s].
+    conditions : Conditions
+        Conditions behind the model; its ``deadc`` is the one that was applied.
+    """
+
+    stack_id: int
+    obs_id: int
+    binning: Binning
+    bkg_3d: np.ndarray
+    bkg_2d: np.ndarray
+    n_filled_3d: int
+    n_filled_2d: int
+    fov_alignment: str
+    n_runs: int
+    livetime: float
+    conditions: Conditions
+
+    def __post_init__(self) -> None:
+        require_shape("bkg_3d", self.bkg_3d, self.binning.shape_3d)
+        require_shape("bkg_2d", self.bkg_2d, self.binning.shape_2d)

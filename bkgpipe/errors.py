@@ -1,0 +1,77 @@
+"""Errors that say what went wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+__all__ = [
+    "BinningMismatchError",
+    "BkgpipeError",
+    "DamagedFileError",
+    "InputError",
+    "NoEventsError",
+    "NoRunsError",
+    "OutputError",
+    "SettingsError",
+]
+
+
+class BkgpipeError(Exception):
+    """Base of all errors that bkgpipe raises on purpose.
+
+    Parameters
+    ----------
+    what : str
+        What is wrong, with the values found and expected.
+    where : str
+        The file, run, section or key concerned.
+    fix : str
+        What the user can do about it.
+
+    Attributes
+    ----------
+    what, where, fix : str
+        As given.
+    """
+
+    def __init__(self, *, what: str, where: str, fix: str) -> None:
+        super().__init__(what, where, fix)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.fix}."
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.where, self.fix))
+
+
+class InputError(BkgpipeError):
+    """An input file or table cannot be used as it is."""
+
+
+class SettingsError(BkgpipeError):
+    """The settings cannot be used as they are."""
+
+
+class NoEventsError(BkgpipeError):
+    """Nothing is left to make a model from."""
+
+
+class NoRunsError(BkgpipeError):
+    """No run, or too few hours, pass the selection."""
+
+
+class BinningMismatchError(BkgpipeError):
+    """Arrays that should share their edges do not."""
+
+
+class DamagedFileError(BkgpipeError):
+    """A product of an earlier stage is not what was written."""
+
+
+class OutputError(BkgpipeError):
+    """A product cannot be written."""
+
+
+def _rebuild(kind: type[BkgpipeError], what: str, where: str, fix: str) -> BkgpipeError:
+    return kind(what=what, where=where, fix=fix)

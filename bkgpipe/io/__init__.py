@@ -1,0 +1,3 @@
+"""Files to dataclasses and back."""
+
+from __future__ import annotations

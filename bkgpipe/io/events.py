@@ -1,0 +1,196 @@
+"""The events of one run, from its file."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from bkgpipe.datamodel import Events, Run
+from bkgpipe.errors import InputError
+from bkgpipe.io.files import inflate, locate, open_fits, read_content
+from bkgpipe.io.units import mjd_reference, to_unit
+
+__all__ = ["read_events"]
+
+_EVENTS = {"RA": "deg", "DEC": "deg", "ENERGY": "TeV", "TIME": "s"}
+_GTI = {"START": "s", "STOP": "s"}
+_MAX_DIFFERENCE = 0.01  # deg, between index and events header
+_MAX_MOVEMENT = 0.1  # deg, telescopes that track wobble by less
+# to ask astropy for an HDU that is not there costs as much as to read the events
+_POINTING = re.compile(rb"EXTNAME *= *'(?i:POINTING)")
+
+
+def read_events(store: Path, run: Run) -> tuple[Events, str]:
+    """Read the events and good time intervals of a run.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    run : Run
+        The run, as the index describes it.
+
+    Returns
+    -------
+    Events
+        Events as recorded, invalid ones included.
+    str
+        SHA-256 of the file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged, of another run, of another pointing than the
+        index says, or if the pointing moves.
+
+    References
+    ----------
+    GADF, sections EVENTS, GTI and POINTING.
+    """
+    where = f"run {run.obs_id} ({run.events_file})"
+    content = read_content(locate(store, run.events_file, where=where), where=where)
+    inflated = inflate(content, where=where)
+    with open_fits(inflated, where=where) as hdus:
+        hdu = _find_events(hdus, run.events_hdu, where)
+        _require_same_run(hdu.header, run, where)
+        is_tracked = "DRIFT" not in str(hdu.header.get("OBS_MODE", "")).upper()
+        if not is_tracked or (_POINTING.search(inflated) and _is_moving(hdus, run)):
+            raise _drift(where)
+        ra, dec, energy, seconds = _read_columns(hdu, _EVENTS, where)
+        time = _zero(hdu.header, where) + seconds / 86400.0
+        gti = _read_gti(hdus, hdu, where)
+    events = Events(
+        obs_id=run.obs_id, ra=ra, dec=dec, energy=energy, time=time, gti=gti
+    )
+    return events, hashlib.sha256(content).hexdigest()
+
+
+def _find_hdu(hdus: fits.HDUList, name: str) -> fits.BinTableHDU | None:
+    try:
+        hdu = hdus[name]
+    except KeyError:
+        return None
+    # a damaged header turns a table into something else
+    return hdu if isinstance(hdu, fits.BinTableHDU) else None
+
+
+def _find_events(hdus: fits.HDUList, name: str, where: str) -> fits.BinTableHDU:
+    hdu = _find_hdu(hdus, name or "EVENTS")
+    if hdu is None:
+        raise InputError(
+            what=f"has no table HDU {name or 'EVENTS'}",
+            where=where,
+            fix="Correct HDU_NAME in the HDU index or exclude the run",
+        )
+    return hdu
+
+
+def _require_same_run(header: Mapping[str, Any], run: Run, where: str) -> None:
+    found = int(header.get("OBS_ID", run.obs_id))
+    if found != run.obs_id:
+        raise InputError(
+            what=f"the events are of run {found}",
+            where=where,
+            fix="Correct the HDU index",
+        )
+    if "RA_PNT" not in header or "DEC_PNT" not in header:
+        return
+    pointing = float(header["RA_PNT"]), float(header["DEC_PNT"])
+    difference = float(_separation(run, *pointing))
+    # a separation that is not a number must not pass
+    if not difference <= _MAX_DIFFERENCE:
+        raise InputError(
+            what=f"the events were taken at RA, Dec = {pointing[0]:.4f}, "
+            f"{pointing[1]:.4f} deg, but the index says {run.ra:.4f}, {run.dec:.4f}",
+            where=where,
+            fix="Correct RA_PNT and DEC_PNT in the observation index",
+        )
+
+
+def _is_moving(hdus: fits.HDUList, run: Run) -> bool:
+    """Compare the pointing table with the pointing of the index."""
+    pointing = _find_hdu(hdus, "POINTING")
+    if pointing is None or not len(pointing.data):
+        return False
+    names = {name.upper() for name in pointing.columns.names}
+    if not names >= {"RA_PNT", "DEC_PNT"}:
+        return False
+    ra, dec = pointing.data["RA_PNT"], pointing.data["DEC_PNT"]
+    return bool(np.any(_separation(run, ra, dec) > _MAX_MOVEMENT))
+
+
+def _drift(where: str) -> InputError:
+    return InputError(
+        what="is a drift scan: the pointing moves over the sky",
+        where=where,
+        fix="Exclude the run, drift scans have no model",
+    )
+
+
+def _separation(run: Run, ra: Any, dec: Any) -> np.ndarray:
+    """Angle between the pointing of a run and directions [deg] (haversine)."""
+    lat, other = np.radians(run.dec), np.radians(np.asarray(dec, dtype=np.float64))
+    half_lon = np.radians(np.asarray(ra, dtype=np.float64) - run.ra) / 2
+    square = np.sin((other - lat) / 2) ** 2
+    square = square + np.cos(lat) * np.cos(other) * np.sin(half_lon) ** 2
+    angle: np.ndarray = np.degrees(2 * np.arcsin(np.sqrt(square)))
+    return angle
+
+
+def _read_columns(
+    hdu: fits.BinTableHDU, units: Mapping[str, str], where: str
+) -> list[np.ndarray]:
+    """Read columns by name, in either case, each in its unit of the package."""
+    found = {str(column.name).upper(): column for column in hdu.columns}
+    missing = [name for name in units if name not in found]
+    if missing:
+        raise InputError(
+            what=f"HDU {hdu.name} has no column {', '.join(missing)}",
+            where=where,
+            fix="Make the file again as GADF describes it, or exclude the run",
+        )
+    data = hdu.data
+    return [
+        to_unit(
+            data.field(found[name].name),
+            found[name].unit or "",
+            unit,
+            where=f"{where}, {name}",
+        )
+        for name, unit in units.items()
+    ]
+
+
+def _zero(header: Mapping[str, Any], where: str) -> float:
+    zero = mjd_reference(header, where=where)
+    if not np.isfinite(zero):
+        raise InputError(
+            what="has no MJDREFI",
+            where=where,
+            fix="Add MJDREFI and MJDREFF to the header of the events",
+        )
+    return zero
+
+
+def _read_gti(hdus: fits.HDUList, events: fits.BinTableHDU, where: str) -> np.ndarray:
+    """Read the good time intervals; without any the run is one interval."""
+    hdu = _find_hdu(hdus, "GTI")
+    if hdu is None:
+        header = events.header
+        seconds = np.array([[header["TSTART"], header["TSTOP"]]], dtype=np.float64)
+    else:
+        header = hdu.header if "MJDREFI" in hdu.header else events.header
+        seconds = np.stack(_read_columns(hdu, _GTI, where), axis=-1)
+    if not bool((seconds[:, 1] >= seconds[:, 0]).all()):
+        raise InputError(
+            what="a good time interval ends before it starts",
+            where=where,
+            fix="Correct the GTI or exclude the run",
+        )
+    return _zero(header, where) + seconds / 86400.0

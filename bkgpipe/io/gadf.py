@@ -1,0 +1,227 @@
+"""Background models in the open format for gamma-ray astronomy (GADF)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from bkgpipe.datamodel import Binning, NodeModel, ProductHeader
+from bkgpipe.errors import OutputError
+from bkgpipe.io.fits_file import row_table, write_hdus
+
+__all__ = [
+    "BKG_HDU_NAME",
+    "GADF_URL",
+    "Origin",
+    "edge_cells",
+    "gadf_rate",
+    "write_bkg_2d",
+    "write_bkg_3d",
+]
+
+# The name that gammapy looks for when it is given none
+BKG_HDU_NAME = "BACKGROUND"
+
+GADF_URL = "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats"
+_MEV_PER_TEV = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where the events behind a model come from, as their own header says.
+
+    Attributes
+    ----------
+    telescope : str
+        Observatory, keyword ``TELESCOP``.
+    instrument : str
+        Instrument or phase, keyword ``INSTRUME``.
+    organisation : str
+        Who answers for the data, keyword ``ORIGIN``.
+    is_mirrored : bool
+        True when gammapy mirrors any background of these events, as their creator is
+        that of H.E.S.S. DL3 DR1. Copies of the events are safe from that.
+    """
+
+    telescope: str = "UNKNOWN"
+    instrument: str = "UNKNOWN"
+    organisation: str = "UNKNOWN"
+    is_mirrored: bool = False
+
+
+def gadf_rate(rate: np.ndarray) -> np.ndarray:
+    """Convert a rate to the unit of GADF.
+
+    Parameters
+    ----------
+    rate : np.ndarray
+        Rate, any shape [s-1 TeV-1 sr-1].
+
+    Returns
+    -------
+    np.ndarray
+        Rate, same shape [s-1 MeV-1 sr-1].
+    """
+    return rate / _MEV_PER_TEV
+
+
+def edge_cells(binning: Binning, *, n_axes: int) -> dict[str, tuple[np.ndarray, str]]:
+    """Return the edges of a model as GADF names them.
+
+    Parameters
+    ----------
+    binning : Binning
+        Axes.
+    n_axes : int
+        Three for energy and field-of-view coordinates, two for energy and offset.
+
+    Returns
+    -------
+    dict of str to tuple of np.ndarray and str
+        Lower and upper edges and unit of each column.
+    """
+    axes = {"ENERG": (binning.energy_edges, "TeV")}
+    if n_axes == 3:
+        axes["DETX"] = (binning.fov_lon_edges, "deg")
+        axes["DETY"] = (binning.fov_lat_edges, "deg")
+    else:
+        axes["THETA"] = (binning.offset_edges, "deg")
+    cells = {}
+    for name, (edges, unit) in axes.items():
+        cells[f"{name}_LO"] = (edges[:-1], unit)
+        cells[f"{name}_HI"] = (edges[1:], unit)
+    return cells
+
+
+def write_bkg_3d(
+    path: Path, model: NodeModel, *, header: ProductHeader, origin: Origin
+) -> None:
+    """Write the model on energy and field-of-view coordinates.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    model : NodeModel
+        The model; ``bkg_3d`` has shape ``(n_energy, n_fov_lon, n_fov_lat)``.
+    header : ProductHeader
+        Origin of the product.
+    origin : Origin
+        Origin of the events.
+
+    Raises
+    ------
+    OutputError
+        If readers could not use the file: fewer than two bins on an axis, as many
+        energies as bins in the field, or a rate that is not positive.
+
+    References
+    ----------
+    GADF 0.3, section "Background / BKG_3D".
+    """
+    _require_readable(path, model.bkg_3d)
+    keywords = {"HDUCLAS4": "BKG_3D", "NFILLED": model.n_filled_3d}
+    hdu = _background_hdu(model, model.bkg_3d)
+    hdu.header.update(_keywords(model, header, origin) | keywords)
+    write_hdus(path, [fits.PrimaryHDU(), hdu])
+
+
+def write_bkg_2d(
+    path: Path, model: NodeModel, *, header: ProductHeader, origin: Origin
+) -> None:
+    """Write the model on energy and offset.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    model : NodeModel
+        The model; ``bkg_2d`` has shape ``(n_energy, n_offset)``.
+    header : ProductHeader
+        Origin of the product.
+    origin : Origin
+        Origin of the events.
+
+    Raises
+    ------
+    OutputError
+        If readers could not use the file: fewer than two bins on an axis, as many
+        energies as bins in the field, or a rate that is not positive.
+
+    References
+    ----------
+    GADF 0.3, section "Background / BKG_2D".
+    """
+    _require_readable(path, model.bkg_2d)
+    keywords = {"HDUCLAS4": "BKG_2D", "NFILLED": model.n_filled_2d}
+    hdu = _background_hdu(model, model.bkg_2d)
+    hdu.header.update(_keywords(model, header, origin) | keywords)
+    write_hdus(path, [fits.PrimaryHDU(), hdu])
+
+
+def _require_readable(path: Path, rate: np.ndarray) -> None:
+    n_energy, *n_spatial = rate.shape
+    if min(rate.shape) < 2:
+        raise OutputError(
+            what=f"readers interpolate between bins, but there are {rate.shape}",
+            where=str(path),
+            fix="Ask for two bins or more on each axis in [binning]",
+        )
+    if n_energy in n_spatial:
+        raise OutputError(
+            what=f"{n_energy} energies and bins in the field {tuple(n_spatial)}:"
+            " readers tell the axes apart by their lengths",
+            where=str(path),
+            fix="Ask for another number of bins on one of them in [binning]",
+        )
+    n_bad = int((~(np.isfinite(rate) & (rate > 0))).sum())
+    if n_bad:
+        raise OutputError(
+            what=f"{n_bad} of {rate.size} rates are not finite and positive",
+            where=str(path),
+            fix="Smooth more, or ask for wider bins or more hours",
+        )
+
+
+def _background_hdu(model: NodeModel, rate: np.ndarray) -> fits.BinTableHDU:
+    cells = edge_cells(model.binning, n_axes=rate.ndim)
+    # Reversed, so that energy is the first axis as FITS counts, as in gammapy's files
+    cells["BKG"] = (gadf_rate(rate).T, "s-1 MeV-1 sr-1")
+    return row_table(BKG_HDU_NAME, cells)
+
+
+def _keywords(
+    model: NodeModel, header: ProductHeader, origin: Origin
+) -> dict[str, object]:
+    # The class comes first here so that HDUCLAS1 to 4 stand in order in the file
+    keywords: dict[str, object] = {
+        "HDUCLASS": "GADF",
+        "HDUDOC": GADF_URL,
+        "HDUVERS": "0.3",
+        "HDUCLAS1": "RESPONSE",
+        "HDUCLAS2": "BKG",
+        "HDUCLAS3": "FULL-ENCLOSURE",
+        "HDUCLAS4": "",
+        "FOVALIGN": model.fov_alignment,
+        "TELESCOP": origin.telescope,
+        "INSTRUME": origin.instrument,
+        "ORIGIN": origin.organisation,
+        "CREATOR": f"bkgpipe {header.version}",
+        "FPRINT": header.fingerprint,
+        "STACK_ID": model.stack_id,
+        "NRUNS": model.n_runs,
+        "HOURS": model.livetime / 3600.0,
+    }
+    if model.obs_id >= 0:
+        keywords["OBS_ID"] = model.obs_id
+    conditions = {
+        "ZENITH": model.conditions.zenith,
+        "AZIMUTH": model.conditions.azimuth,
+        "DEADC": model.conditions.deadc,
+        "MUONEFF": model.conditions.muon_efficiency,
+    }
+    # FITS has no NaN in headers
+    return keywords | {k: v for k, v in conditions.items() if np.isfinite(v)}

@@ -1,0 +1,204 @@
+"""The two index files of a DL3 store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Column, MaskedColumn, Table
+
+from bkgpipe.errors import InputError
+from bkgpipe.io.files import inflate, open_fits, read_content
+
+__all__ = [
+    "find_column",
+    "find_index",
+    "hdu_files",
+    "obs_ids",
+    "read_index",
+    "words",
+]
+
+_ENDINGS = (".fits.gz", ".fits")
+
+
+def find_index(store: Path, name: str) -> Path:
+    """Find an index file.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    name : str
+        ``obs-index`` or ``hdu-index``.
+
+    Returns
+    -------
+    Path
+        The file, with either ending.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    for ending in _ENDINGS:
+        path = store / f"{name}{ending}"
+        if path.is_file():
+            return path
+    raise InputError(
+        what=f"{name}.fits and {name}.fits.gz are both missing",
+        where=str(store),
+        fix="Set [data] store to the folder that holds the index files of a DL3 store",
+    )
+
+
+def read_index(path: Path) -> Table:
+    """Read an index file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Table
+        The table as it is, words as bytes, header in ``meta``.
+
+    Raises
+    ------
+    InputError
+        If it is no FITS table.
+    """
+    where = str(path)
+    content = inflate(read_content(path, where=where), where=where)
+    with open_fits(content, where=where) as hdus:
+        return Table.read(
+            hdus[1], mask_invalid=False, unit_parse_strict="silent", format="fits"
+        )
+
+
+def find_column(table: Table, *names: str) -> Column | MaskedColumn | None:
+    """Find a column by any of its names, in either case.
+
+    Parameters
+    ----------
+    table : Table
+        Table.
+    *names : str
+        Names in upper case, the best first.
+
+    Returns
+    -------
+    Column or None
+        The first that is there.
+    """
+    found = {name.upper(): name for name in reversed(table.colnames)}
+    return next((table[found[name]] for name in names if name in found), None)
+
+
+def obs_ids(table: Table, *, where: str) -> np.ndarray:
+    """Return the run numbers of an index.
+
+    Parameters
+    ----------
+    table : Table
+        Either index.
+    where : str
+        Its file, for the error.
+
+    Returns
+    -------
+    np.ndarray
+        Run numbers, int64, shape ``(n_rows,)``.
+
+    Raises
+    ------
+    InputError
+        If there are none, or they are no whole numbers.
+    """
+    numbers = words(find_column(table, "OBS_ID"), len(table))
+    try:
+        return np.array([int(number) for number in numbers], dtype=np.int64)
+    except ValueError as error:
+        raise InputError(
+            what=f"the run numbers cannot be read ({error})",
+            where=where,
+            fix="Give each row a whole number in column OBS_ID",
+        ) from error
+
+
+def words(column: Column | MaskedColumn | None, n_rows: int) -> list[str]:
+    """Return the words of a column.
+
+    Parameters
+    ----------
+    column : Column or None
+        Column of bytes, words or numbers.
+    n_rows : int
+        Length, when there is no column.
+
+    Returns
+    -------
+    list of str
+        Words without blanks around them, empty when there is no column.
+    """
+    if column is None:
+        return [""] * n_rows
+    empty: Any = {"S": b"", "U": ""}.get(column.dtype.kind)
+    values = np.asarray(np.ma.filled(column, empty))
+    if values.dtype.kind == "S":
+        return [word.decode(errors="replace").strip() for word in values.tolist()]
+    return [str(word).strip() for word in values.tolist()]
+
+
+def hdu_files(store: Path, hdu_type: str) -> dict[int, tuple[str, str]]:
+    """Return the file and HDU that hold a part of each run.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    hdu_type : str
+        Part as in GADF, such as ``events`` or ``aeff``.
+
+    Returns
+    -------
+    dict of int to tuple of str
+        File relative to the store and name of the HDU, for each run that has it.
+
+    Raises
+    ------
+    InputError
+        If the HDU index cannot be used.
+
+    References
+    ----------
+    GADF, section Data storage, HDU index table.
+    """
+    path = find_index(store, "hdu-index")
+    table = read_index(path)
+    kinds = words(find_column(table, "HDU_TYPE"), len(table))
+    wanted = [row for row, kind in enumerate(kinds) if kind.lower() == hdu_type]
+    if not wanted:
+        return {}
+    rows = table[wanted]
+    names = find_column(rows, "FILE_NAME")
+    if names is None:
+        raise InputError(
+            what="has no column FILE_NAME",
+            where=str(path),
+            fix="Make the HDU index again as GADF describes it",
+        )
+    folders = words(find_column(rows, "FILE_DIR"), len(rows))
+    files = [
+        f"{folder.rstrip('/')}/{name}" if folder else name
+        for folder, name in zip(folders, words(names, len(rows)), strict=True)
+    ]
+    hdus = words(find_column(rows, "HDU_NAME"), len(rows))
+    numbers = obs_ids(rows, where=str(path)).tolist()
+    # the first row of a run counts, as in gammapy
+    entries = list(zip(numbers, zip(files, hdus, strict=True), strict=True))
+    return dict(reversed(entries))

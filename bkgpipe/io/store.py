@@ -1,0 +1,222 @@
+"""The runs of a DL3 store, from its index files."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from bkgpipe.datamodel import Run, RunTable
+from bkgpipe.errors import InputError
+from bkgpipe.io.events import read_events
+from bkgpipe.io.files import is_inside
+from bkgpipe.io.index import (
+    find_column,
+    find_index,
+    hdu_files,
+    obs_ids,
+    read_index,
+    words,
+)
+from bkgpipe.io.units import mjd_reference, to_unit
+
+__all__ = ["read_events", "read_runs"]
+
+
+def read_runs(store: Path) -> RunTable:
+    """Read the runs of a store; no events file is opened.
+
+    Parameters
+    ----------
+    store : Path
+        Folder with ``obs-index.fits`` and ``hdu-index.fits``, either also as ``.gz``.
+
+    Returns
+    -------
+    RunTable
+        All runs in order of ``obs_id``, with the observation table in the same order.
+
+    Raises
+    ------
+    InputError
+        If an index is missing, damaged, has no pointing, or a run occurs twice.
+
+    References
+    ----------
+    GADF, section Data storage, Observation and HDU index tables.
+    """
+    path = find_index(store, "obs-index")
+    where = str(path)
+    table = read_index(path)
+    numbers = obs_ids(table, where=where)
+    _require_unique(numbers, where)
+    table = table[np.argsort(numbers)]
+    columns: dict[str, list[object]] = {"obs_id": np.sort(numbers).tolist()}
+    columns |= _words(table)
+    for part in (_pointing, _times, _conditions, _place):
+        for name, values in part(table, where).items():
+            columns[name] = values.tolist()
+    columns |= _files(store, np.sort(numbers).tolist())
+    rows = zip(*columns.values(), strict=True)
+    runs = tuple(Run(**dict(zip(columns, row, strict=True))) for row in rows)
+    table.convert_bytestring_to_unicode()
+    return RunTable(runs=runs, observations=table)
+
+
+def _require_unique(numbers: np.ndarray, where: str) -> None:
+    values, n_rows = np.unique(numbers, return_counts=True)
+    double = values[n_rows > 1]
+    if double.size:
+        raise InputError(
+            what=f"{double.size} OBS_ID occur more than once, the first is {double[0]}",
+            where=where,
+            fix="Leave one row for each run in the observation index",
+        )
+
+
+def _words(table: Table) -> dict[str, list[object]]:
+    names = {"target": ("OBJECT", "TARGET_NAME"), "telescopes": ("TELLIST",)}
+    found = {key: find_column(table, *value) for key, value in names.items()}
+    return {key: [*words(column, len(table))] for key, column in found.items()}
+
+
+def _numbers(table: Table, name: str, unit: str, where: str) -> np.ndarray:
+    """Column in a unit of the package; NaN when there is none."""
+    column = find_column(table, name)
+    if column is None:
+        return np.full(len(table), np.nan)
+    return to_unit(column, str(column.unit or ""), unit, where=f"{where}, {name}")
+
+
+def _first(*columns: np.ndarray) -> np.ndarray:
+    """Take each value from the first column that has it."""
+    best, *others = columns
+    for other in others:
+        best = np.where(np.isfinite(best), best, other)
+    return best
+
+
+def _pointing(table: Table, where: str) -> dict[str, np.ndarray]:
+    for name in ("RA_PNT", "DEC_PNT"):
+        if find_column(table, name) is None:
+            raise InputError(
+                what=f"has no column {name}",
+                where=where,
+                fix="Add the pointing of each run to the observation index",
+            )
+    altitude = _numbers(table, "ALT_PNT", "deg", where)
+    return {
+        "ra": _numbers(table, "RA_PNT", "deg", where),
+        "dec": _numbers(table, "DEC_PNT", "deg", where),
+        "zenith": _first(_numbers(table, "ZEN_PNT", "deg", where), 90.0 - altitude),
+        "azimuth": _numbers(table, "AZ_PNT", "deg", where),
+    }
+
+
+def _times(table: Table, where: str) -> dict[str, np.ndarray]:
+    zero = mjd_reference(table.meta, where=where)
+    ontime = _numbers(table, "ONTIME", "s", where)
+    livetime = _numbers(table, "LIVETIME", "s", where)
+    deadc = _numbers(table, "DEADC", "", where)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deadc = _first(deadc, livetime / ontime)
+        return {
+            "ontime": _first(ontime, livetime / deadc),
+            "livetime": _first(livetime, ontime * deadc),
+            "deadc": deadc,
+            "time_start": zero + _numbers(table, "TSTART", "s", where) / 86400.0,
+            "time_stop": zero + _numbers(table, "TSTOP", "s", where) / 86400.0,
+        }
+
+
+def _conditions(table: Table, where: str) -> dict[str, np.ndarray]:
+    quality = _numbers(table, "QUALITY", "", where)
+    nsb = (_numbers(table, name, "", where) for name in ("NSBLEVEL", "NSB"))
+    return {
+        "muon_efficiency": _numbers(table, "MUONEFF", "", where),
+        "nsb": _first(*nsb),
+        "quality": np.where(np.isfinite(quality), quality, -1).astype(np.int64),
+        "safe_energy_min": _numbers(table, "SAFE_ENERGY_LO", "TeV", where),
+    }
+
+
+def _place(table: Table, where: str) -> dict[str, np.ndarray]:
+    """Place of the observatory from the header, where it can also be a word."""
+    keys = {
+        "longitude": ("GEOLON", "OBSGEO-L"),
+        "latitude": ("GEOLAT", "OBSGEO-B"),
+        "altitude": ("ALTITUDE", "OBSGEO-H"),
+    }
+    meta = table.meta
+    place = {}
+    for name, choices in keys.items():
+        value = next((meta[key] for key in choices if key in meta), np.nan)
+        number = to_unit(value, "", "", where=f"{where}, header {choices[0]}")
+        place[name] = np.full(len(table), float(number))
+    return place
+
+
+def _files(store: Path, numbers: Sequence[int]) -> dict[str, list[object]]:
+    entries = hdu_files(store, "events")
+    found = [entries.get(number, ("", "")) for number in numbers]
+    files = [_relative(store, file) for file, _ in found]
+    facts = _file_facts(store, files)
+    return {
+        "events_file": [*files],
+        "events_hdu": [hdu for _, hdu in found],
+        "file_size": [size for size, _ in facts],
+        "file_time": [time for _, time in facts],
+    }
+
+
+def _relative(store: Path, file: str) -> str:
+    if not file:
+        return file
+    if file.startswith("/"):
+        return os.path.relpath(file, os.path.realpath(store))
+    return os.path.normpath(file)
+
+
+def _file_facts(store: Path, files: Sequence[str]) -> list[tuple[int, int]]:
+    """Size and time of files, (-1, 0) for those missing or outside the store.
+
+    Each folder is listed once: asking for 10^5 files one by one takes minutes on the
+    file systems of sites.
+    """
+    root = os.path.realpath(store)
+    wanted: dict[str, dict[str, str]] = defaultdict(dict)
+    for file in files:
+        folder, name = os.path.split(file)
+        wanted[folder][name] = file
+    facts: dict[str, tuple[int, int]] = {}
+    for folder, names in wanted.items():
+        facts |= _list_folder(root, folder, names)
+    return [facts.get(file, (-1, 0)) for file in files]
+
+
+def _list_folder(
+    root: str, folder: str, names: Mapping[str, str]
+) -> dict[str, tuple[int, int]]:
+    """Look for names in a folder; each stands for a file of the index."""
+    real = os.path.realpath(Path(root, folder))
+    if not is_inside(root, real):
+        return {}
+    try:
+        with os.scandir(real) as entries:
+            found = (entry for entry in entries if entry.name in names)
+            return {names[entry.name]: _facts(root, entry) for entry in found}
+    except OSError:
+        return {}
+
+
+def _facts(root: str, entry: os.DirEntry[str]) -> tuple[int, int]:
+    if not entry.is_file() or (
+        entry.is_symlink() and not is_inside(root, os.path.realpath(entry.path))
+    ):
+        return -1, 0
+    status = entry.stat()
+    return status.st_size, status.st_mtime_ns

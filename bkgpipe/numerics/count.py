@@ -1,0 +1,285 @@
+"""Count the events of one run, and the solid angle that its mask keeps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bkgpipe.datamodel import (
+    Binning,
+    Conservation,
+    ControlEvents,
+    Events,
+    ExclusionMask,
+    Run,
+    RunCounts,
+)
+from bkgpipe.errors import InputError
+from bkgpipe.numerics.alignment import Alignment, align_run
+from bkgpipe.numerics.geometry import swap_alignment, unit_vectors
+from bkgpipe.numerics.mask import is_kept_vectors
+from bkgpipe.numerics.sampling import (
+    FieldBins,
+    find_bins,
+    make_field_samples,
+    ring_vectors,
+)
+
+__all__ = ["count_run"]
+
+
+def count_run(
+    run: Run,
+    events: Events,
+    mask: ExclusionMask,
+    *,
+    binning: Binning,
+    fov_alignment: str,
+    safe_energy: tuple[float, str],
+    control_offset: float,
+    checksum: str,
+) -> RunCounts:
+    """Count the events of a run and the solid angle that its mask keeps.
+
+    Each event read is in exactly one figure of the conservation; both histograms hold
+    the same events. The kept solid angle comes from the mask alone, not from events.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    events : Events
+        Its events.
+    mask : ExclusionMask
+        Its exclusion mask, which must reach as far as `control_offset`.
+    binning : Binning
+        Axes of the histograms.
+    fov_alignment : str
+        ``ALTAZ`` or ``RADEC``.
+    safe_energy : tuple of float and str
+        Lowest energy at which the run may contribute [TeV], and its origin.
+    control_offset : float
+        Offset up to which events beyond the field are control events [deg].
+    checksum : str
+        SHA-256 of the events file.
+
+    Returns
+    -------
+    RunCounts
+        Histograms, kept solid angles, control events and conservation.
+
+    Raises
+    ------
+    InputError
+        If on-time, dead-time fraction, pointing or safe energy are missing; for ALTAZ
+        also without place of the observatory, or with impossible event times.
+    """
+    livetime = _livetime(run, events)
+    is_safe = _is_safe(run, binning, safe_energy[0])
+    valid = _valid_events(events)
+    alignment = align_run(run, valid, binning, fov_alignment=fov_alignment)
+    located = _locate(valid, alignment, mask, binning=binning, is_safe=is_safe)
+    solid_angle_3d, solid_angle_2d = _kept_solid_angles(binning, alignment, mask)
+    ring = _ring_solid_angle(binning, alignment, mask, control_offset)
+    counts_3d, counts_2d = _histograms(binning, located)
+    return RunCounts(
+        run=run,
+        binning=binning,
+        counts_3d=counts_3d,
+        counts_2d=counts_2d,
+        solid_angle_3d=solid_angle_3d,
+        solid_angle_2d=solid_angle_2d,
+        is_safe=is_safe,
+        safe_energy_min=safe_energy[0],
+        safe_energy_origin=safe_energy[1],
+        ontime=events.ontime,
+        livetime=livetime,
+        position_angle=alignment.position_angle,
+        conservation=_conserve(events, located, int(counts_3d.sum())),
+        control=_control_events(
+            located,
+            radii=(binning.offset_max, control_offset),
+            exposures=(livetime * ring, livetime * float(solid_angle_2d.sum())),
+        ),
+        checksum=checksum,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Located:
+    """Where each valid event is, all arrays of shape ``(n_events,)``."""
+
+    bins: FieldBins
+    energy_index: np.ndarray
+    in_energy: np.ndarray
+    is_safe: np.ndarray
+    is_unmasked: np.ndarray
+
+    @property
+    def is_counted(self) -> np.ndarray:
+        """In the field and on the energy axis."""
+        is_counted: np.ndarray = self.bins.is_inside & self.in_energy
+        return is_counted
+
+    @property
+    def is_kept(self) -> np.ndarray:
+        """In the counts."""
+        is_kept: np.ndarray = self.is_counted & self.is_safe & self.is_unmasked
+        return is_kept
+
+
+def _livetime(run: Run, events: Events) -> float:
+    if not events.ontime > 0:
+        raise InputError(
+            what=f"on-time is {events.ontime} s, expected more than zero",
+            where=f"run {run.obs_id}",
+            fix="Check its GTI table, or drop the run",
+        )
+    if not run.deadc > 0:
+        raise InputError(
+            what=f"dead-time fraction is {run.deadc}, expected more than zero",
+            where=f"run {run.obs_id}",
+            fix="Add DEADC to the observation table, or drop the run",
+        )
+    return events.ontime * run.deadc
+
+
+def _is_safe(run: Run, binning: Binning, safe_energy_min: float) -> np.ndarray:
+    if np.isnan(safe_energy_min):
+        raise InputError(
+            what="the safe energy is not a number",
+            where=f"run {run.obs_id}",
+            fix="Set safe_energy_min, or take it from another origin",
+        )
+    # An edge that is the safe energy but for rounding counts as safe
+    is_safe: np.ndarray = binning.energy_edges[:-1] >= safe_energy_min * (1 - 1e-9)
+    return is_safe
+
+
+def _valid_events(events: Events) -> Events:
+    is_valid = np.isfinite([events.ra, events.dec, events.energy, events.time])
+    kept = is_valid.all(axis=0) & (events.energy > 0)
+    if kept.all():
+        return events
+    return Events(
+        obs_id=events.obs_id,
+        ra=events.ra[kept],
+        dec=events.dec[kept],
+        energy=events.energy[kept],
+        time=events.time[kept],
+        gti=events.gti,
+    )
+
+
+def _locate(
+    events: Events,
+    alignment: Alignment,
+    mask: ExclusionMask,
+    *,
+    binning: Binning,
+    is_safe: np.ndarray,
+) -> _Located:
+    sky = unit_vectors(events.ra, events.dec)
+    vectors = sky @ alignment.radec_matrix.T
+    if alignment.event_angle is not None:
+        vectors = swap_alignment(vectors, alignment.event_angle)
+    index = np.searchsorted(binning.energy_edges, events.energy, side="right") - 1
+    in_energy = (index >= 0) & (index < binning.n_energy)
+    return _Located(
+        bins=find_bins(binning, vectors),
+        energy_index=index,
+        in_energy=in_energy,
+        is_safe=in_energy & is_safe[index.clip(0, binning.n_energy - 1)],
+        is_unmasked=is_kept_vectors(mask, sky),
+    )
+
+
+def _kept_solid_angles(
+    binning: Binning, alignment: Alignment, mask: ExclusionMask
+) -> tuple[np.ndarray, np.ndarray]:
+    samples = make_field_samples(binning)
+    kept = _kept_share(samples.vectors, alignment, mask)
+    shape_3d, shape_2d = binning.shape_3d[1:], binning.shape_2d[1:]
+    sum_3d = np.bincount(
+        samples.index_3d, samples.weight_3d * kept, minlength=shape_3d[0] * shape_3d[1]
+    )
+    sum_2d = np.bincount(
+        samples.index_2d, samples.weight_2d * kept, minlength=shape_2d[0]
+    )
+    return sum_3d.reshape(shape_3d), sum_2d
+
+
+def _kept_share(
+    vectors: np.ndarray, alignment: Alignment, mask: ExclusionMask
+) -> np.ndarray:
+    """Return the share of the time that the mask keeps field-of-view vectors."""
+    if mask.excluded_pixels.size == 0:
+        return np.ones(len(vectors))
+    share = np.zeros(len(vectors))
+    for matrix, weight in zip(
+        alignment.step_matrices, alignment.step_weights, strict=True
+    ):
+        share += weight * is_kept_vectors(mask, vectors @ matrix)
+    return share
+
+
+def _ring_solid_angle(
+    binning: Binning, alignment: Alignment, mask: ExclusionMask, control_offset: float
+) -> float:
+    """Return the kept solid angle between the field and `control_offset` [sr]."""
+    if control_offset <= binning.offset_max:
+        return 0.0
+    radii = np.radians([binning.offset_max, control_offset])
+    ring = float(np.diff(4 * np.pi * np.sin(radii / 2) ** 2)[0])
+    # A ring about the pointing keeps its place when the field turns
+    points = ring_vectors(binning.offset_max, control_offset) @ alignment.radec_matrix
+    return ring * float(is_kept_vectors(mask, points).mean())
+
+
+def _control_events(
+    located: _Located, *, radii: tuple[float, float], exposures: tuple[float, float]
+) -> ControlEvents:
+    """Count the kept events in the ring beyond the field, and in it at low energies."""
+    in_ring = (located.bins.offset >= radii[0]) & (located.bins.offset < radii[1])
+    low = located.is_counted & ~located.is_safe
+    return ControlEvents(
+        counts_outer=_number(in_ring & located.is_safe & located.is_unmasked),
+        exposure_outer=exposures[0],
+        counts_low=_number(low & located.is_unmasked),
+        exposure_low=exposures[1],
+    )
+
+
+def _histograms(binning: Binning, located: _Located) -> tuple[np.ndarray, np.ndarray]:
+    shape_3d, shape_2d = binning.shape_3d, binning.shape_2d
+    kept = located.is_kept
+    energy = located.energy_index[kept]
+    n_field = shape_3d[1] * shape_3d[2]
+    counts_3d = np.bincount(
+        energy * n_field + located.bins.index_3d[kept], minlength=shape_3d[0] * n_field
+    )
+    counts_2d = np.bincount(
+        energy * shape_2d[1] + located.bins.index_2d[kept],
+        minlength=shape_2d[0] * shape_2d[1],
+    )
+    return counts_3d.reshape(shape_3d), counts_2d.reshape(shape_2d)
+
+
+def _conserve(events: Events, located: _Located, n_kept: int) -> Conservation:
+    """Say where each event went: the first of these that it fails."""
+    in_field, counted = located.bins.is_inside, located.is_counted
+    safe = counted & located.is_safe
+    return Conservation(
+        n_read=events.n_events,
+        n_invalid=events.n_events - in_field.size,
+        n_outside_field=_number(~in_field),
+        n_outside_energy=_number(in_field & ~located.in_energy),
+        n_below_safe=_number(counted & ~located.is_safe),
+        n_excluded=_number(safe & ~located.is_unmasked),
+        n_kept=n_kept,
+    )
+
+
+def _number(is_so: np.ndarray) -> int:
+    return int(np.count_nonzero(is_so))

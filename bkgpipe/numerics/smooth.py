@@ -1,0 +1,177 @@
+"""Turn counts and exposure into a background rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import MappingProxyType
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.special import i0e
+
+from bkgpipe.datamodel import RateModel, Stack
+from bkgpipe.errors import SettingsError
+
+__all__ = ["SMOOTH_METHODS", "annulus_kernel", "mean_rate", "smooth_stack"]
+
+MIN_SIGMA = 0.05  # of the widest annulus: a narrower Gaussian moves next to nothing
+
+
+def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
+    """Make the background rate of a stack.
+
+    Parameters
+    ----------
+    stack : Stack
+        Counts and exposure.
+    method : str
+        ``none`` divides counts by exposure. ``gaussian`` smooths both before, each
+        energy by itself, and keeps the counts of each energy.
+    sigma : float
+        Width of the Gaussian in bins; in two dimensions in mean bins of offset.
+
+    Returns
+    -------
+    RateModel
+        Rate per live time.
+
+    Raises
+    ------
+    SettingsError
+        If the method is unknown or the width is negative.
+    """
+    if method not in SMOOTH_METHODS or not sigma >= 0:
+        raise SettingsError(
+            what=f"cannot smooth with method {method!r} and sigma {sigma}",
+            where="section [smooth]",
+            fix=f"Choose one of {', '.join(SMOOTH_METHODS)} and a sigma of at least 0",
+        )
+    rate_3d, rate_2d = SMOOTH_METHODS[method](stack, sigma)
+    return RateModel(
+        stack_id=stack.stack_id,
+        binning=stack.binning,
+        method=method,
+        rate_3d=rate_3d,
+        exposure_3d=stack.exposure_3d,
+        rate_2d=rate_2d,
+        exposure_2d=stack.exposure_2d,
+        n_runs=stack.obs_ids.size,
+        livetime=stack.livetime,
+        conditions=stack.conditions,
+    )
+
+
+def mean_rate(
+    counts: np.ndarray, exposure: np.ndarray, energy_width: np.ndarray
+) -> np.ndarray:
+    """Divide counts by exposure and energy width.
+
+    Parameters
+    ----------
+    counts, exposure : np.ndarray
+        Counts and exposure, shape ``(n_energy, ...)`` [1, s sr].
+    energy_width : np.ndarray
+        Width of the energy bins, shape ``(n_energy,)`` [TeV].
+
+    Returns
+    -------
+    np.ndarray
+        Rate, same shape as `counts`; zero where unseen [s-1 TeV-1 sr-1].
+    """
+    width = energy_width.reshape(-1, *[1] * (counts.ndim - 1))
+    rate = np.zeros(counts.shape)
+    np.divide(counts, exposure * width, out=rate, where=exposure > 0)
+    return rate
+
+
+def annulus_kernel(offset_edges: np.ndarray, sigma: float) -> np.ndarray:
+    """Share of each annulus that a Gaussian in two dimensions moves to each other.
+
+    What is spread evenly over an annulus and smoothed as an image is summed over
+    annuli again. From radius r it arrives at r' with the density of Rice,
+    r' / sigma^2 exp(-(r^2 + r'^2) / (2 sigma^2)) I_0(r r' / sigma^2), so that no
+    image is needed.
+
+    Parameters
+    ----------
+    offset_edges : np.ndarray
+        Edges of the annuli, shape ``(n_offset + 1,)`` [deg].
+    sigma : float
+        Width of the Gaussian, larger than zero; below 1/20 of the widest annulus it
+        moves nothing [deg].
+
+    Returns
+    -------
+    np.ndarray
+        Shares, shape ``(n_offset, n_offset)``: to (rows), from (columns); a column
+        sums to less than one by what leaves the field.
+
+    References
+    ----------
+    Rice 1945, Bell System Technical Journal 24, 46, equation 3.10-11.
+    """
+    widths = np.diff(offset_edges)
+    if sigma < MIN_SIGMA * widths.max():
+        return np.eye(widths.size)
+    n_points = max(8, int(np.ceil(3 * widths.max() / sigma)))
+    nodes, weights = np.polynomial.legendre.leggauss(n_points)
+    radii = offset_edges[:-1, np.newaxis] + np.outer(widths, (nodes + 1) / 2)
+    area = radii * np.outer(widths, weights / 2)
+    share = area / area.sum(axis=1, keepdims=True)
+    r, r_to = radii.ravel(), radii.ravel()[:, np.newaxis]
+    # i0e(x) = I_0(x) exp(-x) keeps the product from overflowing
+    density = np.exp(-((r_to - r) ** 2) / (2 * sigma**2)) * i0e(r * r_to / sigma**2)
+    moved = area.reshape(-1, 1) / sigma**2 * density * share.ravel()
+    n = widths.size
+    kernel: np.ndarray = moved.reshape(n, n_points, n, n_points).sum(axis=(1, 3))
+    return kernel
+
+
+def _plain(stack: Stack, _sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    width = stack.binning.energy_width
+    rate_3d = mean_rate(stack.counts_3d, stack.exposure_3d, width)
+    return rate_3d, mean_rate(stack.counts_2d, stack.exposure_2d, width)
+
+
+def _gaussian(stack: Stack, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    if sigma == 0:
+        return _plain(stack, sigma)
+    width, offset_edges = stack.binning.energy_width, stack.binning.offset_edges
+    kernel = annulus_kernel(offset_edges, sigma * float(np.diff(offset_edges).mean()))
+
+    def blur_image(plane: np.ndarray) -> np.ndarray:
+        scale = (0.0, sigma, sigma)
+        blurred: np.ndarray = gaussian_filter(plane, scale, mode="constant")
+        return blurred
+
+    def blur_annuli(plane: np.ndarray) -> np.ndarray:
+        blurred: np.ndarray = plane @ kernel.T
+        return blurred
+
+    rate_3d = _blurred_rate(stack.counts_3d, stack.exposure_3d, width, blur=blur_image)
+    rate_2d = _blurred_rate(stack.counts_2d, stack.exposure_2d, width, blur=blur_annuli)
+    return rate_3d, rate_2d
+
+
+def _blurred_rate(
+    counts: np.ndarray,
+    exposure: np.ndarray,
+    energy_width: np.ndarray,
+    *,
+    blur: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    # counts and exposure apart: a hole or the rim lowers both alike, not the rate
+    rate = mean_rate(blur(counts.astype(np.float64)), blur(exposure), energy_width)
+    rate[exposure <= 0] = 0.0
+    expected = rate * exposure * energy_width.reshape(-1, *[1] * (counts.ndim - 1))
+    space = tuple(range(1, counts.ndim))
+    total, wanted = expected.sum(axis=space), counts.sum(axis=space)
+    factor = np.ones(total.shape)
+    np.divide(wanted, total, out=factor, where=total > 0)
+    kept: np.ndarray = rate * factor.reshape(-1, *[1] * (counts.ndim - 1))
+    return kept
+
+
+SMOOTH_METHODS: MappingProxyType[
+    str, Callable[[Stack, float], tuple[np.ndarray, np.ndarray]]
+] = MappingProxyType({"none": _plain, "gaussian": _gaussian})

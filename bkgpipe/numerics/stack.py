@@ -1,0 +1,337 @@
+"""Join runs into groups, and add up their counts and exposure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, pairwise, product
+
+import numpy as np
+from astropy.coordinates import angular_separation
+
+from bkgpipe.datamodel import (
+    Binning,
+    Conditions,
+    Group,
+    Run,
+    RunCounts,
+    RunShape,
+    Stack,
+)
+from bkgpipe.errors import InputError, NoRunsError
+
+__all__ = ["find_group", "make_groups", "refusal", "stack_runs"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Pool:
+    """Runs that are on their way to become a group."""
+
+    cells: tuple[tuple[float, ...], ...]
+    runs: tuple[RunShape, ...]
+
+    @cached_property
+    def livetime(self) -> float:
+        return math.fsum(run.livetime for run in self.runs)
+
+    @cached_property
+    def n_events(self) -> int:
+        return sum(run.n_events for run in self.runs)
+
+    @cached_property
+    def pointing(self) -> tuple[float, float]:
+        weight = np.array([shape.livetime for shape in self.runs])
+        runs = [shape.run for shape in self.runs]
+        zenith = _mean(_column(runs, "zenith"), weight)
+        return zenith, _circular_mean(_column(runs, "azimuth"), weight)
+
+    def wealth(self, livetime: float, counts: int) -> float:
+        """Live time or events, whichever is scarcer, over those asked for."""
+        shares = [np.inf]
+        if livetime > 0:
+            shares.append(self.livetime / livetime)
+        if counts > 0:
+            shares.append(self.n_events / counts)
+        return min(shares)
+
+    def joined_by(self, other: _Pool) -> _Pool:
+        return _Pool(cells=self.cells + other.cells, runs=self.runs + other.runs)
+
+
+def refusal(shape: RunShape, *, min_kept_fraction: float) -> str:
+    """Tell why a run cannot be stacked.
+
+    Parameters
+    ----------
+    shape : RunShape
+        The run.
+    min_kept_fraction : float
+        Least share of the field of view that the exclusion mask must keep.
+
+    Returns
+    -------
+    str
+        The reason; empty for a run that can be stacked.
+    """
+    kept = shape.kept_fraction
+    # a field without any event is a failed run, not a low rate
+    problems = (
+        (not shape.livetime > 0, f"live time is {shape.livetime:g} s"),
+        (
+            not kept >= min_kept_fraction,
+            f"the mask keeps {kept:.3f} of the field, less than {min_kept_fraction:g}",
+        ),
+        (not shape.exposure_2d.any(), "no exposure: no energy bin is safe as a whole"),
+        (shape.n_events == 0, "no events are kept"),
+    )
+    return next((reason for is_wrong, reason in problems if is_wrong), "")
+
+
+def make_groups(
+    shapes: Sequence[RunShape],
+    *,
+    zenith_edges: np.ndarray,
+    azimuth_edges: np.ndarray,
+    min_hours: float,
+    min_counts: int,
+) -> tuple[Group, ...]:
+    """Join runs by cells of zenith angle and azimuth, and cells that are too poor.
+
+    The poorest cell joins the one whose mean pointing is nearest to its own on the
+    sky of the observatory, until none is poor or one is left. Runs outside all cells,
+    or of unknown pointing, are in no group.
+
+    Parameters
+    ----------
+    shapes : sequence of RunShape
+        The runs.
+    zenith_edges : np.ndarray
+        Edges of the cells in zenith angle, shape ``(n_zenith + 1,)`` [deg].
+    azimuth_edges : np.ndarray
+        Edges in azimuth, from anywhere over at most a full turn (as 90, 270, 450),
+        shape ``(n_azimuth + 1,)`` [deg].
+    min_hours : float
+        A group with less live time is poor [h].
+    min_counts : int
+        A group with fewer events is poor.
+
+    Returns
+    -------
+    tuple of Group
+        Groups, numbered from 1 on by zenith angle, then azimuth, of their first cell.
+    """
+    cells = [
+        (*zeniths, *azimuths)
+        for zeniths, azimuths in product(
+            pairwise(zenith_edges.tolist()), pairwise(azimuth_edges.tolist())
+        )
+    ]
+    runs = [shape.run for shape in shapes]
+    zenith, azimuth = _column(runs, "zenith"), _column(runs, "azimuth")
+    pools = []
+    for cell in cells:
+        indices = np.flatnonzero(_is_inside(cell, zenith, azimuth))
+        if indices.size:
+            pools.append(
+                _Pool(cells=(cell,), runs=tuple(shapes[int(i)] for i in indices))
+            )
+    pools = _merged(pools, livetime=min_hours * 3600.0, counts=min_counts)
+    pools.sort(key=lambda pool: (pool.cells[0][0], pool.cells[0][2]))
+    return tuple(_group(i, pool) for i, pool in enumerate(pools, start=1))
+
+
+def find_group(run: Run, groups: Sequence[Group]) -> Group:
+    """Return the group whose model is for a run.
+
+    Parameters
+    ----------
+    run : Run
+        Any run, in the group or not.
+    groups : sequence of Group
+        All groups.
+
+    Returns
+    -------
+    Group
+        The one with the run's cell; for a run outside all cells the one whose mean
+        pointing is nearest on the sky of the observatory.
+
+    Raises
+    ------
+    InputError
+        If the zenith angle or azimuth of the run is unknown.
+    NoRunsError
+        If there are no groups.
+    """
+    if not groups:
+        raise NoRunsError(
+            what="there are no groups to choose a model from",
+            where=f"run {run.obs_id}",
+            fix="Widen zenith_edges and azimuth_edges in [stack], or select more runs",
+        )
+    if not np.isfinite([run.zenith, run.azimuth]).all():
+        raise InputError(
+            what=f"zenith is {run.zenith} deg and azimuth is {run.azimuth} deg",
+            where=f"run {run.obs_id}",
+            fix="Give ZEN_PNT (or ALT_PNT) and AZ_PNT in the observation table",
+        )
+    here = run.zenith, run.azimuth
+    for group in groups:
+        if any(_is_inside(cell, *here) for cell in group.cells):
+            return group
+    return min(groups, key=lambda group: _distance(here, (group.zenith, group.azimuth)))
+
+
+def stack_runs(runs: Iterable[RunCounts], *, stack_id: int) -> Stack:
+    """Add up counts and exposure, and average the conditions by exposure.
+
+    Parameters
+    ----------
+    runs : iterable of RunCounts
+        Runs with the same bins, read one by one; their order does not matter.
+    stack_id : int
+        Number of the stack.
+
+    Returns
+    -------
+    Stack
+        The sum.
+
+    Raises
+    ------
+    NoRunsError
+        If there are no runs.
+    BinningMismatchError
+        If the bins of two runs differ.
+    """
+    stream = iter(runs)
+    first = next(stream, None)
+    if first is None:
+        raise NoRunsError(
+            what="there are no runs to add up",
+            where=f"stack {stack_id}",
+            fix="Loosen the cuts in [select] or min_kept_fraction in [mask]",
+        )
+    total = _Sum(first.binning)
+    for run in chain([first], stream):
+        total.add(run)
+    return total.to_stack(stack_id)
+
+
+class _Sum:
+    """Running sum, so that one run at a time is in memory."""
+
+    def __init__(self, binning: Binning) -> None:
+        self.binning = binning
+        self.counts_3d = np.zeros(binning.shape_3d, dtype=np.int64)
+        self.counts_2d = np.zeros(binning.shape_2d, dtype=np.int64)
+        self.exposure_3d = np.zeros(binning.shape_3d)
+        self.exposure_2d = np.zeros(binning.shape_2d)
+        self.runs: list[Run] = []
+        self.weights: list[tuple[float, float, float]] = []
+
+    def add(self, run: RunCounts) -> None:
+        self.binning.require_same(run.binning, where=f"run {run.obs_id}")
+        # integers: their sum is exact in any order
+        self.counts_3d += run.counts_3d.astype(np.int64)
+        self.counts_2d += run.counts_2d.astype(np.int64)
+        self.exposure_3d += run.exposure_3d
+        self.exposure_2d += run.exposure_2d
+        self.runs.append(run.run)
+        self.weights.append((run.ontime, run.livetime, float(run.exposure_2d.sum())))
+
+    def to_stack(self, stack_id: int) -> Stack:
+        ontime, livetime, exposure = np.array(self.weights).T
+        weight = exposure if exposure.any() else livetime
+        return Stack(
+            stack_id=stack_id,
+            binning=self.binning,
+            obs_ids=np.sort([run.obs_id for run in self.runs]),
+            counts_3d=self.counts_3d,
+            exposure_3d=self.exposure_3d,
+            counts_2d=self.counts_2d,
+            exposure_2d=self.exposure_2d,
+            ontime=math.fsum(ontime),
+            livetime=math.fsum(livetime),
+            conditions=_mean_conditions(self.runs, weight),
+        )
+
+
+def _mean_conditions(runs: Sequence[Run], weight: np.ndarray) -> Conditions:
+    zenith = _column(runs, "zenith")
+    return Conditions(
+        zenith=_mean(zenith, weight),
+        azimuth=_circular_mean(_column(runs, "azimuth"), weight),
+        cos_zenith=_mean(np.cos(np.radians(zenith)), weight),
+        deadc=_mean(_column(runs, "deadc"), weight),
+        muon_efficiency=_mean(_column(runs, "muon_efficiency"), weight),
+    )
+
+
+def _merged(pools: Sequence[_Pool], *, livetime: float, counts: int) -> list[_Pool]:
+    left = list(pools)
+    while len(left) > 1:
+        poorest = min(left, key=lambda pool: pool.wealth(livetime, counts))
+        if poorest.wealth(livetime, counts) >= 1:
+            break
+        left.remove(poorest)
+        distances = [_distance(pool.pointing, poorest.pointing) for pool in left]
+        nearest = int(np.argmin(distances))
+        left[nearest] = left[nearest].joined_by(poorest)
+    return left
+
+
+def _group(group_id: int, pool: _Pool) -> Group:
+    zenith, azimuth = pool.pointing
+    return Group(
+        group_id=group_id,
+        obs_ids=np.sort([run.obs_id for run in pool.runs]),
+        cells=np.array(pool.cells, dtype=np.float64),
+        zenith=zenith,
+        azimuth=azimuth,
+        livetime=pool.livetime,
+        n_events=pool.n_events,
+        merged=tuple(
+            f"zenith {cell[0]:g}-{cell[1]:g} azimuth {cell[2]:g}-{cell[3]:g}"
+            for cell in pool.cells[1:]
+        ),
+    )
+
+
+def _is_inside(
+    cell: Sequence[float] | np.ndarray,
+    zenith: np.ndarray | float,
+    azimuth: np.ndarray | float,
+) -> np.ndarray:
+    # twice, since a tiny negative angle becomes 360 at first
+    turned = np.mod(np.mod(np.subtract(azimuth, cell[2]), 360.0), 360.0)
+    is_high = np.greater_equal(zenith, cell[0]) & np.less(zenith, cell[1])
+    inside: np.ndarray = is_high & (turned < cell[3] - cell[2])
+    return inside
+
+
+def _distance(one: tuple[float, float], other: tuple[float, float]) -> float:
+    zenith, azimuth = np.radians([one, other]).T
+    latitude = np.pi / 2 - zenith
+    return float(angular_separation(azimuth[0], latitude[0], azimuth[1], latitude[1]))
+
+
+def _mean(values: np.ndarray, weight: np.ndarray) -> float:
+    """Average the known values; NaN when none is known."""
+    is_known = np.isfinite(values)
+    if not is_known.any():
+        return float("nan")
+    known_weight = weight[is_known] if weight[is_known].any() else None
+    return float(np.average(values[is_known], weights=known_weight))
+
+
+def _circular_mean(angle: np.ndarray, weight: np.ndarray) -> float:
+    x = _mean(np.cos(np.radians(angle)), weight)
+    y = _mean(np.sin(np.radians(angle)), weight)
+    return float(np.degrees(np.arctan2(y, x)) % 360.0)
+
+
+def _column(runs: Sequence[Run], name: str) -> np.ndarray:
+    return np.array([getattr(run, name) for run in runs], dtype=np.float64)

@@ -1,0 +1,23 @@
+"""Settings: read once from a luigi.cfg, checked, frozen."""
+
+from __future__ import annotations
+
+from bkgpipe.settings.fingerprint import STAGES
+from bkgpipe.settings.read import read_settings
+from bkgpipe.settings.settings import Settings
+from bkgpipe.settings.write import (
+    settings_page,
+    settings_template,
+    settings_text,
+    settings_values,
+)
+
+__all__ = [
+    "STAGES",
+    "Settings",
+    "read_settings",
+    "settings_page",
+    "settings_template",
+    "settings_text",
+    "settings_values",
+]

@@ -1,0 +1,91 @@
+"""Contradictions between keys that are each fine alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from bkgpipe.settings.sections import BinningSettings, MaskSettings, StackSettings
+from bkgpipe.settings.settings import Settings
+
+__all__ = ["find_contradictions"]
+
+
+def find_contradictions(settings: Settings) -> list[str]:
+    """List what does not fit together.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings whose keys were each checked alone.
+
+    Returns
+    -------
+    list of str
+        One sentence for each problem.
+    """
+    problems = []
+    if settings.data.store is None:
+        problems.append("[data] store is missing: name the folder of the data store")
+    if settings.count.control_offset < settings.binning.offset_max:
+        problems.append("[count] control_offset is below [binning] offset_max")
+    problems += _binning_problems(settings.binning)
+    problems += _mask_problems(settings.mask, has_data=bool(settings.data.gammapy_data))
+    problems += _stack_problems(settings.stack)
+    return problems
+
+
+def _binning_problems(binning: BinningSettings) -> list[str]:
+    edges = binning.energy_edges
+    if edges and not _increase(edges):
+        return ["[binning] energy_edges must increase and have at least three values"]
+    if not edges and binning.energy_min >= binning.energy_max:
+        return ["[binning] energy_min must be below energy_max"]
+    n_energy = binning.energy_edges_tev.size - 1
+    problems = []
+    if n_energy < 2:
+        problems.append("[binning] asks for fewer than two energy bins")
+    # Readers tell the axes of a model apart by their lengths.
+    problems += [
+        f"[binning] {name} and the number of energy bins are both {n_energy}: "
+        "readers could not tell the axes apart; change one of them"
+        for name in ("fov_bins", "offset_bins")
+        if getattr(binning, name) == n_energy
+    ]
+    return problems
+
+
+def _mask_problems(mask: MaskSettings, *, has_data: bool) -> list[str]:
+    problems = []
+    if mask.nside & (mask.nside - 1):
+        problems.append(f"[mask] nside must be a power of two, found {mask.nside}")
+    if mask.max_radius < mask.radius:
+        problems.append("[mask] max_radius is below radius")
+    named = [word for word in mask.catalogs if isinstance(word, str)]
+    if named and not has_data:
+        problems.append(
+            f"[mask] catalogs names {', '.join(named)}: set GAMMAPY_DATA or "
+            "[data] gammapy_data to the folder that holds catalogs/, "
+            "or leave catalogs empty"
+        )
+    named_files = [word for word in mask.catalogs if isinstance(word, Path)]
+    problems += [
+        f"[mask] {key}: no such file: {path}"
+        for key, paths in (("catalogs", named_files), ("regions", mask.regions))
+        for path in paths
+        if not path.is_file()
+    ]
+    return problems
+
+
+def _stack_problems(stack: StackSettings) -> list[str]:
+    return [
+        f"[stack] {name} must increase and have at least two values"
+        for name in ("zenith_edges", "azimuth_edges")
+        if len(getattr(stack, name)) < 2 or not _increase(getattr(stack, name))
+    ]
+
+
+def _increase(values: Sequence[float]) -> bool:
+    return all(low < high for low, high in pairwise(values))

@@ -1,0 +1,120 @@
+"""Which settings each stage depends on, as a short hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["STAGES", "stage_fingerprint"]
+
+# The chain, in order.
+STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
+
+# What a stage itself looks at: whole sections, or single keys.
+_OWN_KEYS = {
+    "select": ("data.store", "select", "export.obs_ids"),
+    "mask": (
+        "data.chunk_size",
+        "data.gammapy_data",
+        "mask.radius",
+        "mask.extension_factor",
+        "mask.max_radius",
+        "mask.catalogs",
+        "mask.circles",
+        "mask.regions",
+        "mask.search_radius",
+        "mask.nside",
+    ),
+    "count": ("binning", "count", "export.alignment"),
+    "rank": ("rank",),
+    "stack": ("mask.min_kept_fraction", "stack"),
+    "smooth": ("smooth",),
+    "export": ("export",),
+    "report": (),
+}
+
+_PARENTS = {
+    "select": (),
+    "mask": ("select",),
+    "count": ("mask",),
+    "rank": ("count",),
+    "stack": ("count",),
+    "smooth": ("stack",),
+    "export": ("smooth",),
+    "report": ("export",),
+}
+
+# Keys that only one strategy or method looks at.
+_ONLY_FOR = {
+    "stack.zenith_edges": ("stack.strategy", "groups"),
+    "stack.azimuth_edges": ("stack.strategy", "groups"),
+    "stack.min_hours": ("stack.strategy", "groups"),
+    "stack.min_counts": ("stack.strategy", "groups"),
+    "smooth.sigma": ("smooth.method", "gaussian"),
+}
+
+
+def stage_fingerprint(settings: Any, stage: str) -> str:
+    """Hash exactly the settings that a stage and its ancestors look at.
+
+    Files of excluded regions count by their content, not by their name.
+
+    Parameters
+    ----------
+    settings : Settings
+        All settings.
+    stage : str
+        Stage, as ``count``.
+
+    Returns
+    -------
+    str
+        Six hexadecimal digits.
+    """
+    values: dict[str, Any] = {}
+    for ancestor in _ancestors(settings, stage):
+        for name in _OWN_KEYS[ancestor]:
+            values.update(_values(settings, name))
+    relevant = {
+        name: value
+        for name, value in sorted(values.items())
+        if name not in _ONLY_FOR or _is_used(settings, name)
+    }
+    text = json.dumps(relevant, default=_plain, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def _ancestors(settings: Any, stage: str) -> set[str]:
+    parents = set(_PARENTS[stage])
+    if stage == "stack" and settings.stack.strategy == "ranked":
+        parents.add("rank")
+    return {stage}.union(*(_ancestors(settings, parent) for parent in parents))
+
+
+def _values(settings: Any, name: str) -> dict[str, Any]:
+    section, _, key = name.partition(".")
+    keys = [key] if key else list(asdict(getattr(settings, section)))
+    return {
+        f"{section}.{key}": getattr(getattr(settings, section), key) for key in keys
+    }
+
+
+def _is_used(settings: Any, name: str) -> bool:
+    section_key, word = _ONLY_FOR[name]
+    section, _, key = section_key.partition(".")
+    return bool(getattr(getattr(settings, section), key) == word)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return _content(value) if value.is_file() else str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"settings of type {type(value).__name__} have no fingerprint")
+
+
+def _content(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

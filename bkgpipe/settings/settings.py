@@ -1,0 +1,89 @@
+"""The one frozen settings object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from bkgpipe.settings.fingerprint import stage_fingerprint
+from bkgpipe.settings.sections import (
+    BinningSettings,
+    CountSettings,
+    DataSettings,
+    ExportSettings,
+    MaskSettings,
+    RankSettings,
+    RunSettings,
+    SelectSettings,
+    SmoothSettings,
+    StackSettings,
+)
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of a production.
+
+    Attributes
+    ----------
+    path : Path
+        File that they were read from.
+    data, select, mask, binning, count, rank, stack, smooth, export, run : object
+        One object for each section of the file.
+    """
+
+    path: Path
+    data: DataSettings
+    select: SelectSettings
+    mask: MaskSettings
+    binning: BinningSettings
+    count: CountSettings
+    rank: RankSettings
+    stack: StackSettings
+    smooth: SmoothSettings
+    export: ExportSettings
+    run: RunSettings
+
+    @property
+    def store(self) -> Path:
+        """Folder of the data store."""
+        return Path(self.data.store or "")
+
+    @cached_property
+    def _fingerprints(self) -> dict[str, str]:
+        return {}
+
+    def fingerprint(self, stage: str) -> str:
+        """Return the hash of all settings that a stage depends on.
+
+        Parameters
+        ----------
+        stage : str
+            Stage, as ``count``.
+
+        Returns
+        -------
+        str
+            Six hexadecimal digits.
+        """
+        if stage not in self._fingerprints:
+            self._fingerprints[stage] = stage_fingerprint(self, stage)
+        return self._fingerprints[stage]
+
+    def folder(self, stage: str) -> Path:
+        """Return the folder of a stage's products.
+
+        Parameters
+        ----------
+        stage : str
+            Stage, as ``count``.
+
+        Returns
+        -------
+        Path
+            The folder, as ``output/count-3fa9c1``; it need not exist.
+        """
+        return self.data.output / f"{stage}-{self.fingerprint(stage)}"

@@ -1,0 +1,134 @@
+"""Write settings files, and the table of keys for the documentation."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import fields
+from typing import Any
+
+from bkgpipe.settings.sections import SECTIONS
+from bkgpipe.settings.settings import Settings
+
+__all__ = [
+    "settings_page",
+    "settings_template",
+    "settings_text",
+    "settings_values",
+]
+
+_LUIGI = """\
+# A section of Luigi itself: exit codes of the plain luigi command.
+
+[retcode]
+already_running = 10
+missing_data = 20
+not_run = 25
+task_failed = 30
+scheduling_error = 35
+unhandled_exception = 40
+"""
+
+
+def settings_values(settings: Settings) -> dict[str, dict[str, str]]:
+    """Write each value as in a settings file.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    dict of str to dict of str to str
+        Value of each key of each section, with absolute paths and lists written out.
+    """
+    return {
+        name: {
+            key.name: key.metadata["kind"].write(
+                getattr(getattr(settings, name), key.name)
+            )
+            for key in fields(section)
+        }
+        for name, section in SECTIONS.items()
+    }
+
+
+def settings_text(settings: Settings) -> str:
+    """Write settings so that they read the same anywhere on this file system.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    str
+        Text of a settings file, with absolute paths and lists written out.
+    """
+    lines = [_LUIGI]
+    for name, values in settings_values(settings).items():
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {value}".rstrip() for key, value in values.items()]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def settings_template(given: dict[str, str]) -> str:
+    """Write a commented settings file with every key.
+
+    Parameters
+    ----------
+    given : dict of str to str
+        Values of ``section.key``; every other key stands as a comment with its
+        default.
+
+    Returns
+    -------
+    str
+        Text of the file.
+    """
+    lines = [
+        "# Settings of a bkgpipe production. A key that is commented out has the value",
+        "# shown, which is the default.",
+        "",
+    ]
+    for name, section in SECTIONS.items():
+        lines += [f"# {(section.__doc__ or '').strip()}", f"[{name}]"]
+        for key in fields(section):
+            lines += _template_key(key, given.get(f"{name}.{key.name}"))
+        lines.append("")
+    return "\n".join([*lines, _LUIGI])
+
+
+def _template_key(key: Any, given: str | None) -> list[str]:
+    comment = f"{key.metadata['help']} ({key.metadata['kind'].name})"
+    lines = textwrap.wrap(comment, 84, initial_indent="# ", subsequent_indent="#   ")
+    default = f"#{key.name} = {key.metadata['default']}".rstrip()
+    return [*lines, default if given is None else f"{key.name} = {given}"]
+
+
+def settings_page() -> str:
+    """Write the reference page of all keys.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    lines = [
+        "# Settings",
+        "",
+        "All settings stand in one file, `luigi.cfg`. This page is made from the code.",
+        "An unknown section or key is an error. Relative paths start at the folder of",
+        "the file. `--set section.key=value` replaces a value for one command.",
+    ]
+    for name, section in SECTIONS.items():
+        lines += ["", f"## [{name}]", "", (section.__doc__ or "").strip(), ""]
+        lines += ["| key | kind | default | what it does |", "|---|---|---|---|"]
+        for key in fields(section):
+            cells = (key.metadata["kind"].name, key.metadata["default"] or "(empty)")
+            lines.append(
+                f"| `{key.name}` | {cells[0]} | `{cells[1]}` | {key.metadata['help']} |"
+            )
+    return "\n".join([*lines, ""])

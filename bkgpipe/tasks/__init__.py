@@ -1,0 +1,54 @@
+"""Luigi tasks: what needs what, and which file holds it."""
+
+from __future__ import annotations
+
+from bkgpipe.tasks.base import StageTask
+from bkgpipe.tasks.count import AllCounts, Count
+from bkgpipe.tasks.export import AllExports, Export
+from bkgpipe.tasks.group import MakeGroups
+from bkgpipe.tasks.mask import AllMasks, Mask
+from bkgpipe.tasks.nodes import SolveNodes
+from bkgpipe.tasks.production import Production
+from bkgpipe.tasks.rank import AllRankings, Rank
+from bkgpipe.tasks.report import MakeReport
+from bkgpipe.tasks.select import Select
+from bkgpipe.tasks.smooth import AllSmooths, Smooth
+from bkgpipe.tasks.stack import AllStacks, StackGroups, StackOwn, StackRanked
+from bkgpipe.tasks.store import MakeStore
+
+__all__ = [
+    "STAGE_TASKS",
+    "AllCounts",
+    "AllExports",
+    "AllMasks",
+    "AllRankings",
+    "AllSmooths",
+    "AllStacks",
+    "Count",
+    "Export",
+    "MakeGroups",
+    "MakeReport",
+    "MakeStore",
+    "Mask",
+    "Production",
+    "Rank",
+    "Select",
+    "Smooth",
+    "SolveNodes",
+    "StackGroups",
+    "StackOwn",
+    "StackRanked",
+]
+
+# The task that finishes each stage.
+STAGE_TASKS: dict[str, type[StageTask]] = {
+    "select": Select,
+    "mask": AllMasks,
+    "count": AllCounts,
+    "rank": AllRankings,
+    "stack": AllStacks,
+    "smooth": AllSmooths,
+    "export": MakeStore,
+    "report": MakeReport,
+    "production": Production,
+}

@@ -1,0 +1,89 @@
+"""The counted runs of the whole archive, from the chunks of `count`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bkgpipe.datamodel import RunCounts, RunShape
+from bkgpipe.io.count import read_run_counts, read_shapes
+from bkgpipe.numerics.stack import refusal
+from bkgpipe.tasks.base import ChunkTask
+
+__all__ = ["Archive", "read_archive"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """What ranking and stacking need to know of all counted runs.
+
+    Attributes
+    ----------
+    shapes : dict of int to RunShape
+        Every run that was counted.
+    refused : dict of int to str
+        Reasons of those that could not be counted.
+    unfit : dict of int to str
+        Reasons of those that were counted but may not be stacked.
+    paths : dict of int to Path
+        File that holds each counted run.
+    """
+
+    shapes: dict[int, RunShape]
+    refused: dict[int, str]
+    unfit: dict[int, str]
+    paths: dict[int, Path]
+
+    @property
+    def candidates(self) -> list[RunShape]:
+        """Runs that may be stacked."""
+        return [
+            shape
+            for obs_id, shape in self.shapes.items()
+            if shape.run.selected and obs_id not in self.unfit
+        ]
+
+    def read_counts(self, obs_ids: Iterable[int]) -> Iterator[RunCounts]:
+        """Read runs one after the other.
+
+        Parameters
+        ----------
+        obs_ids : iterable of int
+            Runs.
+
+        Yields
+        ------
+        RunCounts
+            Counts of one run.
+        """
+        for obs_id in obs_ids:
+            yield read_run_counts(self.paths[int(obs_id)], int(obs_id))
+
+
+def read_archive(counts: Sequence[ChunkTask], *, min_kept_fraction: float) -> Archive:
+    """Read the small part of all counted runs.
+
+    Parameters
+    ----------
+    counts : sequence of ChunkTask
+        Tasks of all chunks of `count`.
+    min_kept_fraction : float
+        Runs of which less of the field is kept may not be stacked.
+
+    Returns
+    -------
+    Archive
+        All runs.
+    """
+    archive = Archive(shapes={}, refused={}, unfit={}, paths={})
+    for task in counts:
+        chunk = read_shapes(task.path)
+        archive.refused.update(chunk.refused)
+        for obs_id, shape in chunk.records.items():
+            archive.shapes[obs_id] = shape
+            archive.paths[obs_id] = task.path
+            reason = refusal(shape, min_kept_fraction=min_kept_fraction)
+            if reason:
+                archive.unfit[obs_id] = reason
+    return archive

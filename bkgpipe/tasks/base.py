@@ -1,0 +1,142 @@
+"""What all stages share: settings, folders, digests."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import luigi
+
+from bkgpipe._version import __version__
+from bkgpipe.datamodel import ProductHeader, Run, RunTable
+from bkgpipe.io.hdf5 import read_header
+from bkgpipe.settings import Settings
+from bkgpipe.tasks.inputs import (
+    digest_all,
+    digest_chunks,
+    is_selected,
+    load_settings,
+    load_table,
+    runs_by_chunk,
+)
+from bkgpipe.tasks.targets import ProductTarget
+
+__all__ = ["ChunkTask", "StageTask"]
+
+_Task = TypeVar("_Task", bound="StageTask")
+
+
+class StageTask(luigi.Task):
+    """A stage of the chain, or one chunk of it."""
+
+    config = luigi.Parameter(
+        default="luigi.cfg", description="settings file of the production"
+    )
+    stage: ClassVar[str]
+    _started = 0.0  # set when Luigi starts the task, in the process that runs it
+
+    @property
+    def settings(self) -> Settings:
+        """Settings of the production."""
+        return load_settings(str(self.config))
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the products of this stage."""
+        return self.settings.folder(self.stage)
+
+    @property
+    def table(self) -> RunTable:
+        """Runs of the store, as `Select` wrote them."""
+        return load_table(self.settings)
+
+    def complete(self) -> bool:
+        # A product of runs that are no longer those of the store is not complete.
+        return is_selected(self.settings) and bool(super().complete())
+
+    def sibling(self, task: type[_Task], **changes: int) -> _Task:
+        """Make another task of the same production, with the parameters they share.
+
+        Parameters
+        ----------
+        task : type
+            Its class.
+        **changes : int
+            Parameters with another value.
+
+        Returns
+        -------
+        StageTask
+            The task.
+        """
+        found: _Task = self.clone(task, **changes)
+        return found
+
+    def inputs(self) -> str:
+        """Digest of everything that this task is made from.
+
+        Returns
+        -------
+        str
+            Digest.
+        """
+        return digest_all(self.table)
+
+    def header(self) -> ProductHeader:
+        """Header of the product, to be called when the work is done.
+
+        Returns
+        -------
+        ProductHeader
+            Header; its seconds count from the start of the task.
+        """
+        return ProductHeader(
+            stage=self.stage,
+            fingerprint=self.settings.fingerprint(self.stage),
+            inputs=self.inputs(),
+            seconds=time.monotonic() - self._started if self._started else 0.0,
+            version=__version__,
+        )
+
+
+class ChunkTask(StageTask):
+    """A stage of one block of runs, ``obs_id // chunk_size``."""
+
+    chunk = luigi.IntParameter(description="number of the block of runs")
+    file_name = ""
+
+    @property
+    def path(self) -> Path:
+        """File of the chunk."""
+        return self.folder / f"{self.file_name or self.stage}_{self.chunk}.h5"
+
+    @property
+    def used(self) -> tuple[Run, ...]:
+        """Runs of the chunk that are read at all."""
+        return runs_by_chunk(self.table, self.settings.data.chunk_size)[self.chunk]
+
+    @property
+    def exported(self) -> tuple[Run, ...]:
+        """Runs of the chunk that get a model."""
+        return tuple(run for run in self.used if run.exported)
+
+    def chunk_inputs(self) -> str:
+        """Digest of the runs of this chunk alone.
+
+        Returns
+        -------
+        str
+            Digest.
+        """
+        return digest_chunks(self.table, self.settings.data.chunk_size)[self.chunk]
+
+    def output(self) -> ProductTarget:
+        return ProductTarget(self.path, inputs=self.inputs, read_header=read_header)
+
+
+def _note_start(task: StageTask) -> None:
+    task._started = time.monotonic()
+
+
+StageTask.event_handler(luigi.Event.START)(_note_start)

@@ -1,0 +1,76 @@
+"""All chunks of a stage; which there are is known once the runs are selected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import luigi
+
+from bkgpipe.tasks.base import ChunkTask, StageTask
+from bkgpipe.tasks.inputs import chunk_numbers
+from bkgpipe.tasks.select import Select
+
+__all__ = ["AllChunks", "AllStackChunks"]
+
+
+class AllChunks(StageTask):
+    """Every chunk of one stage; complete when each of them is."""
+
+    stage_class: type[ChunkTask]
+    only_exported = False
+
+    def requires(self) -> Select:
+        return self.sibling(Select)
+
+    def chunks(self) -> list[ChunkTask]:
+        """List the tasks of all chunks, once the runs are selected.
+
+        Returns
+        -------
+        list of ChunkTask
+            Tasks.
+        """
+        size = self.settings.data.chunk_size
+        numbers = chunk_numbers(self.table, size, exported=self.only_exported)
+        return [self.chunk_task(number) for number in numbers]
+
+    def chunk_task(self, number: int) -> ChunkTask:
+        """Make the task of one chunk.
+
+        Parameters
+        ----------
+        number : int
+            Number of the chunk.
+
+        Returns
+        -------
+        ChunkTask
+            Task.
+        """
+        return self.sibling(self.stage_class, chunk=number)
+
+    def complete(self) -> bool:
+        """Tell whether all chunks are there.
+
+        Returns
+        -------
+        bool
+            True when they are.
+        """
+        if not self.requires().complete():
+            return False
+        return all(task.complete() for task in self.chunks())
+
+    def run(self) -> Iterator[list[luigi.Task]]:
+        yield list(self.chunks())
+
+
+class AllStackChunks(AllChunks):
+    """Every chunk of a stage that works on stacks; the groups share chunk 0."""
+
+    only_exported = True
+
+    def chunks(self) -> list[ChunkTask]:
+        if self.settings.stack.strategy == "groups":
+            return [self.chunk_task(0)]
+        return super().chunks()

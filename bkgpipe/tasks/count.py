@@ -1,0 +1,91 @@
+"""Count the events of a block of runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bkgpipe.datamodel import ExclusionMask, Run, RunCounts
+from bkgpipe.errors import InputError
+from bkgpipe.io.aeff import read_safe_energy
+from bkgpipe.io.count import write_counts
+from bkgpipe.io.mask import read_masks
+from bkgpipe.io.store import read_events
+from bkgpipe.numerics.count import count_run
+from bkgpipe.settings import Settings
+from bkgpipe.tasks.base import ChunkTask
+from bkgpipe.tasks.chunks import AllChunks
+from bkgpipe.tasks.collect import collect
+from bkgpipe.tasks.mask import Mask
+
+__all__ = ["AllCounts", "Count"]
+
+
+class Count(ChunkTask):
+    """Count events: reads masks and events files, writes ``count_{chunk}.h5``."""
+
+    stage = "count"
+
+    def inputs(self) -> str:
+        return self.chunk_inputs()
+
+    def requires(self) -> Mask:
+        return self.sibling(Mask)
+
+    def run(self) -> None:
+        runs = {run.obs_id: run for run in self.used}
+        masks = read_masks(Path(self.input().path))
+
+        def count(obs_id: int) -> RunCounts:
+            return self._count(runs[obs_id], masks.records[obs_id])
+
+        chunk = collect(runs, count, refused=masks.refused)
+
+        with self.output().temporary_path() as path:
+            write_counts(Path(path), self.header(), chunk)
+
+    def _count(self, run: Run, mask: ExclusionMask) -> RunCounts:
+        events, checksum = read_events(self.settings.store, run)
+        return count_run(
+            run,
+            events,
+            mask,
+            binning=self.settings.binning.axes,
+            fov_alignment=self.settings.export.alignment,
+            safe_energy=_safe_energy(self.settings, run),
+            control_offset=self.settings.count.control_offset,
+            checksum=checksum,
+        )
+
+
+def _safe_energy(settings: Settings, run: Run) -> tuple[float, str]:
+    """Safe energy of a run [TeV] and where it comes from."""
+    count = settings.count
+    if count.safe_energy_min > 0:
+        return count.safe_energy_min, "setting"
+    if count.safe_energy in {"auto", "table"} and np.isfinite(run.safe_energy_min):
+        return run.safe_energy_min, "table"
+    if count.safe_energy in {"auto", "aeff"}:
+        energy = read_safe_energy(
+            settings.store,
+            run,
+            fraction=count.aeff_fraction,
+            offset=count.aeff_offset,
+        )
+        if np.isfinite(energy):
+            return energy, "aeff"
+    if count.safe_energy in {"auto", "none"}:
+        return 0.0, "none"
+    raise InputError(
+        what=f"has no safe energy from [count] safe_energy = {count.safe_energy}",
+        where=f"run {run.obs_id}",
+        fix="Set safe_energy = auto, or safe_energy_min",
+    )
+
+
+class AllCounts(AllChunks):
+    """Every chunk of `Count`."""
+
+    stage = "count"
+    stage_class = Count

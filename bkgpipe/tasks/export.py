@@ -1,0 +1,164 @@
+"""Write the models of a block of runs, and their events files."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+from bkgpipe._version import __version__
+from bkgpipe.datamodel import Chunk, ExportEntry, Group, NodeModel, Run, RunTable
+from bkgpipe.errors import InputError
+from bkgpipe.io.entries import read_node_models, write_entries
+from bkgpipe.io.export import copy_events, read_origin
+from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
+from bkgpipe.io.stack import read_groups
+from bkgpipe.numerics.export import node_model_for_run
+from bkgpipe.numerics.stack import find_group
+from bkgpipe.settings import Settings
+from bkgpipe.tasks.base import ChunkTask, StageTask
+from bkgpipe.tasks.chunks import AllChunks
+from bkgpipe.tasks.collect import collect
+from bkgpipe.tasks.group import MakeGroups
+from bkgpipe.tasks.inputs import digest
+from bkgpipe.tasks.nodes import SolveNodes
+from bkgpipe.tasks.targets import write_file
+
+__all__ = ["WRITERS", "AllExports", "Export", "find_origin"]
+
+_log = logging.getLogger(__name__)
+
+WRITERS = {"bkg_3d": write_bkg_3d, "bkg_2d": write_bkg_2d}
+
+
+class Export(ChunkTask):
+    """Write GADF files: reads nodes, writes the store and ``export_{chunk}.h5``."""
+
+    stage = "export"
+
+    def inputs(self) -> str:
+        return digest([self.requires()["nodes"].inputs(), self.chunk_inputs()])
+
+    def requires(self) -> dict[str, StageTask]:
+        if self.settings.stack.strategy == "groups":
+            return {
+                "nodes": self.sibling(SolveNodes, chunk=0),
+                "groups": self.sibling(MakeGroups),
+            }
+        return {"nodes": self.sibling(SolveNodes)}
+
+    def run(self) -> None:
+        runs = {run.obs_id: run for run in self.exported}
+        models = _Models(
+            nodes=read_node_models(Path(self.input()["nodes"].path)),
+            groups=self._read_groups(),
+        )
+
+        def export(obs_id: int) -> ExportEntry:
+            return self._export(runs[obs_id], models.find(runs[obs_id]))
+
+        chunk = collect(runs, export, refused={})
+
+        with self.output().temporary_path() as path:
+            write_entries(Path(path), self.header(), chunk)
+
+    def _read_groups(self) -> tuple[Group, ...]:
+        if "groups" not in self.input():
+            return ()
+        return read_groups(Path(self.input()["groups"].path))
+
+    def _export(self, run: Run, nodes: NodeModel) -> ExportEntry:
+        model = node_model_for_run(nodes, run)
+        written = {word: self._write_model(word, model) for word in WRITERS}
+        return ExportEntry(
+            obs_id=run.obs_id,
+            stack_id=nodes.stack_id,
+            bkg_3d=written["bkg_3d"],
+            bkg_2d=written["bkg_2d"],
+            events=self._copy_events(run),
+            n_runs=model.n_runs,
+            hours=model.livetime / 3600,
+            deadc=model.conditions.deadc,
+            n_filled_3d=model.n_filled_3d,
+            n_filled_2d=model.n_filled_2d,
+        )
+
+    def _write_model(self, word: str, model: NodeModel) -> str:
+        if word not in self.settings.export.format:
+            return ""
+        name = f"models/{word}_{model.obs_id}.fits"
+        write = partial(
+            WRITERS[word], model=model, header=self.header(), origin=self._origin()
+        )
+        write_file(self.folder / "store" / name, write)
+        return name
+
+    def _origin(self) -> Origin:
+        return find_origin(self.settings, self.table)
+
+    def _copy_events(self, run: Run) -> str:
+        if self.settings.export.store != "full":
+            return ""
+        name = f"data/run_{run.obs_id}.fits"
+
+        def copy(path: Path) -> None:
+            creator = f"bkgpipe {__version__}"
+            copy_events(self.settings.store, path, run=run, creator=creator)
+
+        write_file(self.folder / "store" / name, copy)
+        return name
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Models:
+    """Finds the model of a run: that of its group, or the one with its number."""
+
+    nodes: Chunk[NodeModel]
+    groups: tuple[Group, ...]
+
+    def find(self, run: Run) -> NodeModel:
+        number = find_group(run, self.groups).group_id if self.groups else run.obs_id
+        if number in self.nodes.records:
+            return self.nodes.records[number]
+        raise InputError(
+            what=self.nodes.refused.get(number, "has no stack to take a model from"),
+            where=f"run {run.obs_id}",
+            fix="Mend the reason given, or leave the run out of [export] obs_ids",
+        )
+
+
+def find_origin(settings: Settings, table: RunTable) -> Origin:
+    """Tell which instrument the events come from, by the first run that can be read.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    table : RunTable
+        Runs of the store.
+
+    Returns
+    -------
+    Origin
+        Telescope, instrument and organisation; unknown if no run can be read.
+    """
+    return _find_origin(settings.store, table)
+
+
+@lru_cache(maxsize=2)
+def _find_origin(store: Path, table: RunTable) -> Origin:
+    for run in table.exported:
+        try:
+            return read_origin(store, run)
+        except InputError as error:
+            _log.debug("No origin from run %d: %s", run.obs_id, error)
+    return Origin()
+
+
+class AllExports(AllChunks):
+    """Every chunk of `Export`."""
+
+    stage = "export"
+    stage_class = Export
+    only_exported = True

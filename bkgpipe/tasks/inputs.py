@@ -1,0 +1,269 @@
+"""What tasks are made from: settings, the store, the selected runs, and their digests.
+
+All of it is kept for the life of the process, so that a thousand tasks read it once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from bkgpipe.datamodel import Run, RunTable
+from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.select import read_runs_header, read_runs_table
+from bkgpipe.io.store import read_runs
+from bkgpipe.settings import Settings, read_settings
+
+__all__ = [
+    "chunk_numbers",
+    "digest",
+    "digest_all",
+    "digest_chunks",
+    "digest_store",
+    "forget",
+    "is_selected",
+    "load_settings",
+    "load_table",
+    "read_store",
+    "runs_by_chunk",
+]
+
+
+def digest(values: Iterable[object]) -> str:
+    """Hash values by what they print as.
+
+    Parameters
+    ----------
+    values : iterable of object
+        Plain values and dataclasses of them.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits.
+    """
+    total = hashlib.sha256()
+    for value in values:
+        total.update(repr(value).encode())
+    return total.hexdigest()[:16]
+
+
+def load_settings(config: str) -> Settings:
+    """Read a settings file, once for each state of it.
+
+    Parameters
+    ----------
+    config : str
+        Path of the file.
+
+    Returns
+    -------
+    Settings
+        Settings.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be used.
+    """
+    path = Path(config)
+    changed = path.stat().st_mtime_ns if path.exists() else 0
+    return _load_settings(path, changed)
+
+
+def load_table(settings: Settings) -> RunTable:
+    """Read the selected runs, once for each state of their file.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    RunTable
+        Runs of the store, with the decision on each; none before `select` has run.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not what was written.
+    """
+    path = settings.folder("select") / "runs.ecsv"
+    if not path.exists():
+        return RunTable(runs=())
+    return _load_table(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _load_settings(path: Path, _changed: int) -> Settings:
+    return read_settings(path)
+
+
+@lru_cache(maxsize=4)
+def _load_table(path: Path, _changed: int) -> RunTable:
+    return read_runs_table(path)
+
+
+def read_store(settings: Settings) -> RunTable:
+    """Read the index of the store, once in the life of a process.
+
+    So a production keeps the list of runs that it started with.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    RunTable
+        Runs of the store.
+
+    Raises
+    ------
+    InputError
+        If the store cannot be read.
+    """
+    return _read_store(settings.store)
+
+
+def digest_store(settings: Settings) -> str:
+    """Hash what the index of the store and its folders say of all runs.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    str
+        Digest.
+    """
+    return _digest_store(settings.store)
+
+
+def is_selected(settings: Settings) -> bool:
+    """Tell whether the runs were selected from the store as it is now.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    bool
+        False also when the table of runs is damaged.
+    """
+    path = settings.folder("select") / "runs.ecsv"
+    if not path.exists():
+        return False
+    return _selected_from(path, path.stat().st_mtime_ns) == digest_store(settings)
+
+
+@lru_cache(maxsize=4)
+def _selected_from(path: Path, _changed: int) -> str:
+    try:
+        return read_runs_header(path).inputs
+    except DamagedFileError:
+        return ""
+
+
+@lru_cache(maxsize=2)
+def _read_store(store: Path) -> RunTable:
+    return read_runs(store)
+
+
+@lru_cache(maxsize=2)
+def _digest_store(store: Path) -> str:
+    return digest(_read_store(store).runs)
+
+
+def chunk_numbers(table: RunTable, chunk_size: int, *, exported: bool) -> list[int]:
+    """List the chunks that hold any run of a kind.
+
+    Parameters
+    ----------
+    table : RunTable
+        Runs of the store.
+    chunk_size : int
+        Runs share a chunk by ``obs_id // chunk_size``.
+    exported : bool
+        Look at runs that get a model only, instead of all that are read.
+
+    Returns
+    -------
+    list of int
+        Numbers, sorted.
+    """
+    runs = table.exported if exported else table.used
+    return sorted({run.obs_id // chunk_size for run in runs})
+
+
+@lru_cache(maxsize=4)
+def runs_by_chunk(table: RunTable, chunk_size: int) -> dict[int, tuple[Run, ...]]:
+    """Sort the runs that are read at all into chunks.
+
+    Parameters
+    ----------
+    table : RunTable
+        Runs of the store.
+    chunk_size : int
+        Runs share a chunk by ``obs_id // chunk_size``.
+
+    Returns
+    -------
+    dict of int to tuple of Run
+        Runs of each chunk.
+    """
+    blocks: dict[int, list[Run]] = {}
+    for run in table.used:
+        blocks.setdefault(run.obs_id // chunk_size, []).append(run)
+    return {chunk: tuple(runs) for chunk, runs in blocks.items()}
+
+
+@lru_cache(maxsize=4)
+def digest_chunks(table: RunTable, chunk_size: int) -> dict[int, str]:
+    """Hash the runs of each chunk.
+
+    Parameters
+    ----------
+    table : RunTable
+        Runs of the store.
+    chunk_size : int
+        Runs share a chunk by ``obs_id // chunk_size``.
+
+    Returns
+    -------
+    dict of int to str
+        Digest of each chunk.
+    """
+    blocks = runs_by_chunk(table, chunk_size)
+    return {chunk: digest(runs) for chunk, runs in blocks.items()}
+
+
+@lru_cache(maxsize=4)
+def digest_all(table: RunTable) -> str:
+    """Hash all runs that are read at all.
+
+    Parameters
+    ----------
+    table : RunTable
+        Runs of the store.
+
+    Returns
+    -------
+    str
+        Digest.
+    """
+    return digest(table.used)
+
+
+def forget() -> None:
+    """Forget all that is kept, so that a new production in this process looks anew."""
+    for cached in (_load_settings, _load_table, _read_store, _digest_store):
+        cached.cache_clear()

@@ -1,0 +1,43 @@
+"""Find the values that are written at the bin centres."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bkgpipe.datamodel import NodeModel
+from bkgpipe.io.entries import write_node_models
+from bkgpipe.io.smooth import read_models
+from bkgpipe.numerics.export import make_node_model
+from bkgpipe.tasks.base import ChunkTask
+from bkgpipe.tasks.collect import collect
+from bkgpipe.tasks.smooth import Smooth
+
+__all__ = ["SolveNodes"]
+
+
+class SolveNodes(ChunkTask):
+    """Fill holes and keep counts: reads rates, writes ``nodes_{chunk}.h5``."""
+
+    stage = "export"
+    file_name = "nodes"
+
+    def inputs(self) -> str:
+        return self.requires().inputs()
+
+    def requires(self) -> Smooth:
+        return self.sibling(Smooth)
+
+    def run(self) -> None:
+        models = read_models(Path(self.input().path))
+
+        def solve(stack_id: int) -> NodeModel:
+            return make_node_model(
+                models.records[stack_id],
+                fov_alignment=self.settings.export.alignment,
+            )
+
+        chunk = collect(models.records, solve, refused={})
+        chunk.refused.update(models.refused)
+
+        with self.output().temporary_path() as path:
+            write_node_models(Path(path), self.header(), chunk)

@@ -1,0 +1,42 @@
+"""Choose the runs of a production."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bkgpipe.io.select import read_runs_header, write_runs
+from bkgpipe.numerics.select import select_runs
+from bkgpipe.tasks.base import StageTask
+from bkgpipe.tasks.inputs import digest_store, read_store
+from bkgpipe.tasks.targets import ProductTarget
+
+__all__ = ["Select"]
+
+
+class Select(StageTask):
+    """Choose runs: reads the index of the store, writes ``select/runs.ecsv``."""
+
+    stage = "select"
+
+    def inputs(self) -> str:
+        return digest_store(self.settings)
+
+    def complete(self) -> bool:
+        return self.output().exists()
+
+    def output(self) -> ProductTarget:
+        return ProductTarget(
+            self.folder / "runs.ecsv", inputs=self.inputs, read_header=read_runs_header
+        )
+
+    def run(self) -> None:
+        table = read_store(self.settings)
+
+        selected = select_runs(
+            table,
+            self.settings.select.cuts,
+            export_obs_ids=self.settings.export.obs_ids,
+        )
+
+        with self.output().temporary_path() as path:
+            write_runs(Path(path), self.header(), selected)

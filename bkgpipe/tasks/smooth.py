@@ -1,0 +1,50 @@
+"""Turn the sums of a chunk into rates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bkgpipe.datamodel import RateModel
+from bkgpipe.io.smooth import write_models
+from bkgpipe.io.stack import read_stacks
+from bkgpipe.numerics.smooth import smooth_stack
+from bkgpipe.tasks.base import ChunkTask
+from bkgpipe.tasks.chunks import AllStackChunks
+from bkgpipe.tasks.collect import collect
+from bkgpipe.tasks.stack import STRATEGIES
+
+__all__ = ["AllSmooths", "Smooth"]
+
+
+class Smooth(ChunkTask):
+    """Smooth: reads ``stack_{chunk}.h5``, writes ``smooth_{chunk}.h5``."""
+
+    stage = "smooth"
+
+    def inputs(self) -> str:
+        return self.requires().inputs()
+
+    def requires(self) -> ChunkTask:
+        return self.sibling(STRATEGIES[self.settings.stack.strategy])
+
+    def run(self) -> None:
+        stacks = read_stacks(Path(self.input().path))
+        smooth = self.settings.smooth
+
+        def rate(stack_id: int) -> RateModel:
+            return smooth_stack(
+                stacks.records[stack_id], method=smooth.method, sigma=smooth.sigma
+            )
+
+        chunk = collect(stacks.records, rate, refused={})
+        chunk.refused.update(stacks.refused)
+
+        with self.output().temporary_path() as path:
+            write_models(Path(path), self.header(), chunk)
+
+
+class AllSmooths(AllStackChunks):
+    """Every chunk of `Smooth`."""
+
+    stage = "smooth"
+    stage_class = Smooth

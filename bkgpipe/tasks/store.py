@@ -1,0 +1,134 @@
+"""Put the index, the tables and the models of the groups around exported files."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from bkgpipe.datamodel import ExportEntry, NodeModel
+from bkgpipe.errors import NoRunsError
+from bkgpipe.io.cubes import write_image, write_table
+from bkgpipe.io.entries import read_node_models
+from bkgpipe.io.export import write_hdu_index
+from bkgpipe.io.record import read_record_header, write_marker
+from bkgpipe.io.smooth import read_models
+from bkgpipe.io.stack import read_groups, read_stacks
+from bkgpipe.io.tables import (
+    write_grouped_observation_table,
+    write_groups_table,
+    write_observation_table,
+)
+from bkgpipe.settings import Settings
+from bkgpipe.tasks.base import StageTask
+from bkgpipe.tasks.export import WRITERS, AllExports, find_origin
+from bkgpipe.tasks.group import MakeGroups
+from bkgpipe.tasks.smooth import AllSmooths
+from bkgpipe.tasks.stack import AllStacks
+from bkgpipe.tasks.summary import read_export_entries
+from bkgpipe.tasks.targets import ProductTarget, write_file
+
+__all__ = ["MakeStore"]
+
+
+class MakeStore(StageTask):
+    """Index the new store: reads what was exported, writes indexes and tables.
+
+    ``store.json``, written last, tells that the store is whole.
+    """
+
+    stage = "export"
+
+    def requires(self) -> list[StageTask]:
+        exports = self.sibling(AllExports)
+        if self.settings.stack.strategy != "groups":
+            return [exports]
+        stacks, smooths = self.sibling(AllStacks), self.sibling(AllSmooths)
+        return [exports, self.sibling(MakeGroups), stacks, smooths]
+
+    def output(self) -> ProductTarget:
+        return ProductTarget(
+            self.folder / "store.json",
+            inputs=self.inputs,
+            read_header=read_record_header,
+        )
+
+    def run(self) -> None:
+        entries = read_export_entries(self.settings)
+
+        _require_entries(entries, self.settings)
+
+        _write_index(self.settings, entries)
+        _write_observation_tables(self.settings, entries)
+        if self.settings.stack.strategy == "groups":
+            self._write_groups()
+        write_file(
+            Path(self.output().path), partial(write_marker, header=self.header())
+        )
+
+    def _write_groups(self) -> None:
+        """Write model, image and table of each group, and the tables of groups."""
+        stage, folder = self.settings.folder, self.folder / "groups"
+        groups = read_groups(stage("stack") / "groups.ecsv")
+        stacks = read_stacks(stage("stack") / "stack_0.h5").records
+        rates = read_models(stage("smooth") / "smooth_0.h5").records
+        nodes = read_node_models(self.folder / "nodes_0.h5").records
+        for number, model in nodes.items():
+            self._write_group_models(folder, model)
+            write_file(
+                folder / f"bkg_3d_group_{number}_image.fits.gz",
+                partial(write_image, model=model),
+            )
+            write_file(
+                folder / f"group_{number}_table.fits.gz",
+                partial(write_table, stack=stacks[number], model=rates[number]),
+            )
+        source = self.settings.store
+        write_file(
+            self.folder / "bg_observation_groups.ecsv",
+            partial(write_groups_table, groups=groups),
+        )
+        write_file(
+            self.folder / "bg_observation_table_grouped.fits.gz",
+            partial(write_grouped_observation_table, source=source, groups=groups),
+        )
+
+    def _write_group_models(self, folder: Path, model: NodeModel) -> None:
+        origin = find_origin(self.settings, self.table)
+        for word in self.settings.export.format:
+            write_file(
+                folder / f"{word}_group_{model.stack_id}.fits",
+                partial(
+                    WRITERS[word], model=model, header=self.header(), origin=origin
+                ),
+            )
+
+
+def _require_entries(entries: list[ExportEntry], settings: Settings) -> None:
+    if not entries:
+        raise NoRunsError(
+            what="no run got a model",
+            where=str(settings.folder("export")),
+            fix="See bkgpipe status for the reason of each run",
+        )
+
+
+def _write_index(settings: Settings, entries: list[ExportEntry]) -> None:
+    store = settings.folder("export") / "store"
+    write_file(
+        store / "hdu-index.fits.gz",
+        partial(
+            write_hdu_index,
+            source=settings.store,
+            store=store,
+            entries=entries,
+            model_class=settings.export.format[0],
+        ),
+    )
+
+
+def _write_observation_tables(settings: Settings, entries: list[ExportEntry]) -> None:
+    folder = settings.folder("export")
+    obs_ids = [entry.obs_id for entry in entries]
+    write = partial(write_observation_table, source=settings.store, obs_ids=obs_ids)
+    write_file(folder / "store" / "obs-index.fits.gz", write)
+    write_file(folder / "bg_observation_table.fits.gz", write)

@@ -1,0 +1,151 @@
+"""Gather what a production says of itself on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bkgpipe.datamodel import Conservation, ExportEntry, RunTable, StageState, Summary
+from bkgpipe.io.count import read_conservation
+from bkgpipe.io.entries import read_entries
+from bkgpipe.io.hdf5 import read_header, read_refused
+from bkgpipe.io.select import read_runs_header
+from bkgpipe.settings import Settings
+from bkgpipe.tasks.inputs import chunk_numbers, is_selected, load_table
+
+__all__ = ["read_export_entries", "read_states", "read_summary"]
+
+_CHUNKED = ("mask", "count", "rank", "stack", "smooth", "export")
+
+
+def read_summary(settings: Settings) -> Summary:
+    """Read the numbers of a production from its product files.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    Summary
+        Numbers; those of stages that did not run yet are empty.
+
+    Raises
+    ------
+    DamagedFileError
+        If a product file is not what was written.
+    """
+    table = load_table(settings)
+    entries = read_export_entries(settings)
+    refused = _read_refused(settings)
+    conservation = Conservation()
+    counted: set[int] = set()
+    for path in _chunk_files(settings, "count"):
+        for obs_id, found in read_conservation(path).items():
+            conservation += found
+            counted.add(obs_id)
+    used = [run for run in table.used if run.obs_id in counted]
+    return Summary(
+        store=str(settings.folder("export") / "store"),
+        models=tuple(
+            name for entry in entries for name in (entry.bkg_3d, entry.bkg_2d) if name
+        ),
+        n_used=len(used),
+        hours=sum(run.livetime for run in used) / 3600,
+        refused=refused,
+        left_out={run.obs_id: run.reason for run in table.runs if not run.selected},
+        timing=_read_timing(settings),
+        conservation=conservation,
+    )
+
+
+def read_export_entries(settings: Settings) -> list[ExportEntry]:
+    """Read what was written for each run.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    list of ExportEntry
+        In order of ``obs_id``.
+    """
+    entries: dict[int, ExportEntry] = {}
+    for path in _chunk_files(settings, "export"):
+        entries.update(read_entries(path).records)
+    return [entries[obs_id] for obs_id in sorted(entries)]
+
+
+def read_states(settings: Settings) -> list[StageState]:
+    """Tell how far each stage is, by looking into the folders.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    list of StageState
+        In order of the chain; `rank` only where it is needed.
+    """
+    table = load_table(settings) if is_selected(settings) else RunTable(runs=())
+    size = settings.data.chunk_size
+    n_used = len(chunk_numbers(table, size, exported=False))
+    n_exported = len(chunk_numbers(table, size, exported=True))
+    in_groups = settings.stack.strategy == "groups"
+    n_stacks = min(1, n_used) if in_groups else n_exported
+    totals = {
+        "mask": n_used,
+        "count": n_used,
+        "rank": n_exported if settings.stack.strategy == "ranked" else 0,
+        "stack": n_stacks,
+        "smooth": n_stacks,
+        "export": n_exported,
+    }
+    selected = int(is_selected(settings))
+    states = [_state(settings, "select", n_done=selected, n_total=1)]
+    states += [
+        _state(
+            settings,
+            stage,
+            n_done=len(_chunk_files(settings, stage)),
+            n_total=total if selected else -1,
+        )
+        for stage, total in totals.items()
+        if total or not selected
+    ]
+    return states
+
+
+def _state(settings: Settings, stage: str, *, n_done: int, n_total: int) -> StageState:
+    folder = str(settings.folder(stage))
+    return StageState(stage=stage, folder=folder, n_done=n_done, n_total=n_total)
+
+
+def _chunk_files(settings: Settings, stage: str) -> list[Path]:
+    """Product files of a stage; files of a running task have other names."""
+    return sorted(settings.folder(stage).glob(f"{stage}_*.h5"))
+
+
+def _read_refused(settings: Settings) -> dict[int, str]:
+    """Reasons of `count`, then of `export` for runs that `count` had no fault with."""
+    refused: dict[int, str] = {}
+    for stage in ("export", "count"):
+        for path in _chunk_files(settings, stage):
+            refused.update(read_refused(path))
+    return dict(sorted(refused.items()))
+
+
+def _read_timing(settings: Settings) -> dict[str, float]:
+    timing = {}
+    path = settings.folder("select") / "runs.ecsv"
+    if path.exists():
+        timing["select"] = read_runs_header(path).seconds
+    for stage in _CHUNKED:
+        headers = [read_header(path) for path in _chunk_files(settings, stage)]
+        if headers:
+            timing[stage] = sum(header.seconds for header in headers)
+    return timing

@@ -1,0 +1,26 @@
+"""Products in words, as pictures and as a page."""
+
+from __future__ import annotations
+
+from bkgpipe.view.figures import (
+    figure_counts,
+    figure_mask,
+    figure_ranking,
+    figure_rate,
+    make_figure,
+)
+from bkgpipe.view.images import png_uri, save_figure
+from bkgpipe.view.report import make_report
+from bkgpipe.view.words import describe
+
+__all__ = [
+    "describe",
+    "figure_counts",
+    "figure_mask",
+    "figure_ranking",
+    "figure_rate",
+    "make_figure",
+    "make_report",
+    "png_uri",
+    "save_figure",
+]

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import Binning, Conservation, ControlEvents, Run, RunCounts
+from bkgpipe.errors import BinningMismatchError
+
+_RUN = Run(
+    obs_id=7,
+    target="Crab",
+    ra=83.6,
+    dec=22.0,
+    zenith=45.0,
+    azimuth=10.0,
+    ontime=100.0,
+    livetime=90.0,
+    deadc=0.9,
+    time_start=53000.0,
+    time_stop=53000.1,
+    muon_efficiency=1.0,
+    nsb=1.0,
+    telescopes="1,2,3,4",
+    quality=0,
+    safe_energy_min=0.5,
+    longitude=16.5,
+    latitude=-23.3,
+    altitude=1835.0,
+    events_file="run.fits",
+    events_hdu="EVENTS",
+    file_size=1,
+    file_time=1,
+)
+
+
+@pytest.fixture
+def counts() -> RunCounts:
+    binning = Binning(
+        energy_edges=np.geomspace(0.1, 10, 4),
+        fov_lon_edges=np.linspace(-3, 3, 7),
+        fov_lat_edges=np.linspace(-2, 2, 6),
+        offset_edges=np.linspace(0, 2, 5),
+    )
+    return RunCounts(
+        run=_RUN,
+        binning=binning,
+        counts_3d=np.ones(binning.shape_3d, dtype=np.int64),
+        counts_2d=np.ones(binning.shape_2d, dtype=np.int64),
+        solid_angle_3d=binning.solid_angle_3d / 2,
+        solid_angle_2d=binning.solid_angle_2d / 2,
+        is_safe=np.array([False, True, True]),
+        safe_energy_min=0.4,
+        safe_energy_origin="table",
+        ontime=100.0,
+        livetime=90.0,
+        position_angle=12.0,
+        conservation=Conservation(n_read=3, n_kept=3),
+        control=ControlEvents(
+            counts_outer=1, exposure_outer=1.0, counts_low=2, exposure_low=3.0
+        ),
+        checksum="abc",
+    )
+
+
+def test_exposure_is_livetime_times_kept_solid_angle_of_safe_bins(counts):
+    assert (counts.exposure_3d[0] == 0).all()
+    assert counts.exposure_3d[1] == pytest.approx(90 * counts.solid_angle_3d)
+    assert (counts.exposure_2d[0] == 0).all()
+    assert counts.exposure_2d[2] == pytest.approx(90 * counts.solid_angle_2d)
+
+
+def test_shape_is_the_part_that_ranking_needs(counts):
+    shape = counts.shape
+
+    assert shape.obs_id == counts.obs_id == 7
+    assert shape.kept_fraction == pytest.approx(0.5)
+    assert shape.n_events == 12
+    assert shape.exposure_2d is counts.exposure_2d
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("counts_3d", (3, 5, 6)),
+        ("counts_2d", (4, 3)),
+        ("solid_angle_3d", (5, 6)),
+        ("solid_angle_2d", (3,)),
+        ("is_safe", (4,)),
+    ],
+)
+def test_transposed_arrays_are_refused(counts, name, shape):
+    with pytest.raises(BinningMismatchError, match=f"{name}: shape is"):
+        replace(counts, **{name: np.zeros(shape)})
+
+
+def test_conservation_adds_up():
+    one = Conservation(
+        n_read=21,
+        n_invalid=1,
+        n_outside_field=2,
+        n_outside_energy=3,
+        n_below_safe=4,
+        n_excluded=5,
+        n_kept=6,
+    )
+
+    total = one + one
+
+    assert one.n_lost == 0
+    assert total.n_read == 42
+    assert total.n_lost == 0
+    assert replace(one, n_read=22).n_lost == 1

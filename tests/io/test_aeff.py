@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.io import fits
+from astropy.table import Table
+from gammapy.data import DataStore
+from gammapy.irf import EffectiveAreaTable2D
+from gammapy.maps import MapAxis
+
+from bkgpipe.datamodel import Run
+from bkgpipe.errors import InputError
+from bkgpipe.io.aeff import read_safe_energy
+from bkgpipe.io.store import read_runs
+
+
+def _make_area(values: list[float]) -> EffectiveAreaTable2D:
+    """Area of 1 to 100 TeV in bins of half a decade, the same at all offsets."""
+    energy = MapAxis.from_energy_edges(
+        np.geomspace(1.0, 100.0, 5) * u.TeV, name="energy_true"
+    )
+    offset = MapAxis.from_nodes([0.0, 1.0, 2.0], unit="deg", name="offset")
+    data = np.array(values)[:, np.newaxis] * np.ones(3)
+    return EffectiveAreaTable2D(axes=[energy, offset], data=data, unit="m2")
+
+
+@pytest.fixture
+def write_area(
+    make_store: Callable[..., Path], observations: Table, hdu_rows: Table
+) -> Callable[[list[float]], Path]:
+    """Write the effective area of run 7 and return the store."""
+
+    def _write_area(values: list[float]) -> Path:
+        store = make_store(observations, hdu_rows)
+        hdu = _make_area(values).to_table_hdu(format="gadf-dl3")
+        hdu.name = "AEFF"
+        hdu.writeto(store / "data" / "irf_7.fits")
+        return store
+
+    return _write_area
+
+
+@pytest.mark.parametrize(
+    ("fraction", "expected"),
+    [
+        # centres at 10^0.25, 10^0.75, 10^1.25, 10^1.75
+        (0.1, 10**0.75),
+        (0.55, 10**1.0),
+        (1.0, 10**1.25),
+        (0.01, 1.0),
+    ],
+)
+def test_energy_is_interpolated(
+    write_area: Callable[[list[float]], Path],
+    run: Run,
+    fraction: float,
+    expected: float,
+) -> None:
+    store = write_area([2.0, 10.0, 100.0, 50.0])
+    found = read_safe_energy(store, run, fraction=fraction, offset=0.5)
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_no_area_at_all(write_area: Callable[[list[float]], Path], run: Run) -> None:
+    store = write_area([0.0, 0.0, 0.0, 0.0])
+    assert np.isnan(read_safe_energy(store, run, fraction=0.1, offset=0.5))
+
+
+def test_run_without_effective_area(
+    write_area: Callable[[list[float]], Path], run: Run
+) -> None:
+    store = write_area([2.0, 10.0, 100.0, 50.0])
+    other = replace(run, obs_id=8)
+    assert np.isnan(read_safe_energy(store, other, fraction=0.1, offset=0.5))
+
+
+def test_missing_and_damaged_file(
+    write_area: Callable[[list[float]], Path], run: Run
+) -> None:
+    store = write_area([2.0, 10.0, 100.0, 50.0])
+    path = store / "data" / "irf_7.fits"
+    where = r"run 7 \(data/irf_7\.fits\)"
+    fits.setval(path, "TTYPE1", value="OTHER", ext=1)
+    with pytest.raises(InputError, match=rf"{where}: .*damaged.*exclude the run"):
+        read_safe_energy(store, run, fraction=0.1, offset=0.5)
+    path.write_bytes(path.read_bytes()[:4000])
+    with pytest.raises(InputError, match=rf"{where}: .*truncated.*exclude the run"):
+        read_safe_energy(store, run, fraction=0.1, offset=0.5)
+    path.unlink()
+    with pytest.raises(InputError, match=rf"{where}: .*No such file.*exclude the run"):
+        read_safe_energy(store, run, fraction=0.1, offset=0.5)
+
+
+def test_changed_index_is_read_again(
+    write_area: Callable[[list[float]], Path], run: Run, hdu_rows: Table
+) -> None:
+    store = write_area([2.0, 10.0, 100.0, 50.0])
+    assert read_safe_energy(store, run, fraction=0.1, offset=0.5) > 0
+    hdu_rows[1:].write(store / "hdu-index.fits", overwrite=True)
+    assert np.isnan(read_safe_energy(store, run, fraction=0.1, offset=0.5))
+
+
+def test_hess_agrees_with_gammapy(hess_store: Path) -> None:
+    run = read_runs(hess_store).runs[0]
+
+    found = read_safe_energy(hess_store, run, fraction=0.1, offset=0.5)
+
+    observation = DataStore.from_dir(hess_store).obs(run.obs_id)
+    axis = observation.aeff.axes["energy_true"]
+    assert 0.2 < found < 0.4
+    area = observation.aeff.evaluate(energy_true=axis.center, offset=0.5 * u.deg)
+    limit = 0.1 * area.max()
+    above = axis.center[area >= limit][0].to_value("TeV")
+    below = axis.center[area < limit][0].to_value("TeV")
+    assert below < found <= above

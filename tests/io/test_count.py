@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import Binning, Chunk, Conservation, ProductHeader, RunCounts
+from bkgpipe.errors import DamagedFileError, InputError
+from bkgpipe.io.count import (
+    read_conservation,
+    read_counts,
+    read_run_counts,
+    read_shapes,
+    write_counts,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "count_0.h5"
+
+
+@pytest.fixture
+def written(
+    path: Path, header: ProductHeader, make_counts: Callable[[int], RunCounts]
+) -> Path:
+    records = {obs_id: make_counts(obs_id) for obs_id in (7, 8)}
+    write_counts(path, header, Chunk(records=records, refused={9: "no events"}))
+    return path
+
+
+def test_counts_come_back(
+    written: Path, make_counts: Callable[[int], RunCounts]
+) -> None:
+    chunk = read_counts(written)
+
+    found, expected = chunk.records[8], make_counts(8)
+    assert chunk.refused == {9: "no events"}
+    for name in ("counts_3d", "counts_2d", "solid_angle_3d", "solid_angle_2d"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    np.testing.assert_array_equal(found.is_safe, expected.is_safe)
+    assert found.is_safe.dtype == bool
+    assert repr(found.control) == repr(expected.control)
+    assert found.exposure_3d.sum() == expected.exposure_3d.sum()
+    found.binning.require_same(expected.binning, where="test")
+
+
+def test_run_counts_are_those_of_the_chunk(written: Path) -> None:
+    found = read_run_counts(written, 8)
+
+    expected = read_counts(written).records[8]
+    assert found.obs_id == 8
+    np.testing.assert_array_equal(found.counts_3d, expected.counts_3d)
+
+
+def test_refused_run_says_why(written: Path) -> None:
+    with pytest.raises(InputError, match=r"count_0\.h5: .*no events.*Leave it out"):
+        read_run_counts(written, 9)
+
+
+def test_shapes_are_those_of_the_counts(written: Path) -> None:
+    chunk = read_shapes(written)
+
+    assert chunk.refused == {9: "no events"}
+    for obs_id, counts in read_counts(written).records.items():
+        found, expected = chunk.records[obs_id], counts.shape
+        assert repr(found.run) == repr(expected.run)
+        assert found.livetime == expected.livetime
+        assert found.kept_fraction == expected.kept_fraction
+        np.testing.assert_array_equal(found.counts_2d, expected.counts_2d)
+        np.testing.assert_array_equal(found.exposure_2d, expected.exposure_2d)
+
+
+def test_shapes_do_not_read_the_cubes(written: Path) -> None:
+    with h5py.File(written, "r+") as file:
+        del file["records/7/counts_3d"]
+
+    assert read_shapes(written).records[7].n_events > 0
+    with pytest.raises(DamagedFileError, match="Run the stage again"):
+        read_counts(written)
+
+
+def test_conservation_of_each_run(written: Path) -> None:
+    found = read_conservation(written)
+
+    assert found == {
+        7: Conservation(n_read=10, n_invalid=1, n_kept=9),
+        8: Conservation(n_read=10, n_invalid=1, n_kept=9),
+    }
+
+
+def test_empty_and_fully_masked_run(
+    path: Path, header: ProductHeader, make_counts: Callable[[int], RunCounts]
+) -> None:
+    counts = make_counts(7)
+    empty = replace(
+        counts,
+        counts_3d=np.zeros_like(counts.counts_3d),
+        counts_2d=np.zeros_like(counts.counts_2d),
+        solid_angle_3d=np.zeros_like(counts.solid_angle_3d),
+        solid_angle_2d=np.zeros_like(counts.solid_angle_2d),
+        conservation=Conservation(),
+    )
+
+    write_counts(path, header, Chunk(records={7: empty}))
+
+    found = read_counts(path).records[7]
+    assert found.counts_3d.sum() == 0
+    assert found.kept_fraction == 0.0
+    assert read_shapes(path).records[7].n_events == 0
+
+
+def test_single_bin(
+    path: Path, header: ProductHeader, make_counts: Callable[[int], RunCounts]
+) -> None:
+    edges = np.array([1.0, 2.0])
+    binning = Binning(
+        energy_edges=edges,
+        fov_lon_edges=edges,
+        fov_lat_edges=edges,
+        offset_edges=edges - 1.0,
+    )
+    single = replace(
+        make_counts(7),
+        binning=binning,
+        counts_3d=np.array([[[3]]]),
+        counts_2d=np.array([[3]]),
+        solid_angle_3d=np.array([[1e-4]]),
+        solid_angle_2d=np.array([1e-4]),
+        is_safe=np.array([True]),
+    )
+
+    write_counts(path, header, Chunk(records={7: single}))
+
+    assert read_counts(path).records[7].counts_3d.tolist() == [[[3]]]
+    assert read_shapes(path).records[7].n_events == 3
+
+
+def test_damaged_file(path: Path) -> None:
+    for read in (read_counts, read_shapes, read_conservation):
+        with pytest.raises(DamagedFileError, match=r"count_0\.h5: .*Run the stage"):
+            read(path)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.table import MaskedColumn, Table
+
+from bkgpipe.errors import InputError
+from bkgpipe.io.index import (
+    find_column,
+    find_index,
+    hdu_files,
+    obs_ids,
+    read_index,
+    words,
+)
+
+
+@pytest.mark.parametrize("ending", [".fits", ".fits.gz"])
+def test_either_ending(
+    make_store: Callable[..., Path],
+    observations: Table,
+    hdu_rows: Table,
+    ending: str,
+) -> None:
+    store = make_store(observations, hdu_rows, ending=ending)
+
+    path = find_index(store, "obs-index")
+
+    assert path.name == f"obs-index{ending}"
+    table = read_index(path)
+    assert table["OBS_ID"].tolist() == [9, 7, 8]
+    assert table.meta["MJDREFI"] == 51910
+
+
+def test_missing_index(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"obs-index\.fits and.*Set \[data\] store to"):
+        find_index(tmp_path, "obs-index")
+
+
+@pytest.mark.parametrize("content", [b"", b"SIMPLE", b"\x1f\x8b\x08"])
+def test_damaged_index(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "obs-index.fits"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"obs-index\.fits: .*(damaged|truncated)"):
+        read_index(path)
+
+
+def test_columns_in_either_case() -> None:
+    table = Table({"Nsb": [1.0], "ra_pnt": [2.0]})
+    column = find_column(table, "RA_PNT")
+    assert column is not None
+    assert column[0] == 2.0
+    second = find_column(table, "NSBLEVEL", "NSB")
+    assert second is not None
+    assert second.name == "Nsb"
+    assert find_column(table, "ABSENT") is None
+
+
+@pytest.mark.parametrize(
+    "values", [[7, 12345678901], ["7", " 12345678901 "], [b"7", b"12345678901"]]
+)
+def test_run_numbers(values: list[int]) -> None:
+    found = obs_ids(Table({"obs_id": values}), where="index")
+    assert found.tolist() == [7, 12345678901]
+    assert found.dtype == np.int64
+
+
+@pytest.mark.parametrize("table", [Table({"ID": [7]}), Table({"OBS_ID": ["run 7"]})])
+def test_bad_run_numbers(table: Table) -> None:
+    with pytest.raises(InputError, match=r"index: the run numbers.*Give each row"):
+        obs_ids(table, where="index")
+
+
+def test_words_of_any_kind() -> None:
+    assert words(None, 2) == ["", ""]
+    assert words(Table({"a": [b" x ", b"\xff"]})["a"], 2) == ["x", "\ufffd"]
+    assert words(Table({"a": ["ä", ""]})["a"], 2) == ["ä", ""]
+    assert words(Table({"a": [1, 2]})["a"], 2) == ["1", "2"]
+    assert words(MaskedColumn(["a", "b"], mask=[True, False]), 2) == ["", "b"]
+
+
+def test_hdu_files(
+    make_store: Callable[..., Path], observations: Table, hdu_rows: Table
+) -> None:
+    store = make_store(observations, hdu_rows)
+    assert hdu_files(store, "events") == {
+        7: ("data/run_7.fits", "EVENTS"),
+        8: ("data/run_8.fits", "EVENTS"),
+    }
+    assert hdu_files(store, "aeff") == {7: ("data/irf_7.fits", "AEFF")}
+    assert hdu_files(store, "psf") == {}
+
+
+def test_hdu_files_without_folder_and_with_two_rows(
+    make_store: Callable[..., Path], observations: Table, hdu_rows: Table
+) -> None:
+    hdu_rows.remove_columns(["FILE_DIR", "HDU_NAME"])
+    hdu_rows.rename_column("HDU_TYPE", "hdu_type")
+    hdu_rows["OBS_ID"] = ["7", "8", "8"]
+    store = make_store(observations, hdu_rows)
+    assert hdu_files(store, "events") == {8: ("run_7.fits", "")}
+
+
+def test_hdu_index_without_files(
+    make_store: Callable[..., Path], observations: Table, hdu_rows: Table
+) -> None:
+    hdu_rows.remove_column("FILE_NAME")
+    store = make_store(observations, hdu_rows)
+    with pytest.raises(InputError, match=r"hdu-index\.fits: .*FILE_NAME.*Make the HDU"):
+        hdu_files(store, "events")

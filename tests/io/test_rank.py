@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import Chunk, ProductHeader, Ranking
+from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.rank import read_rankings, write_rankings
+
+
+def _make_ranking(n_runs: int) -> Ranking:
+    return Ranking(
+        obs_id=7,
+        obs_ids=np.arange(n_runs)[::-1] + 20_000_000_000,
+        divergence=np.arange(n_runs) * 0.01,
+        livetime=np.full(n_runs, 1500.0),
+        is_taken=np.arange(n_runs) < 2,
+        n_refused=4,
+        is_short=n_runs < 2,
+    )
+
+
+@pytest.mark.parametrize("n_runs", [5, 1, 0])
+def test_rankings_come_back(tmp_path: Path, header: ProductHeader, n_runs: int) -> None:
+    path = tmp_path / "rank_0.h5"
+    expected = _make_ranking(n_runs)
+
+    write_rankings(path, header, Chunk(records={7: expected}, refused={8: "short"}))
+    chunk = read_rankings(path)
+
+    found = chunk.records[7]
+    assert chunk.refused == {8: "short"}
+    assert (found.obs_id, found.n_refused) == (7, 4)
+    assert found.is_short is expected.is_short
+    np.testing.assert_array_equal(found.taken, expected.taken)
+    for name in ("obs_ids", "divergence", "livetime", "is_taken"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "rank_0.h5"
+    path.write_bytes(b"x")
+    with pytest.raises(DamagedFileError, match=r"rank_0\.h5: .*Run the stage again"):
+        read_rankings(path)

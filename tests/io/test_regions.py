@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import healpy as hp
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import ExclusionRegion
+from bkgpipe.errors import InputError
+from bkgpipe.io.regions import read_regions
+
+NSIDE = 2048
+PIXEL = np.degrees(np.degrees(hp.nside2pixarea(NSIDE)))  # deg2
+Reader = Callable[[str], tuple[ExclusionRegion, ...]]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Reader:
+    def _read(text: str) -> tuple[ExclusionRegion, ...]:
+        path = tmp_path / "sources.reg"
+        path.write_text(text)
+        return read_regions(path, nside=NSIDE)
+
+    return _read
+
+
+def test_circles_are_discs(read: Reader) -> None:
+    icrs, galactic, words = read(
+        "# Region file format: DS9\n"
+        "global color=green\n"
+        "icrs\n"
+        "circle(83.633, 22.0145, 0.5) # text={Crab nebula}\n"
+        "galactic\n"
+        "circle(184.5575, -5.7843, 30')\n"
+        'fk5;circle(5:34:31.92, 22:00:52.2, 3600")\n'
+    )
+
+    assert (icrs.name, icrs.ra, icrs.dec) == ("Crab nebula", 83.633, 22.0145)
+    assert [region.radius for region in (icrs, galactic, words)] == pytest.approx(
+        [0.5, 0.5, 1.0]
+    )
+    for region in (galactic, words):
+        assert region.ra == pytest.approx(83.633, abs=1e-3)
+        assert region.dec == pytest.approx(22.0145, abs=1e-3)
+    assert icrs.pixels.size == 0
+    assert icrs.origin.endswith("sources.reg")
+    assert galactic.name.endswith("shape 2 (CircleSkyRegion)")
+
+
+@pytest.mark.parametrize(
+    ("shape", "area"),
+    [
+        ("ellipse(83.6, 22.0, 1.0, 0.4, 30)", np.pi * 1.0 * 0.4),
+        ("box(83.6, 22.0, 1.0, 0.4, 30)", 0.4),
+        ("annulus(83.6, 22.0, 0.5, 1.0)", np.pi * 0.75),
+        ("ellipse(83.6, 22.0, 0.5, 0.25, 1.0, 0.5, 30)", np.pi * 0.375),
+        ("box(83.6, 22.0, 0.5, 0.25, 1.0, 0.5, 30)", 0.375),
+        ("polygon(0.0, 0.0, 1.0, 0.0, 1.0, 1.0)", 0.5),
+    ],
+)
+def test_other_shapes_are_pixels(read: Reader, shape: str, area: float) -> None:
+    (region,) = read(f"icrs\n{shape}")
+
+    assert region.pixels.dtype == np.int64
+    assert (np.diff(region.pixels) > 0).all()
+    assert region.pixels.size * PIXEL == pytest.approx(area, rel=0.01)
+    vectors = np.array(hp.pix2vec(NSIDE, region.pixels))
+    centre = hp.ang2vec(region.ra, region.dec, lonlat=True)
+    assert np.degrees(np.arccos(centre @ vectors)).max() < region.radius
+
+
+def test_ellipse_lies_along_its_position_angle(read: Reader) -> None:
+    (region,) = read("icrs\nellipse(83.6, 22.0, 0.2, 1.0, 45)")
+
+    lon, lat = hp.pix2ang(NSIDE, region.pixels, lonlat=True)
+    east, north = (lon - 83.6) * np.cos(np.radians(22.0)), lat - 22.0
+    # DS9 turns counterclockwise: the long axis goes from north to east
+    assert np.corrcoef(east, north)[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("place", ["(0.0, 60.0", "(359.9, -89.5", "(180.0, 0.0"])
+def test_shapes_anywhere_on_the_sky(read: Reader, place: str) -> None:
+    (region,) = read(f"icrs\nellipse{place}, 1.0, 0.5, 10)")
+    assert region.pixels.size * PIXEL == pytest.approx(np.pi * 0.5, rel=0.01)
+
+
+def test_shape_between_pixel_centres_has_one_pixel(read: Reader) -> None:
+    (region,) = read('icrs\nellipse(83.6, 22.0, 1", 0.5", 0)')
+    expected = hp.ang2pix(NSIDE, 83.6, 22.0, lonlat=True)
+    assert region.pixels.tolist() == [expected]
+
+
+def test_crtf(tmp_path: Path) -> None:
+    path = tmp_path / "sources.crtf"
+    path.write_text(
+        "#CRTFv0\n"
+        "circle[[83.6deg, 22.0deg], 0.5deg], coord=ICRS, label='Crab'\n"
+        "ann circle[[10.0deg, 22.0deg], 0.5deg], coord=ICRS\n"
+        "rotbox[[10.0deg, 22.0deg], [1.0deg, 0.5deg], 0deg], coord=ICRS\n"
+    )
+
+    circle, box = read_regions(path, nside=NSIDE)
+
+    assert (circle.name, circle.radius) == ("Crab", 0.5)
+    assert box.pixels.size * PIXEL == pytest.approx(0.5, rel=0.01)
+
+
+def test_no_regions(read: Reader) -> None:
+    assert read("# Region file format: DS9\nicrs\n") == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "image\ncircle(10, 20, 5)",
+        "icrs\npoint(10, 20)",
+        "icrs\nline(10, 20, 11, 21)",
+        "icrs\n-circle(10, 20, 1)",
+        "icrs\nellipse(10, 20, 60, 60, 0)",
+        "icrs\ncircle(10, 20, 90)",
+        "#CRTFv0\ncircle[[83pix, 22pix], 5pix]",
+    ],
+)
+def test_shapes_that_cannot_be_excluded(read: Reader, text: str) -> None:
+    with pytest.raises(InputError, match=r"sources\.reg, shape 1 \(.*Use circle, "):
+        read(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "circle(83.6, 22.0, 0.5)",
+        "physical\nbox(10, 20, 5, 6, 0)",
+        "icrs\nepanda(1,2,3,4,5,6,7,8,9,10)",
+        "icrs\ncircle(83.6, north, 0.5)",
+        "icrs\nsquare(83.6, 22, 0.5)",
+        "#CRTFv0\nfoo[[1, 2], 2]",
+    ],
+)
+def test_unreadable_files(read: Reader, text: str) -> None:
+    with pytest.raises(InputError, match=r"sources\.reg: .*cannot be read.*Write it"):
+        read(text)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"absent\.reg: .*Write it as DS9"):
+        read_regions(tmp_path / "absent.reg", nside=NSIDE)

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import Binning, Chunk, Conditions, ProductHeader, RateModel
+from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.smooth import read_models, write_models
+
+
+def test_rates_come_back(
+    tmp_path: Path, header: ProductHeader, binning: Binning
+) -> None:
+    path = tmp_path / "smooth_0.h5"
+    rng = np.random.default_rng(2)
+    model = RateModel(
+        stack_id=3,
+        binning=binning,
+        method="gaussian",
+        rate_3d=rng.random(binning.shape_3d) * 1e-7,
+        exposure_3d=rng.random(binning.shape_3d),
+        rate_2d=np.zeros(binning.shape_2d),
+        exposure_2d=rng.random(binning.shape_2d),
+        n_runs=2,
+        livetime=3000.0,
+        conditions=Conditions(
+            zenith=1.0, azimuth=2.0, cos_zenith=3.0, deadc=4.0, muon_efficiency=5.0
+        ),
+    )
+
+    write_models(path, header, Chunk(records={3: model}))
+    found = read_models(path).records[3]
+
+    assert (found.stack_id, found.method, found.n_runs) == (3, "gaussian", 2)
+    assert found.conditions == model.conditions
+    for name in ("rate_3d", "exposure_3d", "rate_2d", "exposure_2d"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(model, name))
+
+
+def test_damaged_file(tmp_path: Path) -> None:
+    path = tmp_path / "smooth_0.h5"
+    path.write_bytes(b"\x89HDF")
+    with pytest.raises(DamagedFileError, match=r"smooth_0\.h5: .*Run the stage again"):
+        read_models(path)

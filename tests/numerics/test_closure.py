@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import (
+    Binning,
+    Conditions,
+    PointSource,
+    RateModel,
+    Simulation,
+    Stack,
+    Truth,
+)
+from bkgpipe.errors import BinningMismatchError, NoEventsError
+from bkgpipe.numerics.closure import make_closure, model_closure, pulls, stack_closure
+from bkgpipe.numerics.count import count_run
+from bkgpipe.numerics.mask import make_exclusion_mask, size_regions
+from bkgpipe.numerics.pointings import make_runs
+from bkgpipe.numerics.simulate import (
+    make_run_truth,
+    run_generator,
+    simulate_run,
+    source_regions,
+)
+from bkgpipe.numerics.stack import stack_runs
+from bkgpipe.numerics.truth import mean_rate_2d, mean_rate_3d
+
+CONDITIONS = Conditions(
+    zenith=20.0, azimuth=180.0, cos_zenith=0.94, deadc=0.9, muon_efficiency=1.0
+)
+
+
+def _arrays(binning: Binning, truth: Truth, *, livetime: float) -> dict[str, Any]:
+    """Exposure, and counts drawn from the truth, of both projections."""
+    rng = np.random.default_rng(5)
+    width = binning.energy_width
+    shapes = (binning.shape_3d, binning.shape_2d)
+    solid_angles = (binning.solid_angle_3d, binning.solid_angle_2d)
+    rates = (mean_rate_3d(truth, binning), mean_rate_2d(truth, binning))
+    arrays = {}
+    for name, shape, solid_angle, rate in zip(
+        ("3d", "2d"), shapes, solid_angles, rates, strict=True
+    ):
+        exposure = np.broadcast_to(livetime * solid_angle, shape)
+        mean = rate * exposure * width.reshape(-1, *[1] * (len(shape) - 1))
+        arrays |= {
+            f"exposure_{name}": exposure,
+            f"counts_{name}": rng.poisson(mean).astype(float),
+        }
+    return arrays
+
+
+def _stack(binning: Binning, truth: Truth, *, livetime: float = 3e4) -> Stack:
+    return Stack(
+        stack_id=1,
+        binning=binning,
+        obs_ids=np.array([1, 2]),
+        ontime=livetime / 0.9,
+        livetime=livetime,
+        conditions=CONDITIONS,
+        **_arrays(binning, truth, livetime=livetime),
+    )
+
+
+def _model(stack: Stack, rate_3d: np.ndarray, rate_2d: np.ndarray) -> RateModel:
+    return RateModel(
+        stack_id=1,
+        binning=stack.binning,
+        method="none",
+        rate_3d=rate_3d,
+        exposure_3d=stack.exposure_3d,
+        rate_2d=rate_2d,
+        exposure_2d=stack.exposure_2d,
+        n_runs=2,
+        livetime=stack.livetime,
+        conditions=CONDITIONS,
+    )
+
+
+def test_pulls_are_in_units_of_the_expected_error() -> None:
+    expected = np.array([[100.0, 25.0, 5.0], [400.0, 20.0, 0.0]])
+    recovered = np.array([[110.0, 20.0, 9.0], [400.0, 20.0, 3.0]])
+    values = pulls(recovered, expected)
+    np.testing.assert_allclose(values, [[1.0, -1.0, np.nan], [0.0, 0.0, np.nan]])
+
+
+def test_pulls_refuse_another_shape() -> None:
+    with pytest.raises(BinningMismatchError, match=r"recovered: .*Make the product"):
+        pulls(np.zeros((2, 3)), np.zeros((3, 2)))
+
+
+def test_closure_of_the_truth_with_itself_is_perfect() -> None:
+    expected = np.array([30.0, 50.0, 1.0])
+    closure = make_closure(expected, expected)
+    assert closure.n_bins == 2
+    assert closure.n_expected == closure.n_recovered == 80.0
+    assert closure.pull_mean == closure.pull_width == closure.ratio_rms == 0.0
+
+
+def test_a_bias_shows_in_ratio_and_pull() -> None:
+    expected = np.full(10, 100.0)
+    closure = make_closure(1.1 * expected, expected)
+    assert closure.ratio_mean == pytest.approx(0.1)
+    assert closure.ratio_rms == pytest.approx(0.1)
+    assert closure.pull_mean == pytest.approx(1.0)
+    assert closure.pull_width == pytest.approx(0.0, abs=1e-12)
+
+
+def test_closure_refuses_bins_that_are_all_too_poor() -> None:
+    with pytest.raises(NoEventsError, match=r"closure: .*20 counts.*longer runs"):
+        make_closure(np.zeros(3), np.full(3, 19.0))
+
+
+def test_closure_refuses_no_bins_at_all() -> None:
+    with pytest.raises(NoEventsError, match=r"closure: .*at most 0.*longer runs"):
+        make_closure(np.zeros(0), np.zeros(0))
+
+
+def test_a_stack_of_the_truth_closes(make_binning: Callable[..., Binning]) -> None:
+    truth, binning = Truth(), make_binning()
+    stack = _stack(binning, truth)
+    in_3d = stack_closure(stack, mean_rate_3d(truth, binning))
+    in_2d = stack_closure(stack, mean_rate_2d(truth, binning))
+    assert in_3d.n_bins > in_2d.n_bins
+    for closure in (in_3d, in_2d):
+        assert abs(closure.pull_mean) < 5 / np.sqrt(closure.n_bins)
+        assert closure.pull_width == pytest.approx(1.0, abs=0.5)
+        assert abs(closure.ratio_mean) < 0.1
+
+
+def test_a_stack_of_another_truth_does_not(
+    make_binning: Callable[..., Binning],
+) -> None:
+    binning = make_binning()
+    stack = _stack(binning, Truth(gradient_lon=0.1))
+    assert stack_closure(stack, mean_rate_3d(Truth(), binning)).pull_width > 2.0
+
+
+def test_a_model_closes_in_both_projections(
+    make_binning: Callable[..., Binning],
+) -> None:
+    truth, binning = Truth(), make_binning()
+    rate_3d, rate_2d = mean_rate_3d(truth, binning), mean_rate_2d(truth, binning)
+    model = _model(_stack(binning, truth), 1.02 * rate_3d, 0.97 * rate_2d)
+    assert model_closure(model, rate_3d).ratio_mean == pytest.approx(0.02)
+    assert model_closure(model, rate_2d).ratio_mean == pytest.approx(-0.03)
+
+
+def test_a_truth_of_another_binning_is_refused(
+    make_binning: Callable[..., Binning],
+) -> None:
+    truth, binning = Truth(), make_binning()
+    stack = _stack(binning, truth)
+    rate = mean_rate_2d(truth, make_binning(energy_edges=np.geomspace(0.1, 9.0, 4)))
+    with pytest.raises(BinningMismatchError, match=r"true_rate: .*Make the product"):
+        stack_closure(stack, rate)
+
+
+@pytest.mark.parametrize("alignment", ["RADEC", "ALTAZ"])
+def test_simulated_runs_close_through_mask_count_and_stack(
+    make_binning: Callable[..., Binning], alignment: str
+) -> None:
+    truth = Truth(
+        gradient_lat=0.1, fov_alignment=alignment, run_scatter=0.1, zenith_slope=-2.0
+    )
+    source = PointSource(fov_lon=0.3, fov_lat=0.5, rate=0.3)
+    binning, rng = make_binning(), run_generator(1, 0)
+    runs = make_runs(rng, Simulation(n_runs=12, duration=3600.0))
+    run_truth = make_run_truth(rng, truth, runs)
+    regions = size_regions(
+        source_regions(runs, (source,)), radius=0.35, extension_factor=3, max_radius=1.0
+    )
+    counted = []
+    for run, factor in zip(runs, run_truth.factor, strict=True):
+        events = simulate_run(rng, truth, run, factor=factor, sources=(source,))
+        mask = make_exclusion_mask(run, regions, nside=256, search_radius=3.0)
+        counted.append(
+            count_run(
+                run,
+                events,
+                mask,
+                binning=binning,
+                fov_alignment=alignment,
+                safe_energy=(run.safe_energy_min, "table"),
+                control_offset=4.0,
+                checksum="",
+            )
+        )
+        assert counted[-1].conservation.n_lost == 0
+    stack = stack_runs(counted, stack_id=1)
+    factor = run_truth.factors(stack.obs_ids).mean()
+    closure = stack_closure(stack, factor * mean_rate_3d(truth, binning))
+    # 100 bins with 4e5 events: counts are good to 0.2 %, the mean pull to 0.1
+    assert closure.n_recovered == pytest.approx(closure.n_expected, rel=0.006)
+    assert abs(closure.pull_mean) < 0.5
+    assert closure.pull_width == pytest.approx(1.0, abs=0.3)

@@ -1,0 +1,379 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.time import Time
+from gammapy.irf import Background2D, Background3D
+from gammapy.makers.utils import make_map_background_irf
+from gammapy.maps import MapAxis, WcsGeom
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bkgpipe.datamodel import Binning, Conditions, RateModel
+from bkgpipe.errors import InputError, NoEventsError
+from bkgpipe.numerics.export import fill_holes, make_node_model, node_model_for_run
+
+CONDITIONS = Conditions(
+    zenith=30.0, azimuth=10.0, cos_zenith=0.87, deadc=0.8, muon_efficiency=0.9
+)
+SECONDS = 100 * 3600.0
+# edges on a grid of 0.05 deg, so that the pixels of a map fill the bins
+BINNING = Binning(
+    energy_edges=np.geomspace(0.1, 100.0, 16),
+    fov_lon_edges=np.linspace(-2.5, 2.5, 11),
+    fov_lat_edges=np.linspace(-2.25, 2.25, 10),
+    offset_edges=np.linspace(0.0, 2.5, 9),
+)
+UNIT = u.Unit("s-1 TeV-1 sr-1")
+
+
+def truth(energy, fov_lon, fov_lat):
+    spectrum = energy**-2.7 / (1 + (0.3 / energy) ** 2)  # bends at the threshold
+    width = 1.3 + 0.2 * np.log10(energy)
+    field = np.exp(-(fov_lon**2 + fov_lat**2) / (2 * width**2)) * (1 + 0.1 * fov_lat)
+    return 30.0 * spectrum * field
+
+
+def fine(edges, n_steps):
+    steps = np.arange(n_steps) / n_steps
+    inner = edges[:-1, None] + np.diff(edges)[:, None] * steps
+    return np.append(inner, edges[-1])
+
+
+def middle(edges):
+    return (edges[1:] + edges[:-1]) / 2
+
+
+def make_model(
+    rate_3d, rate_2d, *, binning=BINNING, is_seen=None, conditions=CONDITIONS
+):
+    space_3d = binning.solid_angle_3d * (1.0 if is_seen is None else is_seen)
+    time = np.full(binning.n_energy, SECONDS)
+    return RateModel(
+        stack_id=12,
+        binning=binning,
+        method="none",
+        rate_3d=rate_3d,
+        exposure_3d=np.multiply.outer(time, space_3d),
+        rate_2d=rate_2d,
+        exposure_2d=np.multiply.outer(time, binning.solid_angle_2d),
+        n_runs=40,
+        livetime=SECONDS,
+        conditions=conditions,
+    )
+
+
+@pytest.fixture(scope="session")
+def smooth_model():
+    """Bin means of the truth, integrated on a fine grid."""
+    energy = np.exp(fine(np.log(BINNING.energy_edges), 20))
+    centers = np.sqrt(energy[1:] * energy[:-1])[:, None, None]
+    lon, lat = fine(BINNING.fov_lon_edges, 8), fine(BINNING.fov_lat_edges, 8)
+    space = np.outer(np.diff(np.radians(lon)), np.diff(np.sin(np.radians(lat))))
+    values = truth(centers, middle(lon)[:, None], middle(lat))
+    values = values * np.diff(energy)[:, None, None] * space
+    sums = values.reshape(15, 20, 10, 8, 9, 8).sum(axis=(1, 3, 5))
+    rate_3d = sums / BINNING.energy_width[:, None, None] / BINNING.solid_angle_3d
+    ring = fine(BINNING.offset_edges, 20)
+    area = np.diff(-np.cos(np.radians(ring)))
+    values = truth(centers[..., 0], middle(ring), 0.0) * np.diff(energy)[:, None] * area
+    sums = values.reshape(15, 20, 8, 20).sum(axis=(1, 3)) * 2 * np.pi
+    rate_2d = sums / BINNING.energy_width[:, None] / BINNING.solid_angle_2d
+    return make_model(rate_3d, rate_2d)
+
+
+def noisy_model(model, *, n_events, seed=1):
+    rng = np.random.default_rng(seed)
+    rates = []
+    for name in ("3d", "2d"):
+        rate, exposure = (
+            getattr(model, f"rate_{name}"),
+            getattr(model, f"exposure_{name}"),
+        )
+        width = BINNING.energy_width.reshape(-1, *[1] * (rate.ndim - 1))
+        expected = rate * exposure * width
+        counts = rng.poisson(expected * n_events / expected.sum())
+        rates.append(counts / exposure / width)
+    return make_model(*rates)
+
+
+def energy_axis(edges):
+    return MapAxis.from_energy_edges(edges * u.TeV, name="energy")
+
+
+def gammapy_counts_3d(values):
+    """Predicted counts per bin in an hour, through gammapy's map maker."""
+    energy = energy_axis(BINNING.energy_edges)
+    lon = MapAxis.from_edges(BINNING.fov_lon_edges, unit="deg", name="fov_lon")
+    lat = MapAxis.from_edges(BINNING.fov_lat_edges, unit="deg", name="fov_lat")
+    bkg = Background3D(axes=[energy, lon, lat], data=values, unit=UNIT)
+    # gammapy may evaluate zero at the very last edge of the energy axis
+    geom = WcsGeom.create(
+        skydir=(0.0, 0.0),
+        binsz=0.05,
+        width=(5.0, 4.5),
+        proj="CAR",
+        frame="icrs",
+        axes=[energy_axis(BINNING.energy_edges[:-1])],
+    )
+    pointing = SkyCoord(0.0, 0.0, unit="deg", frame="icrs")
+    start = Time("2004-12-04")
+    predicted = make_map_background_irf(pointing, 1 * u.h, bkg, geom, start)
+    # rows are latitude; columns go with falling right ascension, rising fov_lon
+    pixels = predicted.data.transpose(0, 2, 1)
+    return pixels.reshape(14, 10, 10, 9, 10).sum(axis=(2, 4))
+
+
+def gammapy_counts_2d(values):
+    offset = MapAxis.from_edges(BINNING.offset_edges, unit="deg", name="offset")
+    energy = energy_axis(BINNING.energy_edges)
+    axes = [energy, offset]
+    bkg = Background2D(axes=axes, data=values, unit=UNIT)
+    ring = fine(BINNING.offset_edges, 20)
+    rate = bkg.integrate_log_log(
+        axis_name="energy",
+        energy=energy.edges[:-1, None],
+        offset=middle(ring)[None] * u.deg,
+    )
+    area = 2 * np.pi * np.diff(-np.cos(np.radians(ring)))
+    counts = rate.to_value("s-1 sr-1") * area * 3600.0
+    return counts.reshape(14, 8, 20).sum(axis=2)
+
+
+def wanted_counts(rate, solid_angle):
+    """Events in an hour of on-time."""
+    width = BINNING.energy_width.reshape(-1, *[1] * (rate.ndim - 1))
+    return (rate * width * solid_angle * CONDITIONS.deadc * 3600.0)[:-1]
+
+
+def test_gammapy_integrates_to_the_counts_in_3d(smooth_model):
+    wanted = wanted_counts(smooth_model.rate_3d, BINNING.solid_angle_3d)
+    nodes = make_node_model(smooth_model, fov_alignment="RADEC")
+
+    naive = gammapy_counts_3d(smooth_model.rate_3d * CONDITIONS.deadc)
+    found = gammapy_counts_3d(nodes.bkg_3d)
+
+    per_energy = found.sum((1, 2)) / wanted.sum((1, 2)) - 1
+    naive_per_energy = naive.sum((1, 2)) / wanted.sum((1, 2)) - 1
+    assert np.abs(naive_per_energy).max() > 0.03
+    assert np.abs(per_energy).max() < 0.003
+    assert np.abs(found / wanted - 1).max() < 0.02
+
+
+def test_gammapy_integrates_to_the_counts_in_2d(smooth_model):
+    wanted = wanted_counts(smooth_model.rate_2d, BINNING.solid_angle_2d)
+    nodes = make_node_model(smooth_model, fov_alignment="RADEC")
+
+    naive = gammapy_counts_2d(smooth_model.rate_2d * CONDITIONS.deadc)
+    found = gammapy_counts_2d(nodes.bkg_2d)
+
+    per_energy = found.sum(1) / wanted.sum(1) - 1
+    assert np.abs(naive.sum(1) / wanted.sum(1) - 1).max() > 0.03
+    assert np.abs(per_energy).max() < 0.003
+    assert np.abs(found / wanted - 1).max() < 0.02
+
+
+def test_gammapy_integrates_noise_to_its_counts(smooth_model):
+    model = noisy_model(smooth_model, n_events=2e5)
+    nodes = make_node_model(model, fov_alignment="RADEC")
+    hours = SECONDS / 3600.0
+
+    for rate, solid_angle, naive, found in (
+        (
+            model.rate_3d,
+            BINNING.solid_angle_3d,
+            gammapy_counts_3d(np.maximum(model.rate_3d, 1e-12) * CONDITIONS.deadc),
+            gammapy_counts_3d(nodes.bkg_3d),
+        ),
+        (
+            model.rate_2d,
+            BINNING.solid_angle_2d,
+            gammapy_counts_2d(np.maximum(model.rate_2d, 1e-12) * CONDITIONS.deadc),
+            gammapy_counts_2d(nodes.bkg_2d),
+        ),
+    ):
+        space = tuple(range(1, rate.ndim))
+        wanted = wanted_counts(rate, solid_angle).sum(axis=space)
+        events = wanted * hours / CONDITIONS.deadc
+        lacking = found.sum(axis=space) / wanted - 1
+        assert np.abs(lacking[events > 5000]).max() < 0.01
+        assert np.abs(lacking * np.sqrt(events)).max() < 2.0
+        assert np.abs(naive.sum(axis=space) / wanted - 1).max() > 0.05
+
+
+@pytest.mark.parametrize("n_events", [1, 30, 1e3, 1e5])
+def test_nodes_of_a_noisy_model_are_tame(smooth_model, n_events):
+    model = noisy_model(smooth_model, n_events=n_events, seed=5)
+
+    nodes = make_node_model(model, fov_alignment="ALTAZ")
+
+    for values in (nodes.bkg_3d, nodes.bkg_2d):
+        assert np.isfinite(values).all()
+        assert (values > 0).all()
+        for axis in range(values.ndim):
+            assert np.abs(np.diff(np.log(values), axis=axis)).max() < np.log(1e3)
+    assert nodes.n_filled_3d == np.count_nonzero(model.rate_3d == 0)
+    assert nodes.n_filled_2d == np.count_nonzero(model.rate_2d == 0)
+
+
+def test_the_model_of_a_stack_says_what_it_is(smooth_model):
+    nodes = make_node_model(smooth_model, fov_alignment="ALTAZ")
+
+    assert (nodes.stack_id, nodes.obs_id) == (12, -1)
+    assert (nodes.fov_alignment, nodes.n_runs) == ("ALTAZ", 40)
+    assert (nodes.livetime, nodes.conditions) == (SECONDS, CONDITIONS)
+    assert nodes.binning is BINNING
+    assert nodes.n_filled_3d == nodes.n_filled_2d == 0
+
+
+def test_the_model_of_a_run_has_its_dead_time(smooth_model, make_run):
+    nodes = make_node_model(smooth_model, fov_alignment="RADEC")
+
+    model = node_model_for_run(nodes, make_run(77, deadc=0.9))
+
+    assert (model.obs_id, model.stack_id) == (77, 12)
+    assert model.conditions == replace(CONDITIONS, deadc=0.9)
+    np.testing.assert_allclose(model.bkg_3d, nodes.bkg_3d * 0.9 / 0.8, rtol=1e-12)
+    np.testing.assert_allclose(model.bkg_2d, nodes.bkg_2d * 0.9 / 0.8, rtol=1e-12)
+
+
+@pytest.mark.parametrize("deadc", [np.nan, 0.0, -0.5])
+def test_unknown_dead_time_is_refused(smooth_model, make_run, deadc):
+    nodes = make_node_model(smooth_model, fov_alignment="RADEC")
+    unknown = replace(smooth_model, conditions=replace(CONDITIONS, deadc=deadc))
+
+    with pytest.raises(InputError, match=r"run 77: .*Give DEADC"):
+        node_model_for_run(nodes, make_run(77, deadc=deadc))
+    with pytest.raises(InputError, match=r"stack 12: .*Give DEADC"):
+        make_node_model(unknown, fov_alignment="RADEC")
+
+
+def test_an_empty_model_is_refused(smooth_model):
+    empty_3d = replace(smooth_model, rate_3d=np.zeros(BINNING.shape_3d))
+    empty_2d = replace(smooth_model, rate_2d=np.zeros(BINNING.shape_2d))
+
+    for model in (empty_3d, empty_2d):
+        with pytest.raises(NoEventsError, match=r"stack 12: .*Stack more runs"):
+            make_node_model(model, fov_alignment="RADEC")
+
+
+def test_single_bins_on_every_axis():
+    binning = Binning(
+        energy_edges=np.array([1.0, 2.0]),
+        fov_lon_edges=np.array([-1.0, 1.0]),
+        fov_lat_edges=np.array([-1.0, 1.5]),
+        offset_edges=np.array([0.0, 1.0]),
+    )
+    model = make_model(np.full((1, 1, 1), 3.0), np.full((1, 1), 4.0), binning=binning)
+
+    nodes = make_node_model(model, fov_alignment="RADEC")
+
+    np.testing.assert_allclose(nodes.bkg_3d, 3.0 * 0.8, rtol=1e-5)
+    np.testing.assert_allclose(nodes.bkg_2d, 4.0 * 0.8, rtol=1e-5)
+
+
+def test_a_masked_hole_gets_the_shape_of_its_rim(smooth_model):
+    is_seen = np.ones(BINNING.shape_3d[1:])
+    is_seen[4:6, 3] = 0.0
+    rate = smooth_model.rate_3d.copy()
+    rate[:, 4:6, 3] = 0.0
+    exposure = smooth_model.exposure_3d * is_seen
+
+    filled, n_filled = fill_holes(rate, exposure, BINNING.energy_edges)
+
+    assert n_filled == 15 * 2
+    np.testing.assert_allclose(filled[:, is_seen > 0], rate[:, is_seen > 0], rtol=1e-12)
+    # no energy sees the hole, so its rim says what to expect
+    hole = smooth_model.rate_3d[:, 4:6, 3]
+    np.testing.assert_allclose(filled[:, 4:6, 3], hole, rtol=0.25)
+
+
+def test_a_bin_seen_at_other_energies_gets_their_shape(smooth_model):
+    rate, exposure = smooth_model.rate_3d.copy(), smooth_model.exposure_3d.copy()
+    rate[10, 8, 2] = exposure[10, 8, 2] = 0.0
+
+    filled, n_filled = fill_holes(rate, exposure, BINNING.energy_edges)
+
+    assert n_filled == 1
+    assert filled[10, 8, 2] == pytest.approx(smooth_model.rate_3d[10, 8, 2], rel=0.1)
+
+
+def test_a_seen_hole_gets_at_most_half_an_event():
+    edges = np.array([1.0, 2.0, 4.0])
+    seen = np.full((2, 3, 4), 10.0)
+    exposure = seen / np.diff(edges)[:, None, None]
+    counts = np.full(seen.shape, 50.0)
+    counts[1, 0, 0] = 0.0
+
+    filled, _ = fill_holes(counts / seen, exposure, edges)
+
+    assert 0 < filled[1, 0, 0] * seen[1, 0, 0] < 0.5
+    np.testing.assert_array_equal(filled[0], counts[0] / seen[0])
+    np.testing.assert_allclose((filled * seen).sum((1, 2)), counts.sum((1, 2)))
+
+
+@given(st.integers(0, 1000), st.floats(0.001, 3.0), st.floats(0.0, 0.9))
+def test_filling_keeps_the_counts_of_each_energy(seed, mean, masked):
+    rng = np.random.default_rng(seed)
+    edges = np.geomspace(0.1, 10.0, 6)
+    exposure = rng.uniform(0.1, 2.0, (5, 4, 3)) * (rng.random((5, 4, 3)) >= masked)
+    seen = exposure * np.diff(edges)[:, None, None]
+    counts = rng.poisson(mean, seen.shape) * (seen > 0)
+    if not counts.any():
+        return
+    rate = np.divide(counts, seen, out=np.zeros(seen.shape), where=seen > 0)
+
+    filled, n_filled = fill_holes(rate, exposure, edges)
+
+    totals, wanted = (filled * seen).sum((1, 2)), counts.sum((1, 2))
+    np.testing.assert_allclose(totals[wanted > 0], wanted[wanted > 0])
+    assert (totals[wanted == 0] < 1.0).all()
+    assert (filled > 0).all()
+    assert np.isfinite(filled).all()
+    assert n_filled == np.count_nonzero(rate == 0)
+
+
+def test_energies_without_counts_continue_the_spectrum():
+    edges = np.geomspace(0.01, 1000.0, 26)
+    centers = np.sqrt(edges[1:] * edges[:-1])
+    spectrum = 100.0 * centers**-2.5
+    rate = np.broadcast_to(spectrum[:, None, None], (25, 3, 2)).copy()
+    exposure = np.full(rate.shape, 1e6)
+    for unseen in (slice(0, 6), slice(11, 13), slice(20, 25)):
+        rate[unseen] = exposure[unseen] = 0.0
+
+    filled, n_filled = fill_holes(rate, exposure, edges)
+
+    assert n_filled == 13 * 6
+    np.testing.assert_allclose(filled[6:, 0, 0], spectrum[6:], rtol=1e-9)
+    np.testing.assert_allclose(filled[:6, 0, 0], spectrum[6])
+
+
+@pytest.mark.parametrize(("index", "expected"), [(-8.0, -5.0), (0.5, -1.0)])
+def test_continued_spectrum_is_neither_too_steep_nor_too_flat(index, expected):
+    edges = np.geomspace(1.0, 100.0, 11)
+    centers = np.sqrt(edges[1:] * edges[:-1])
+    rate = np.broadcast_to(centers[:, None, None] ** index, (10, 2, 3)).copy()
+    exposure = np.ones(rate.shape)
+    rate[6:] = exposure[6:] = 0.0
+
+    filled, _ = fill_holes(rate, exposure, edges)
+
+    slope = np.diff(np.log(filled[5:, 0, 0])) / np.diff(np.log(centers[5:]))
+    np.testing.assert_allclose(slope, expected)
+
+
+def test_a_single_energy_is_continued_with_the_usual_slope():
+    edges = np.geomspace(1.0, 100.0, 5)
+    centers = np.sqrt(edges[1:] * edges[:-1])
+    rate, exposure = np.zeros((4, 2, 3)), np.zeros((4, 2, 3))
+    rate[1], exposure[1] = 5.0, 1.0
+
+    filled, _ = fill_holes(rate, exposure, edges)
+
+    expected = 5.0 * (np.maximum(centers, centers[1]) / centers[1]) ** -3
+    np.testing.assert_allclose(filled[:, 1, 2], expected)

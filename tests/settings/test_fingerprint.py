@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+
+from bkgpipe.settings import STAGES
+
+
+def _changed(make_settings, *overrides, base=()):
+    before, after = make_settings(*base), make_settings(*base, *overrides)
+    return [
+        stage
+        for stage in STAGES
+        if before.fingerprint(stage) != after.fingerprint(stage)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "first"),
+    [
+        ("select.max_zenith=50 deg", "select"),
+        ("mask.radius=0.5 deg", "mask"),
+        ("binning.per_decade=5", "count"),
+        ("export.alignment=ALTAZ", "count"),
+        ("smooth.sigma=2", "smooth"),
+        ("export.format=bkg_2d", "export"),
+    ],
+)
+def test_a_change_repeats_its_stage_and_all_after_it(make_settings, override, first):
+    expected = list(STAGES[STAGES.index(first) :])
+    # rank is no ancestor of the groups, and does not depend on what comes after it
+    assert _changed(make_settings, override) == expected
+
+
+def test_ranking_matters_to_ranked_stacks_alone(make_settings):
+    assert _changed(make_settings, "rank.hours=3 h") == ["rank"]
+    assert _changed(
+        make_settings, "rank.hours=3 h", base=["stack.strategy=ranked"]
+    ) == [
+        "rank",
+        "stack",
+        "smooth",
+        "export",
+        "report",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "base"),
+    [
+        ("run.workers=7", ()),
+        ("run.allow_refused=true", ()),
+        ("data.output=elsewhere", ()),
+        ("smooth.sigma=2", ("smooth.method=none",)),
+        ("stack.zenith_edges=0, 45, 90 deg", ("stack.strategy=own",)),
+    ],
+)
+def test_what_changes_no_result_repeats_nothing(make_settings, override, base):
+    assert _changed(make_settings, override, base=base) == []
+
+
+def test_equal_values_in_other_words_are_equal(make_settings):
+    assert _changed(make_settings, "mask.radius=21 arcmin") == []
+
+
+def test_region_files_count_by_content(make_settings, tmp_path):
+    first, copy, other = (tmp_path / name for name in ("a.reg", "b.reg", "c.reg"))
+    first.write_text("icrs; circle(1, 2, 0.5)")
+    copy.write_text("icrs; circle(1, 2, 0.5)")
+    other.write_text("icrs; circle(1, 2, 0.6)")
+    base = [f"mask.regions={first}"]
+
+    assert _changed(make_settings, f"mask.regions={copy}", base=base) == []
+    assert "mask" in _changed(make_settings, f"mask.regions={other}", base=base)
+
+
+def test_folders_are_named_by_stage_and_fingerprint(make_settings):
+    settings = make_settings()
+
+    folder = settings.folder("count")
+
+    assert folder.parent == settings.data.output
+    assert folder.name == f"count-{settings.fingerprint('count')}"
+    assert len(settings.fingerprint("count")) == 6

@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gammapy.data import DataStore
+
+from bkgpipe.io.count import read_conservation, read_counts
+from bkgpipe.io.entries import read_entries
+from bkgpipe.io.smooth import read_models
+from bkgpipe.io.stack import read_stacks
+from bkgpipe.tasks.summary import read_states, read_summary
+
+_STAGES = ("select", "mask", "count", "stack", "smooth", "export", "report")
+
+
+def _times(output: Path) -> dict[str, int]:
+    """Time of the last change of each product."""
+    return {
+        str(path.relative_to(output)): path.stat().st_mtime_ns
+        for path in sorted(output.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _stages_made(before: dict[str, int], after: dict[str, int]) -> set[str]:
+    made = {name for name, time in after.items() if before.get(name) != time}
+    return {Path(name).parts[0].partition("-")[0] for name in made}
+
+
+@pytest.mark.parametrize("strategy", ["groups", "ranked", "own"])
+def test_chain_ends_in_a_store_that_gammapy_opens(production, build, strategy):
+    task = production(stack__strategy=strategy)
+
+    assert build(task)
+
+    summary = read_summary(task.settings)
+    assert summary.n_used == 8
+    assert not summary.refused
+    assert len(summary.models) == 16
+    observations = DataStore.from_dir(summary.store).get_observations()
+    assert len(observations) == 8
+    for observation in observations:
+        assert observation.bkg.fov_alignment.value == "RADEC"
+        assert (observation.bkg.data > 0).all()
+        assert len(observation.events.table) > 0
+
+
+def test_events_and_exposure_are_conserved_through_the_chain(production, build):
+    task = production()
+    assert build(task)
+    folder = task.settings.folder
+
+    places = [
+        found
+        for path in sorted(folder("count").glob("count_*.h5"))
+        for found in read_conservation(path).values()
+    ]
+    stacks = read_stacks(folder("stack") / "stack_0.h5").records
+    models = read_models(folder("smooth") / "smooth_0.h5").records
+
+    assert sum(place.n_lost for place in places) == 0
+    n_kept = sum(place.n_kept for place in places)
+    assert sum(stack.counts_3d.sum() for stack in stacks.values()) == n_kept
+    assert sum(stack.counts_2d.sum() for stack in stacks.values()) == n_kept
+    width = task.settings.binning.axes.energy_width
+    for number, model in models.items():
+        counts = (model.rate_3d * model.exposure_3d).sum(axis=(1, 2)) * width
+        assert counts == pytest.approx(stacks[number].counts_3d.sum(axis=(1, 2)))
+
+
+def test_second_run_does_nothing(production, build):
+    task = production()
+    assert build(task)
+    before = _times(task.settings.data.output)
+
+    assert build(task)
+
+    assert task.complete()
+    assert _times(task.settings.data.output) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "first"),
+    [
+        ({"smooth__sigma": "2"}, "smooth"),
+        ({"mask__radius": "0.5 deg"}, "mask"),
+        ({"export__format": "bkg_2d, bkg_3d"}, "export"),
+    ],
+)
+def test_a_changed_setting_repeats_only_what_it_touches(
+    production, build, change, first
+):
+    task = production()
+    assert build(task)
+    before = _times(task.settings.data.output)
+
+    changed = production(**change)
+    assert build(changed)
+
+    made = _stages_made(before, _times(task.settings.data.output))
+    assert made == {*_STAGES[_STAGES.index(first) :], "production.json"}
+
+
+def test_a_killed_writer_leaves_nothing_and_the_next_run_goes_on(
+    production, build, monkeypatch
+):
+    task = production()
+
+    def die(*_args: object, **_kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bkgpipe.tasks.count.write_counts", die)
+    with pytest.raises(KeyboardInterrupt):
+        build(task)
+    monkeypatch.undo()
+
+    assert not list(task.settings.folder("count").glob("*"))
+    before = _times(task.settings.data.output)
+    assert build(task)
+    after = _times(task.settings.data.output)
+    assert _stages_made(before, after).isdisjoint({"select"})
+    masks = [name for name in before if "mask_" in name]
+    assert masks
+    assert all(before[name] == after[name] for name in masks)
+
+
+def test_bad_runs_are_refused_and_the_others_finish(production, build, tmp_path):
+    task = production(run__allow_refused="true")
+    files = sorted((tmp_path / "store").rglob("*1*.fits.gz"))
+    runs = [path for path in files if "index" not in path.name]
+    runs[0].write_bytes(runs[0].read_bytes()[:20000])
+    runs[1].unlink()
+
+    assert build(task)
+
+    summary = read_summary(task.settings)
+    assert set(summary.refused) == {1001, 1002}
+    assert summary.n_used == 6
+    assert len(summary.models) == 12
+
+
+def test_refused_runs_fail_the_production_unless_allowed(production, build, tmp_path):
+    task = production()
+    next(iter((tmp_path / "store" / "data").glob("*1001*"))).unlink()
+
+    assert not build(task)
+    assert not build(task)
+
+    record = json.loads((task.settings.data.output / "production.json").read_text())
+    assert list(record["summary"]["refused"]) == ["1001"]
+    assert len(record["summary"]["models"]) == 14
+
+
+def test_a_changed_events_file_repeats_its_chunk(production, build, tmp_path):
+    task = production(stack__strategy="own")
+    assert build(task)
+    output = task.settings.data.output
+    before = _times(output)
+    path = next(iter((tmp_path / "store" / "data").glob("*1001*")))
+    path.write_bytes(path.read_bytes() + b"\0")
+
+    build(task)
+
+    after = _times(output)
+    remade = {name for name, time in after.items() if before.get(name) != time}
+    counts = {name for name in remade if "/count_" in name}
+    assert counts == {f"{task.settings.folder('count').name}/count_333.h5"}
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_made_again(production, build):
+    task = production()
+    assert build(task)
+    path = task.settings.folder("count") / "count_334.h5"
+    whole = read_counts(path).records
+    path.write_bytes(path.read_bytes()[:20000])
+    (task.settings.data.output / "production.json").unlink()
+    (task.settings.folder("report") / "index.html").unlink()
+    (task.settings.folder("export") / "store.json").unlink()
+    for stage in ("export", "smooth", "stack"):
+        for product in task.settings.folder(stage).glob("*.h5"):
+            product.unlink()
+
+    assert build(task)
+
+    again = read_counts(path).records
+    assert again.keys() == whole.keys()
+    for obs_id, counts in again.items():
+        assert (counts.counts_3d == whole[obs_id].counts_3d).all()
+        assert counts.conservation == whole[obs_id].conservation
+    assert path.with_name("count_334.h5.damaged").exists()
+
+
+def test_no_run_selected_is_a_clear_failure(production, build):
+    task = production(select__min_livetime="10 h")
+
+    assert not build(task)
+
+
+def test_states_count_chunks(production, build):
+    task = production(stack__strategy="ranked")
+    assert {state.n_total for state in read_states(task.settings)} == {1, -1}
+
+    assert build(task)
+
+    done = {s.stage: (s.n_done, s.n_total) for s in read_states(task.settings)}
+    assert done == {
+        "select": (1, 1),
+        "mask": (4, 4),
+        "count": (4, 4),
+        "rank": (4, 4),
+        "stack": (4, 4),
+        "smooth": (4, 4),
+        "export": (4, 4),
+    }
+
+
+def test_entries_say_what_is_behind_each_model(production, build):
+    task = production(stack__strategy="ranked")
+    assert build(task)
+
+    for path in task.settings.folder("export").glob("export_*.h5"):
+        for entry in read_entries(path).records.values():
+            assert entry.n_runs >= 1
+            assert 0.05 < entry.hours < 2
+            assert 0.5 < entry.deadc <= 1
+            assert np.isfinite(entry.n_filled_3d)

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from bkgpipe import errors
+from bkgpipe.errors import BkgpipeError
+
+_KINDS = [getattr(errors, name) for name in errors.__all__]
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_an_error_says_what_where_and_what_to_do(kind):
+    error = kind(what="it is broken", where="run 5", fix="Mend it")
+
+    assert str(error) == "run 5: it is broken. Mend it."
+    assert isinstance(error, BkgpipeError)
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_an_error_survives_the_way_from_a_worker(kind):
+    error = pickle.loads(pickle.dumps(kind(what="a", where="b", fix="c")))  # noqa: S301
+
+    assert type(error) is kind
+    assert (error.what, error.where, error.fix) == ("a", "b", "c")

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import healpy
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import (
+    Binning,
+    Conditions,
+    Conservation,
+    ControlEvents,
+    ExclusionMask,
+    Group,
+    Ranking,
+    RateModel,
+    Report,
+    Run,
+    RunCounts,
+    RunTable,
+    Stack,
+)
+
+MakeRun = Callable[..., Run]
+
+
+def _run(**changes: Any) -> Run:
+    run = Run(
+        obs_id=23523,
+        target="Crab Nebula",
+        ra=83.633,
+        dec=21.514,
+        zenith=45.7,
+        azimuth=22.4,
+        ontime=1687.0,
+        livetime=1581.7,
+        deadc=0.9376,
+        time_start=53343.92,
+        time_stop=53343.94,
+        muon_efficiency=0.95,
+        nsb=float("nan"),
+        telescopes="1,2,3,4",
+        quality=0,
+        safe_energy_min=0.87,
+        longitude=16.5,
+        latitude=-23.27,
+        altitude=1835.0,
+        events_file="data/run_23523.fits.gz",
+        events_hdu="EVENTS",
+        file_size=400000,
+        file_time=1,
+    )
+    return replace(run, **changes)
+
+
+@pytest.fixture(scope="session")
+def make_run() -> MakeRun:
+    return _run
+
+
+@pytest.fixture(scope="session")
+def binning() -> Binning:
+    # 7 energies, 5 longitudes, 4 latitudes, 3 offsets: no two axes are equal
+    return Binning(
+        energy_edges=np.geomspace(0.1, 50.0, 8),
+        fov_lon_edges=np.linspace(-2.5, 2.5, 6),
+        fov_lat_edges=np.linspace(-2.5, 2.5, 5),
+        offset_edges=np.array([0.0, 1.0, 1.8, 2.5]),
+    )
+
+
+@pytest.fixture(scope="session")
+def conditions() -> Conditions:
+    return Conditions(
+        zenith=31.25,
+        azimuth=187.5,
+        cos_zenith=0.855,
+        deadc=0.9321,
+        muon_efficiency=0.88,
+    )
+
+
+@pytest.fixture(scope="session")
+def run_counts(binning: Binning) -> RunCounts:
+    rng = np.random.default_rng(1)
+    counts_3d = rng.poisson(3.0, binning.shape_3d).astype(float)
+    counts_2d = rng.poisson(5.0, binning.shape_2d).astype(float)
+    n_kept = int(counts_2d.sum())
+    return RunCounts(
+        run=_run(),
+        binning=binning,
+        counts_3d=counts_3d,
+        counts_2d=counts_2d,
+        solid_angle_3d=0.9 * binning.solid_angle_3d,
+        solid_angle_2d=0.9 * binning.solid_angle_2d,
+        is_safe=np.arange(binning.n_energy) > 1,
+        safe_energy_min=0.871,
+        safe_energy_origin="table",
+        ontime=1687.0,
+        livetime=1581.7,
+        position_angle=12.0,
+        conservation=Conservation(
+            n_read=n_kept + 1111,
+            n_invalid=1,
+            n_outside_field=10,
+            n_outside_energy=100,
+            n_below_safe=400,
+            n_excluded=600,
+            n_kept=n_kept,
+        ),
+        control=ControlEvents(
+            counts_outer=321, exposure_outer=6.5, counts_low=654, exposure_low=9.25
+        ),
+        checksum="ab12" * 16,
+    )
+
+
+@pytest.fixture(scope="session")
+def stack(binning: Binning, conditions: Conditions, run_counts: RunCounts) -> Stack:
+    return Stack(
+        stack_id=3,
+        binning=binning,
+        obs_ids=np.arange(23501, 23513),
+        counts_3d=run_counts.counts_3d,
+        exposure_3d=run_counts.exposure_3d,
+        counts_2d=run_counts.counts_2d,
+        exposure_2d=run_counts.exposure_2d,
+        ontime=20000.0,
+        livetime=18000.0,
+        conditions=conditions,
+    )
+
+
+@pytest.fixture(scope="session")
+def rate_model(stack: Stack, conditions: Conditions) -> RateModel:
+    width = stack.binning.energy_width
+    exposure_3d = stack.exposure_3d * width[:, np.newaxis, np.newaxis]
+    exposure_2d = stack.exposure_2d * width[:, np.newaxis]
+    return RateModel(
+        stack_id=3,
+        binning=stack.binning,
+        method="none",
+        rate_3d=_ratio(stack.counts_3d, exposure_3d),
+        exposure_3d=stack.exposure_3d,
+        rate_2d=_ratio(stack.counts_2d, exposure_2d),
+        exposure_2d=stack.exposure_2d,
+        n_runs=12,
+        livetime=18000.0,
+        conditions=conditions,
+    )
+
+
+@pytest.fixture(scope="session")
+def exclusion_mask() -> ExclusionMask:
+    centre = healpy.ang2vec(83.629, 22.012, lonlat=True)
+    return ExclusionMask(
+        obs_id=23523,
+        nside=256,
+        excluded_pixels=healpy.query_disc(256, centre, np.radians(0.8)),
+        region_names=("Crab Nebula", "custom"),
+        region_origins=("gammacat", "luigi.cfg"),
+        region_circles=np.array([[83.629, 22.012, 0.35, 0.0], [84.0, 22.2, 1.5, 0.9]]),
+        region_capped=np.array([False, True]),
+    )
+
+
+@pytest.fixture(scope="session")
+def ranking() -> Ranking:
+    return Ranking(
+        obs_id=23523,
+        obs_ids=np.array([20136, 20137, 25511]),
+        divergence=np.array([0.0125, 0.025, 0.5]),
+        livetime=np.array([1500.0, 1600.0, 1700.0]),
+        is_taken=np.array([True, True, False]),
+        n_refused=17,
+        is_short=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def group() -> Group:
+    return Group(
+        group_id=2,
+        obs_ids=np.array([20136, 20137, 25511]),
+        cells=np.array([[20.0, 30.0, -90.0, 90.0], [0.0, 20.0, -90.0, 90.0]]),
+        zenith=24.5,
+        azimuth=12.5,
+        livetime=4800.0,
+        n_events=23456,
+        merged=("zenith 0-20 azimuth -90-90",),
+    )
+
+
+@pytest.fixture(scope="session")
+def report(
+    group: Group, rate_model: RateModel, run_counts: RunCounts, make_run: MakeRun
+) -> Report:
+    runs = (
+        make_run(obs_id=20136, target="OFF"),
+        make_run(obs_id=20137, selected=False, reason="zenith 61.0 deg > 60 deg"),
+        make_run(obs_id=23523),
+    )
+    return Report(
+        title="Background models",
+        table=RunTable(runs=runs),
+        conservation=run_counts.conservation,
+        refused={20136: "truncated events file"},
+        timing={"mask": 1.5, "count": 30.0},
+        groups=(group,),
+        models=(rate_model,),
+        n_models=4,
+        settings={"smooth": {"method": "gaussian", "sigma": "1"}},
+        versions={"bkgpipe": "0.1.0", "numpy": "2.4"},
+        store="out/export-3fa9c1/store",
+    )
+
+
+def _ratio(counts: np.ndarray, exposure: np.ndarray) -> np.ndarray:
+    return np.divide(counts, exposure, out=np.zeros(counts.shape), where=exposure > 0)

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from bkgpipe.datamodel import (
+    Binning,
+    Conservation,
+    ExclusionMask,
+    Ranking,
+    RateModel,
+    RunCounts,
+    Stack,
+)
+from bkgpipe.view import (
+    figure_counts,
+    figure_mask,
+    figure_ranking,
+    figure_rate,
+    make_figure,
+    png_uri,
+)
+from bkgpipe.view.figures import _COLORS, _from_plane, _to_plane
+
+
+def _texts(figure) -> list[str]:
+    return [ax.get_title() for ax in figure.axes] + [
+        text.get_text() for ax in figure.axes for text in ax.texts
+    ]
+
+
+def _images(figure) -> list[np.ndarray]:
+    """Values that the maps of a figure show, without those of the colour bars."""
+    maps = [ax for ax in figure.axes if ax.get_xlabel() == "fov_lon [deg]"]
+    return [ax.collections[0].get_array() for ax in maps]
+
+
+def test_rate_has_four_bands_of_the_energies_seen(rate_model: RateModel):
+    figure = figure_rate(rate_model)
+    bands = [text for text in _texts(figure) if text.endswith("TeV")]
+    edges = rate_model.binning.energy_edges
+    assert len(bands) == 4
+    # the two lowest bins were below the safe energy
+    assert bands[0].startswith(f"{edges[2]:.3g} to")
+    assert bands[-1] == f"{edges[6]:.3g} to {edges[7]:.3g} TeV"
+
+
+def test_rate_images_conserve_the_integral(rate_model: RateModel):
+    images = _images(figure_rate(rate_model))
+    width = rate_model.binning.energy_width
+    integral = np.tensordot(width, rate_model.rate_3d, axes=1)
+    # latitude runs upward: images are drawn transposed
+    assert images[0].shape == (4, 5)
+    np.testing.assert_allclose(sum(images), integral.T)
+
+
+def test_unseen_bins_are_not_drawn_as_zero(rate_model: RateModel):
+    exposure = rate_model.exposure_3d.copy()
+    exposure[:, 4, 0] = 0.0
+    image = _images(figure_rate(replace(rate_model, exposure_3d=exposure)))[0]
+    assert np.ma.getmaskarray(image)[0, 4]
+    assert np.ma.getmaskarray(image).sum() == 1
+
+
+def test_rate_renders(rate_model: RateModel):
+    assert png_uri(figure_rate(rate_model)).startswith("data:image/png;base64,iVBOR")
+
+
+def test_rate_of_nothing_renders(rate_model: RateModel):
+    nothing = {
+        name: np.zeros_like(getattr(rate_model, name))
+        for name in ("rate_3d", "exposure_3d", "rate_2d", "exposure_2d")
+    }
+    assert png_uri(figure_rate(replace(rate_model, **nothing)))
+
+
+def test_rate_of_a_single_bin_renders(rate_model: RateModel):
+    binning = Binning(
+        energy_edges=np.array([1.0, 10.0]),
+        fov_lon_edges=np.array([-2.0, 2.0]),
+        fov_lat_edges=np.array([-2.0, 2.0]),
+        offset_edges=np.array([0.0, 2.0]),
+    )
+    single = replace(
+        rate_model,
+        binning=binning,
+        rate_3d=np.ones((1, 1, 1)),
+        exposure_3d=np.ones((1, 1, 1)),
+        rate_2d=np.ones((1, 1)),
+        exposure_2d=np.ones((1, 1)),
+    )
+    figure = figure_rate(single)
+    assert [text for text in _texts(figure) if text.endswith("TeV")] == ["1 to 10 TeV"]
+    assert png_uri(figure)
+
+
+@pytest.mark.parametrize("kind", ["run_counts", "stack"])
+def test_counts_show_the_counts(kind: str, request: pytest.FixtureRequest):
+    product: RunCounts | Stack = request.getfixturevalue(kind)
+    figure = figure_counts(product)
+    counts, exposure = _images(figure)
+    np.testing.assert_array_equal(counts, product.counts_3d.sum(axis=0).T)
+    np.testing.assert_allclose(exposure, product.exposure_3d[-1].T)
+    assert png_uri(figure)
+
+
+def test_counts_of_an_empty_run_render(run_counts: RunCounts):
+    empty = replace(
+        run_counts,
+        counts_3d=np.zeros_like(run_counts.counts_3d),
+        counts_2d=np.zeros_like(run_counts.counts_2d),
+        solid_angle_3d=np.zeros_like(run_counts.solid_angle_3d),
+        conservation=Conservation(),
+    )
+    assert png_uri(figure_counts(empty))
+
+
+def test_mask_shows_excluded_pixels_and_names(exclusion_mask: ExclusionMask):
+    figure = figure_mask(exclusion_mask)
+    (ax,) = figure.axes
+    is_kept = ax.collections[0].get_array()
+    assert not is_kept[200, 200]
+    assert is_kept[0, 0]
+    assert {text.get_text() for text in ax.texts} == {"Crab Nebula", "custom"}
+    # east is left
+    assert ax.get_xlim()[0] > ax.get_xlim()[1]
+    assert png_uri(figure)
+
+
+def test_mask_area_is_that_of_its_pixels(exclusion_mask: ExclusionMask):
+    (ax,) = figure_mask(exclusion_mask).axes
+    is_kept = ax.collections[0].get_array()
+    side = abs(np.subtract(*ax.get_xlim()))
+    n_pixels = exclusion_mask.excluded_pixels.size
+    area = np.mean(is_kept == 0) * side**2
+    assert area == pytest.approx(n_pixels * 41252.96 / (12 * 256**2), rel=0.02)
+
+
+def test_mask_without_regions_says_so(exclusion_mask: ExclusionMask):
+    empty = replace(
+        exclusion_mask,
+        excluded_pixels=np.empty(0, dtype=np.int64),
+        region_names=(),
+        region_origins=(),
+        region_circles=np.empty((0, 4)),
+        region_capped=np.empty(0, dtype=bool),
+    )
+    figure = figure_mask(empty)
+    assert "nothing is excluded" in _texts(figure)
+    assert png_uri(figure)
+
+
+@pytest.mark.parametrize("centre", [(0.1, -60.0), (359.9, 45.0), (83.6, 89.5)])
+def test_plane_there_and_back(centre: tuple[float, float]):
+    x, y = np.array([-1.5, 0.0, 2.0]), np.array([0.5, 0.0, -1.0])
+    ra, dec = _from_plane(x, y, centre)
+    there_x, there_y = _to_plane(ra, dec, centre)
+    np.testing.assert_allclose([there_x, there_y], [x, y], atol=1e-10)
+
+
+def test_ranking_adds_up_hours(ranking: Ranking):
+    figure = figure_ranking(ranking)
+    _, hours = figure.axes
+    assert hours.lines[0].get_ydata()[-1] == pytest.approx(4800 / 3600)
+    assert png_uri(figure)
+
+
+def test_ranking_of_nobody_renders(ranking: Ranking):
+    empty = replace(
+        ranking,
+        obs_ids=np.empty(0, dtype=int),
+        divergence=np.empty(0),
+        livetime=np.empty(0),
+        is_taken=np.empty(0, dtype=bool),
+    )
+    assert png_uri(figure_ranking(empty))
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_axes"),
+    [("rate_model", 10), ("stack", 6), ("exclusion_mask", 1), ("ranking", 2)],
+)
+def test_make_figure_chooses_by_type(
+    kind: str, n_axes: int, request: pytest.FixtureRequest
+):
+    assert len(make_figure(request.getfixturevalue(kind)).axes) == n_axes
+
+
+def test_make_figure_refuses_what_has_no_picture():
+    with pytest.raises(TypeError, match="no picture of a Conservation"):
+        make_figure(Conservation())
+
+
+def test_line_colors_differ_in_lightness():
+    lightness = sorted(np.dot([0.3, 0.59, 0.11], to_rgb(color)) for color in _COLORS)
+    assert np.diff(lightness).min() > 0.02
