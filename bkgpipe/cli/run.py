@@ -76,7 +76,6 @@ def run_command(
     settings = read_settings(config, overrides)
     if test:
         settings = read_settings(config, [*overrides, *_test_overrides(settings)])
-    _configure_luigi(config)
     started = time.monotonic()
     is_done, ran_something = run_production(settings, stage=stage)
     summary = read_summary(settings)
@@ -115,7 +114,7 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
     task = STAGE_TASKS[stage or "production"](config=str(frozen))
     if task.complete():
         return True, False
-    StageTask.event_handler(luigi.Event.FAILURE)(_tell_failure)
+    _configure_luigi(settings.path)
     load_earth_orientation()
     with show_progress(settings):
         is_done = luigi.build(
@@ -156,9 +155,10 @@ def freeze_settings(settings: Settings) -> Path:
 
 
 def _configure_luigi(config: Path) -> None:
-    """Let Luigi read its own sections of the file, and leave logging to us."""
+    """Let Luigi read its own sections of the file, and tell failures in our words."""
     luigi.configuration.add_config_path(str(config))
     luigi.configuration.get_config().set("core", "no_configure_logging", "true")
+    StageTask.event_handler(luigi.Event.FAILURE)(_tell_failure)
 
 
 def _test_overrides(settings: Settings) -> list[str]:

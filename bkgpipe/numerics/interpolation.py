@@ -31,6 +31,7 @@ N_PLANE_STEPS = 3
 N_BIN_STEPS = 4
 # A pattern that alternates from one energy to the next hardly changes the integrals, so
 # to follow noise in the totals of the planes, the nodes would have to alternate wildly.
+PRECISION = 0.003  # of the totals, beyond their Poisson noise, that is worth having
 CURVATURE = 0.1  # to expect of the shift of log nodes along energy, per bin
 SHIFT = (
     0.3  # to expect of the shift itself; it keeps planes without counts where they are
@@ -260,9 +261,9 @@ def solve_nodes(rate: np.ndarray, grid: NodeGrid, *, counts: np.ndarray) -> np.n
     lacks, then what single bins lack, then again the planes. These are Gauss-Newton
     steps with r = log(wanted / integrated) and J = d log(integrated) / d log(nodes).
     The shifts x of the planes minimise
-    sum counts (r - J dx)^2 + sum (D x / 0.1)^2 + sum (x / 0.3)^2,
-    with D x = (x[e-1] - 2 x[e] + x[e+1]) / 4: what is lacking counts in its standard
-    deviations, 1 / sqrt(counts). The bins move by (J^T J + a)^-1 J^T r (Levenberg-
+    sum (r - J dx)^2 / (1 / counts + 0.003^2) + sum (D x / 0.1)^2 + sum (x / 0.5)^2,
+    with D x = (x[e-1] - 2 x[e] + x[e+1]) / 4: what is lacking matters as far as it
+    stands out of Poisson noise. The bins move by (J^T J + a)^-1 J^T r (Levenberg-
     Marquardt). Multiplying each node by wanted / integrated does not converge on
     Poisson noise: J is all but singular for patterns that alternate in energy.
 
@@ -303,7 +304,7 @@ class _PlaneFit:
     def __init__(self, grid: NodeGrid, wanted: np.ndarray, counts: np.ndarray) -> None:
         self.grid = grid
         self.wanted = wanted
-        self.counts = counts
+        self.weight = counts / (1 + counts * PRECISION**2)
         identity = np.eye(counts.size)
         second_difference = np.diff(identity, n=2, axis=0) / 4
         curvature = second_difference.T @ second_difference
@@ -314,7 +315,7 @@ class _PlaneFit:
         for _ in range(N_PLANE_STEPS):
             totals, response = self.grid.plane_totals(log_nodes + shift)
             target = np.log(self.wanted / totals) + response @ shift[:, 0, 0]
-            weighted = response.T * self.counts
+            weighted = response.T * self.weight
             normal = weighted @ response + self.penalty
             shift = np.linalg.solve(normal, weighted @ target).reshape(shift.shape)
         return shift

@@ -126,7 +126,7 @@ def test_places_in_the_file(path: Path, everything: Everything) -> None:
 )
 def test_whole_numbers_are_small_on_disk_and_int64_in_memory(
     path: Path,
-    write_whole: Callable[[np.ndarray], None],
+    everything: Everything,
     values: list[int],
     stored: str,
 ) -> None:

@@ -16,7 +16,7 @@ from bkgpipe.numerics.interpolation import (
 )
 
 ENERGY_EDGES = np.geomspace(0.1, 100.0, 16)
-MANY = np.geomspace(1e6, 10.0, 15)  # events behind each energy
+MANY = np.geomspace(1e6, 100.0, 15)  # events behind each energy
 
 
 @pytest.fixture(scope="session")
