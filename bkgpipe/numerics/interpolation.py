@@ -33,9 +33,7 @@ N_BIN_STEPS = 4
 # to follow noise in the totals of the planes, the nodes would have to alternate wildly.
 PRECISION = 0.003  # of the totals, beyond their Poisson noise, that is worth having
 CURVATURE = 0.1  # to expect of the shift of log nodes along energy, per bin
-SHIFT = (
-    0.3  # to expect of the shift itself; it keeps planes without counts where they are
-)
+SHIFT = 0.3  # to expect of the shift itself: planes without counts stay near theirs
 BIN_DAMPING = 1.0  # in squared singular values, of which the largest are near 1
 MAX_BIN_FACTOR = 1.5  # beyond what the energy plane of the bin needs
 
@@ -261,7 +259,7 @@ def solve_nodes(rate: np.ndarray, grid: NodeGrid, *, counts: np.ndarray) -> np.n
     lacks, then what single bins lack, then again the planes. These are Gauss-Newton
     steps with r = log(wanted / integrated) and J = d log(integrated) / d log(nodes).
     The shifts x of the planes minimise
-    sum (r - J dx)^2 / (1 / counts + 0.003^2) + sum (D x / 0.1)^2 + sum (x / 0.5)^2,
+    sum (r - J dx)^2 / (1 / counts + 0.003^2) + sum (D x / 0.1)^2 + sum (x / 0.3)^2,
     with D x = (x[e-1] - 2 x[e] + x[e+1]) / 4: what is lacking matters as far as it
     stands out of Poisson noise. The bins move by (J^T J + a)^-1 J^T r (Levenberg-
     Marquardt). Multiplying each node by wanted / integrated does not converge on
