@@ -159,14 +159,14 @@ def kl_divergence(p: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     Kullback & Leibler 1951, Ann. Math. Statist. 22, 79, equation 2.4.
     """
     p, q = _normalised(p), _normalised(q)
-    in_q = (q > 0).astype(np.float64)
-    sum_p = p @ in_q.T
+    seen_by_q = (q > 0).astype(np.float64)
+    sum_p = p @ seen_by_q.T
     sum_q = (p > 0).astype(np.float64) @ q.T
-    excess = (p * _log(p)) @ in_q.T - p @ _log(q).T
+    excess = (p * _log(p)) @ seen_by_q.T - p @ _log(q).T
     divergence = np.full(sum_p.shape, np.inf)
     is_common = sum_p > 0
-    ratio = sum_q[is_common] / sum_p[is_common]
-    nats = excess[is_common] / sum_p[is_common] + np.log(ratio)
+    in_p, in_q = sum_p[is_common], sum_q[is_common]
+    nats = excess[is_common] / in_p + np.log(in_q) - np.log(in_p)
     divergence[is_common] = np.maximum(np.round(nats, DECIMALS), 0.0)
     return divergence, sum_p
 

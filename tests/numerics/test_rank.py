@@ -111,6 +111,15 @@ def test_without_common_bins_divergence_is_infinite():
     np.testing.assert_array_equal(overlap, [[0.0, 1.0]])
 
 
+def test_divergence_of_all_but_disjoint_shapes_is_finite():
+    p = np.array([[2.3e-308, 1.0, 1.0], [0.5, 1.0, 1.0]])
+    q = np.array([[1.0, 0.0, 0.0]])
+
+    divergence, _ = kl_divergence(p, q)
+
+    np.testing.assert_allclose(divergence, 0.0, atol=1e-9)
+
+
 @given(
     arrays(float, (3, 7), elements=st.floats(0, 1e6)),
     arrays(float, (2, 7), elements=st.floats(0, 1e6)),
