@@ -24,6 +24,7 @@ PSEUDO_COUNT = 0.5  # Jeffreys' prior of a Poisson mean, as in `rank`
 MIN_EXPECTED = 1.0  # events per bin, in the mean over a neighbourhood, to trust it
 HOLE = 0.01  # of what is expected: less is no rate, but the tail of a smoothed event
 NEIGHBOURHOODS = ((2.0, 0.0, 0.0), (2.0, 1.0, 1.0))  # reach in bins, best first
+DECADE = np.log(10)
 STEEPEST, FLATTEST, USUAL = -5.0, -1.0, -3.0  # spectral index of cosmic-ray background
 
 
@@ -116,10 +117,12 @@ def fill_holes(
 ) -> tuple[np.ndarray, int]:
     """Give bins without counts or exposure the rate to expect there.
 
-    Expected is m = R S: R the mean rate over the field at that energy, S the shape of
-    the field, (n + 1/2) / (sum of R x exposure x energy width + 1/2) for n counts over
-    the energies around (or all bins around, or at the nearest bin with enough of them).
-    At energies without counts R is continued from the others as a power law.
+    Expected is m = R S: R the norm at that energy, from the part of the field that was
+    seen, S the shape of the field: (n + 1/2) / (sum of R x exposure x energy width
+    + 1/2) for n counts over the energies around (or all bins around, or at the nearest
+    bin with enough of them).
+    At energies without counts R is continued from the others as a power law, in both
+    directions: a step there would reach into the nodes of the energy next to it.
 
     A bin with less than a hundredth of m is a hole. Where it has been seen with
     exposure x width = w, it gets the mean of the posterior for no event and a prior of
@@ -151,8 +154,9 @@ def fill_holes(
     """
     seen = exposure * np.diff(energy_edges)[:, np.newaxis, np.newaxis]
     counts = rate * seen
-    mean = _spectrum(counts, seen, energy_edges)[:, np.newaxis, np.newaxis]
-    mean = mean * _field_shape(counts, mean * seen)
+    flat = _spectrum(counts, seen, energy_edges)
+    shape = _field_shape(counts, flat * seen)
+    mean = _spectrum(counts, shape * seen, energy_edges) * shape
     is_hole = rate < HOLE * mean
     is_sparse = (is_hole & (seen > 0)).any(axis=(1, 2), keepdims=True)
     filled = np.where(is_hole | is_sparse, _posterior_mean(counts, seen, mean), rate)
@@ -215,30 +219,31 @@ def _posterior_mean(
 def _spectrum(
     counts: np.ndarray, seen: np.ndarray, energy_edges: np.ndarray
 ) -> np.ndarray:
-    """Return the mean rate over the field at each energy, shape ``(n_energy,)``."""
+    """Return the norm of the rate at each energy, shape ``(n_energy, 1, 1)``."""
     counts, seen = counts.sum(axis=(1, 2)), seen.sum(axis=(1, 2))
     has_counts = counts > 0
     log_energy = np.log(energy_edges[1:] * energy_edges[:-1]) / 2
     known = log_energy[has_counts]
     log_rate = np.log(counts[has_counts] / seen[has_counts])
     continued = np.interp(log_energy, known, log_rate)
-    beyond = np.maximum(log_energy - known[-1], 0)
-    continued += beyond * _last_slope(known, log_rate, counts[has_counts])
+    weight = np.sqrt(counts[has_counts])
+    above = np.maximum(log_energy - known[-1], 0)
+    below = np.minimum(log_energy - known[0], 0)
+    last, first = known >= known[-1] - DECADE, known <= known[0] + DECADE
+    continued += above * _slope(known[last], log_rate[last], weight[last])
+    continued += below * _slope(known[first], log_rate[first], weight[first])
     # an energy seen without any event has a lower rate than the others suggest
-    return np.where(
+    norm = np.where(
         has_counts, np.exp(continued), _posterior_mean(0.0, seen, np.exp(continued))
     )
+    return norm[:, np.newaxis, np.newaxis]
 
 
-def _last_slope(
-    log_energy: np.ndarray, log_rate: np.ndarray, counts: np.ndarray
-) -> float:
-    """Return the spectral index over the last decade, fitted by counts."""
-    last = log_energy >= log_energy[-1] - np.log(10)
-    if last.sum() < 2:
+def _slope(log_energy: np.ndarray, log_rate: np.ndarray, weight: np.ndarray) -> float:
+    """Return the spectral index of a straight line through some energies."""
+    if log_energy.size < 2:
         return USUAL
-    weight = np.sqrt(counts[last])
-    slope = np.polyfit(log_energy[last], log_rate[last], 1, w=weight)[0]
+    slope = np.polyfit(log_energy, log_rate, 1, w=weight)[0]
     return float(np.clip(slope, STEEPEST, FLATTEST))
 
 

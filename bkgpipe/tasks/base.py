@@ -52,6 +52,7 @@ class StageTask(luigi.Task):
         return load_table(self.settings)
 
     def complete(self) -> bool:
+        """Tell whether nothing is left to do."""
         # A product of runs that are no longer those of the store is not complete.
         return is_selected(self.settings) and bool(super().complete())
 

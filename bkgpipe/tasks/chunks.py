@@ -71,6 +71,7 @@ class AllStackChunks(AllChunks):
     only_exported = True
 
     def chunks(self) -> list[ChunkTask]:
+        """List the tasks of all chunks."""
         if self.settings.stack.strategy == "groups":
             return [self.chunk_task(0)]
         return super().chunks()

@@ -28,6 +28,7 @@ class Count(ChunkTask):
     stage = "count"
 
     def inputs(self) -> str:
+        """Digest of what the task is made from."""
         return self.chunk_inputs()
 
     def requires(self) -> Mask:

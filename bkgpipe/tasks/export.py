@@ -38,6 +38,7 @@ class Export(ChunkTask):
     stage = "export"
 
     def inputs(self) -> str:
+        """Digest of what the task is made from."""
         return digest([self.requires()["nodes"].inputs(), self.chunk_inputs()])
 
     def requires(self) -> dict[str, StageTask]:

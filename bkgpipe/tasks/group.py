@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bkgpipe.datamodel import Group, RunShape
 from bkgpipe.errors import NoRunsError
 from bkgpipe.io.stack import read_groups_header, write_groups
 from bkgpipe.numerics.stack import make_groups
@@ -38,9 +39,15 @@ class MakeGroups(StageTask):
             min_kept_fraction=self.settings.mask.min_kept_fraction,
         )
 
+        groups = self._make_groups(archive.candidates)
+
+        with self.output().temporary_path() as path:
+            write_groups(Path(path), self.header(), groups)
+
+    def _make_groups(self, candidates: list[RunShape]) -> tuple[Group, ...]:
         stack = self.settings.stack
         groups = make_groups(
-            archive.candidates,
+            candidates,
             zenith_edges=np.array(stack.zenith_edges),
             azimuth_edges=np.array(stack.azimuth_edges),
             min_hours=stack.min_hours,
@@ -53,6 +60,4 @@ class MakeGroups(StageTask):
                 fix="Widen [select], [mask] min_kept_fraction or the [stack] edges; "
                 "bkgpipe status tells why runs were refused",
             )
-
-        with self.output().temporary_path() as path:
-            write_groups(Path(path), self.header(), groups)
+        return groups

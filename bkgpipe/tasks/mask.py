@@ -24,6 +24,7 @@ class Mask(ChunkTask):
     stage = "mask"
 
     def inputs(self) -> str:
+        """Digest of what the task is made from."""
         return self.chunk_inputs()
 
     def requires(self) -> Select:

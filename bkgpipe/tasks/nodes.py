@@ -22,6 +22,7 @@ class SolveNodes(ChunkTask):
     file_name = "nodes"
 
     def inputs(self) -> str:
+        """Digest of what the task is made from."""
         return self.requires().inputs()
 
     def requires(self) -> Smooth:

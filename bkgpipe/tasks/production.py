@@ -28,6 +28,7 @@ class Production(StageTask):
     stage = "report"
 
     def inputs(self) -> str:
+        """Digest of what the task is made from."""
         # production.json has no fingerprint in its path
         return digest([self.settings.fingerprint("report"), super().inputs()])
 
@@ -42,6 +43,7 @@ class Production(StageTask):
         )
 
     def complete(self) -> bool:
+        """Tell whether nothing is left to do."""
         if not super().complete():
             return False
         refused = read_refused(Path(self.output().path))

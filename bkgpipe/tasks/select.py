@@ -19,9 +19,11 @@ class Select(StageTask):
     stage = "select"
 
     def inputs(self) -> str:
+        """Digest of what the task is made from."""
         return digest_store(self.settings)
 
     def complete(self) -> bool:
+        """Tell whether nothing is left to do."""
         return self.output().exists()
 
     def output(self) -> ProductTarget:

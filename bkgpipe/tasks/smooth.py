@@ -22,6 +22,7 @@ class Smooth(ChunkTask):
     stage = "smooth"
 
     def inputs(self) -> str:
+        """Digest of what the task is made from."""
         return self.requires().inputs()
 
     def requires(self) -> ChunkTask:

@@ -75,6 +75,7 @@ class StackGroups(_Stack):
         return [self.sibling(MakeGroups), self.sibling(AllCounts)]
 
     def members(self, archive: Archive) -> Chunk[Any]:  # noqa: ARG002
+        """Tell the runs of each stack."""
         groups = read_groups(Path(self.input()[0].path))
         return Chunk(records={group.group_id: group.obs_ids for group in groups})
 
@@ -86,6 +87,7 @@ class StackRanked(_Stack):
         return [self.sibling(Rank), self.sibling(AllCounts)]
 
     def members(self, archive: Archive) -> Chunk[Any]:  # noqa: ARG002
+        """Tell the runs of each stack."""
         rankings = read_rankings(Path(self.input()[0].path))
         records = {obs_id: each.taken for obs_id, each in rankings.records.items()}
         return Chunk(records=records, refused=rankings.refused)
@@ -95,15 +97,18 @@ class StackOwn(_Stack):
     """Take each target as its own stack: writes ``stack_{chunk}.h5``."""
 
     def inputs(self) -> str:
+        """Digest of what the task is made from."""
         return self.chunk_inputs()
 
     def requires(self) -> Count:
         return self.sibling(Count)
 
     def counts(self) -> list[ChunkTask]:
+        """List the chunks of counts that are needed."""
         return [self.requires()]
 
     def members(self, archive: Archive) -> Chunk[Any]:
+        """Tell the runs of each stack."""
         ids = [run.obs_id for run in self.exported]
         return Chunk(
             records={obs_id: [obs_id] for obs_id in ids if obs_id in archive.shapes},
@@ -124,4 +129,5 @@ class AllStacks(AllStackChunks):
     stage = "stack"
 
     def chunk_task(self, number: int) -> ChunkTask:
+        """Make the task of one chunk."""
         return self.sibling(STRATEGIES[self.settings.stack.strategy], chunk=number)

@@ -349,8 +349,7 @@ def test_energies_without_counts_continue_the_spectrum():
     filled, n_filled = fill_holes(rate, exposure, edges)
 
     assert n_filled == 13 * 6
-    np.testing.assert_allclose(filled[6:, 0, 0], spectrum[6:], rtol=1e-9)
-    np.testing.assert_allclose(filled[:6, 0, 0], spectrum[6])
+    np.testing.assert_allclose(filled[:, 0, 0], spectrum, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("index", "expected"), [(-8.0, -5.0), (0.5, -1.0)])
@@ -375,5 +374,5 @@ def test_a_single_energy_is_continued_with_the_usual_slope():
 
     filled, _ = fill_holes(rate, exposure, edges)
 
-    expected = 5.0 * (np.maximum(centers, centers[1]) / centers[1]) ** -3
+    expected = 5.0 * (centers / centers[1]) ** -3
     np.testing.assert_allclose(filled[:, 1, 2], expected)
