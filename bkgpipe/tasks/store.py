@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bkgpipe.errors import NoRunsError
 from bkgpipe.io.cubes import write_image, write_table
 from bkgpipe.io.entries import read_node_models
 from bkgpipe.io.export import write_hdu_index
+from bkgpipe.io.gadf import Origin
 from bkgpipe.io.record import read_record_header, write_marker
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups, read_stacks
@@ -28,6 +30,8 @@ from bkgpipe.tasks.summary import read_export_entries
 from bkgpipe.tasks.targets import ProductTarget, write_file
 
 __all__ = ["MakeStore"]
+
+_log = logging.getLogger(__name__)
 
 
 class MakeStore(StageTask):
@@ -56,6 +60,7 @@ class MakeStore(StageTask):
         entries = read_export_entries(self.settings)
 
         _require_entries(entries, self.settings)
+        _warn_of_mirroring(self.settings, find_origin(self.settings, self.table))
 
         _write_index(self.settings, entries)
         _write_observation_tables(self.settings, entries)
@@ -109,6 +114,14 @@ def _require_entries(entries: list[ExportEntry], settings: Settings) -> None:
             what="no run got a model",
             where=str(settings.folder("export")),
             fix="See bkgpipe status for the reason of each run",
+        )
+
+
+def _warn_of_mirroring(settings: Settings, origin: Origin) -> None:
+    if settings.export.store == "index" and origin.is_mirrored:
+        _log.warning(
+            "gammapy mirrors the background of these events in longitude, whatever the "
+            "model says: read the models themselves, or set [export] store = full"
         )
 
 

@@ -144,7 +144,10 @@ def _read_timing(settings: Settings) -> dict[str, float]:
     path = settings.folder("select") / "runs.ecsv"
     if path.exists():
         timing["select"] = read_runs_header(path).seconds
+    is_ranked = settings.stack.strategy == "ranked"
     for stage in _CHUNKED:
+        if stage == "rank" and not is_ranked:
+            continue
         headers = [read_header(path) for path in _chunk_files(settings, stage)]
         if headers:
             timing[stage] = sum(header.seconds for header in headers)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,20 @@ def test_page_documents_every_key():
         assert f"## [{name}]" in page
         for key in fields(section):
             assert f"| `{key.name}` |" in page
+
+
+def test_page_in_the_docs_is_up_to_date():
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+
+    assert page.read_text(encoding="utf-8") == settings_page()
+
+
+def test_example_of_the_repository_reads():
+    example = Path(__file__).parents[2] / "luigi.cfg"
+
+    settings = read_settings(example, ["mask.catalogs="])
+
+    assert settings.store.name == "store-1"
 
 
 @pytest.mark.parametrize("name", list(SECTIONS))
