@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 __all__ = ["Chunk", "ProductHeader"]
 
-Record = TypeVar("Record")
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class ProductHeader:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Chunk(Generic[Record]):
+class Chunk(Generic[_Record]):
     """Products of a block of runs (or stacks), and those that could not be made.
 
     Attributes
@@ -47,5 +47,5 @@ class Chunk(Generic[Record]):
         Reason for each that has no product.
     """
 
-    records: dict[int, Record] = field(default_factory=dict)
+    records: dict[int, _Record] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)

@@ -21,7 +21,7 @@ from bkgpipe.errors import DamagedFileError, OutputError
 
 __all__ = ["Column", "read_rows", "read_table_header", "write_rows"]
 
-Row = TypeVar("Row")
+_Row = TypeVar("_Row")
 
 _UNREADABLE = (
     OSError,
@@ -96,8 +96,8 @@ def write_rows(
 
 
 def read_rows(
-    path: Path, columns: Mapping[str, Column], make: Callable[..., Row]
-) -> list[Row]:
+    path: Path, columns: Mapping[str, Column], make: Callable[..., _Row]
+) -> list[_Row]:
     """Read a table.
 
     Parameters

@@ -42,7 +42,7 @@ __all__ = [
     "write_chunk",
 ]
 
-Record = TypeVar("Record")
+_Record = TypeVar("_Record")
 
 # HDF5 1.10 is old enough to be read anywhere and checksums its own metadata
 _FORMAT = ("v110", "v110")
@@ -95,7 +95,7 @@ def write_chunk(path: Path, header: ProductHeader, chunk: Chunk[Any]) -> None:
         ) from error
 
 
-def read_chunk(path: Path, record_class: type[Record]) -> Chunk[Record]:
+def read_chunk(path: Path, record_class: type[_Record]) -> Chunk[_Record]:
     """Read the products of a block of runs.
 
     Parameters
@@ -116,7 +116,7 @@ def read_chunk(path: Path, record_class: type[Record]) -> Chunk[Record]:
         If the file is not what was written.
     """
     with _opened(path) as file:
-        records: dict[int, Record] = {}
+        records: dict[int, _Record] = {}
         checksums: dict[int, str] = {}
         for key in _keys(file):
             group = file["records"][str(key)]
@@ -128,7 +128,7 @@ def read_chunk(path: Path, record_class: type[Record]) -> Chunk[Record]:
     return Chunk(records=records, refused=refused)
 
 
-def read_record(path: Path, key: int, record_class: type[Record]) -> Record:
+def read_record(path: Path, key: int, record_class: type[_Record]) -> _Record:
     """Read the product of one run.
 
     Parameters
@@ -160,7 +160,7 @@ def read_record(path: Path, key: int, record_class: type[Record]) -> Record:
                 where=str(path),
                 fix="Leave it out, or remove the cause and run the stage again",
             )
-        record: Record = _read_checked(file["records"][str(key)], record_class, path)
+        record: _Record = _read_checked(file["records"][str(key)], record_class, path)
         return record
 
 

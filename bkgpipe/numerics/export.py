@@ -20,12 +20,16 @@ from bkgpipe.numerics.interpolation import (
 
 __all__ = ["fill_holes", "make_node_model", "node_model_for_run"]
 
-PSEUDO_COUNT = 0.5  # Jeffreys' prior of a Poisson mean, as in `rank`
-MIN_EXPECTED = 1.0  # events per bin, in the mean over a neighbourhood, to trust it
-HOLE = 0.01  # of what is expected: less is no rate, but the tail of a smoothed event
-NEIGHBOURHOODS = ((2.0, 0.0, 0.0), (2.0, 1.0, 1.0))  # reach in bins, best first
-DECADE = np.log(10)
-STEEPEST, FLATTEST, USUAL = -5.0, -1.0, -3.0  # spectral index of cosmic-ray background
+_PSEUDO_COUNT = 0.5  # Jeffreys' prior of a Poisson mean, as in `rank`
+_MIN_EXPECTED = 1.0  # events per bin, in the mean over a neighbourhood, to trust it
+_HOLE = 0.01  # of what is expected: less is no rate, but the tail of a smoothed event
+_NEIGHBOURHOODS = ((2.0, 0.0, 0.0), (2.0, 1.0, 1.0))  # reach in bins, best first
+_DECADE = np.log(10)
+_STEEPEST, _FLATTEST, _USUAL = (
+    -5.0,
+    -1.0,
+    -3.0,
+)  # spectral index of cosmic-ray background
 
 
 def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
@@ -157,7 +161,7 @@ def fill_holes(
     flat = _spectrum(counts, seen, energy_edges)
     shape = _field_shape(counts, flat * seen)
     mean = _spectrum(counts, shape * seen, energy_edges) * shape
-    is_hole = rate < HOLE * mean
+    is_hole = rate < _HOLE * mean
     is_sparse = (is_hole & (seen > 0)).any(axis=(1, 2), keepdims=True)
     filled = np.where(is_hole | is_sparse, _posterior_mean(counts, seen, mean), rate)
     wanted = counts.sum(axis=(1, 2), keepdims=True)
@@ -212,7 +216,7 @@ def _require_deadc(deadc: float, *, where: str) -> float:
 def _posterior_mean(
     counts: np.ndarray | float, seen: np.ndarray, mean: np.ndarray
 ) -> np.ndarray:
-    posterior: np.ndarray = (counts + PSEUDO_COUNT) / (seen + PSEUDO_COUNT / mean)
+    posterior: np.ndarray = (counts + _PSEUDO_COUNT) / (seen + _PSEUDO_COUNT / mean)
     return posterior
 
 
@@ -229,7 +233,7 @@ def _spectrum(
     weight = np.sqrt(counts[has_counts])
     above = np.maximum(log_energy - known[-1], 0)
     below = np.minimum(log_energy - known[0], 0)
-    last, first = known >= known[-1] - DECADE, known <= known[0] + DECADE
+    last, first = known >= known[-1] - _DECADE, known <= known[0] + _DECADE
     continued += above * _slope(known[last], log_rate[last], weight[last])
     continued += below * _slope(known[first], log_rate[first], weight[first])
     # an energy seen without any event has a lower rate than the others suggest
@@ -242,20 +246,20 @@ def _spectrum(
 def _slope(log_energy: np.ndarray, log_rate: np.ndarray, weight: np.ndarray) -> float:
     """Return the spectral index of a straight line through some energies."""
     if log_energy.size < 2:
-        return USUAL
+        return _USUAL
     slope = np.polyfit(log_energy, log_rate, 1, w=weight)[0]
-    return float(np.clip(slope, STEEPEST, FLATTEST))
+    return float(np.clip(slope, _STEEPEST, _FLATTEST))
 
 
 def _field_shape(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Return counts over those expected of a flat field, from the neighbourhood."""
     shape = np.ones(counts.shape)
     is_known = np.zeros(counts.shape, dtype=bool)
-    for reach in NEIGHBOURHOODS:
+    for reach in _NEIGHBOURHOODS:
         near = gaussian_filter(counts, reach, mode="constant")
         near_expected = gaussian_filter(expected, reach, mode="constant")
-        is_new = ~is_known & (near_expected >= MIN_EXPECTED)
-        ratio = (near + PSEUDO_COUNT) / (near_expected + PSEUDO_COUNT)
+        is_new = ~is_known & (near_expected >= _MIN_EXPECTED)
+        ratio = (near + _PSEUDO_COUNT) / (near_expected + _PSEUDO_COUNT)
         shape[is_new] = ratio[is_new]
         is_known |= is_new
     if not is_known.any():

@@ -26,16 +26,16 @@ __all__ = [
     "solve_nodes",
 ]
 
-N_POINTS = 4  # per bin and axis; even, as the interpolation has a kink at the centre
-N_PLANE_STEPS = 3
-N_BIN_STEPS = 4
+_N_POINTS = 4  # per bin and axis; even, as the interpolation has a kink at the centre
+_N_PLANE_STEPS = 3
+_N_BIN_STEPS = 4
 # A pattern that alternates from one energy to the next hardly changes the integrals, so
 # to follow noise in the totals of the planes, the nodes would have to alternate wildly.
-PRECISION = 0.003  # of the totals, beyond their Poisson noise, that is worth having
-CURVATURE = 0.1  # to expect of the shift of log nodes along energy, per bin
-SHIFT = 0.3  # to expect of the shift itself: planes without counts stay near theirs
-BIN_DAMPING = 1.0  # in squared singular values, of which the largest are near 1
-MAX_BIN_FACTOR = 1.5  # beyond what the energy plane of the bin needs
+_PRECISION = 0.003  # of the totals, beyond their Poisson noise, that is worth having
+_CURVATURE = 0.1  # to expect of the shift of log nodes along energy, per bin
+_SHIFT = 0.3  # to expect of the shift itself: planes without counts stay near theirs
+_BIN_DAMPING = 1.0  # in squared singular values, of which the largest are near 1
+_MAX_BIN_FACTOR = 1.5  # beyond what the energy plane of the bin needs
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -287,9 +287,9 @@ def solve_nodes(rate: np.ndarray, grid: NodeGrid, *, counts: np.ndarray) -> np.n
     means, wanted = np.log(rate), rate * grid.bin_size
     fit = _PlaneFit(grid, wanted.sum(axis=(1, 2)), counts)
     shift = fit(means, start=np.zeros((rate.shape[0], 1, 1)))
-    solve, limit = _BinSolver(grid), np.log(MAX_BIN_FACTOR)
+    solve, limit = _BinSolver(grid), np.log(_MAX_BIN_FACTOR)
     change = np.zeros(rate.shape)
-    for _ in range(N_BIN_STEPS):
+    for _ in range(_N_BIN_STEPS):
         integrated = grid.integrate(means + shift + change)
         change = np.clip(change + solve(np.log(wanted / integrated)), -limit, limit)
     nodes: np.ndarray = np.exp(means + change + fit(means + change, start=shift))
@@ -302,15 +302,15 @@ class _PlaneFit:
     def __init__(self, grid: NodeGrid, wanted: np.ndarray, counts: np.ndarray) -> None:
         self.grid = grid
         self.wanted = wanted
-        self.weight = counts / (1 + counts * PRECISION**2)
+        self.weight = counts / (1 + counts * _PRECISION**2)
         identity = np.eye(counts.size)
         second_difference = np.diff(identity, n=2, axis=0) / 4
         curvature = second_difference.T @ second_difference
-        self.penalty = curvature / CURVATURE**2 + identity / SHIFT**2
+        self.penalty = curvature / _CURVATURE**2 + identity / _SHIFT**2
 
     def __call__(self, log_nodes: np.ndarray, *, start: np.ndarray) -> np.ndarray:
         shift = start
-        for _ in range(N_PLANE_STEPS):
+        for _ in range(_N_PLANE_STEPS):
             totals, response = self.grid.plane_totals(log_nodes + shift)
             target = np.log(self.wanted / totals) + response @ shift[:, 0, 0]
             weighted = response.T * self.weight
@@ -333,7 +333,7 @@ class _BinSolver:
         self.left = [part.U.T for part in parts]
         self.right = [part.Vh.T for part in parts]
         singular = np.einsum("i,j,k->ijk", *(part.S for part in parts))
-        self.gain = singular / (singular**2 + BIN_DAMPING)
+        self.gain = singular / (singular**2 + _BIN_DAMPING)
 
     def __call__(self, residual: np.ndarray) -> np.ndarray:
         return _apply(self.right, self.gain * _apply(self.left, residual))
@@ -347,7 +347,7 @@ def _apply(matrices: Sequence[np.ndarray], cube: np.ndarray) -> np.ndarray:
 
 
 def _fine_edges(edges: np.ndarray) -> np.ndarray:
-    steps = np.arange(N_POINTS) / N_POINTS
+    steps = np.arange(_N_POINTS) / _N_POINTS
     inner = edges[:-1, np.newaxis] + np.diff(edges)[:, np.newaxis] * steps
     return np.append(inner, edges[-1])
 
@@ -356,7 +356,7 @@ def _space_axis(
     edges: np.ndarray, points: np.ndarray, weights: np.ndarray
 ) -> SpaceAxis:
     centers = (edges[1:] + edges[:-1]) / 2
-    in_bin = np.repeat(np.eye(centers.size), N_POINTS, axis=1)
+    in_bin = np.repeat(np.eye(centers.size), _N_POINTS, axis=1)
     return SpaceAxis(
         at_points=interpolation_matrix(centers, points), integral=in_bin * weights
     )

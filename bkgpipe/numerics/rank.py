@@ -11,10 +11,10 @@ from bkgpipe.datamodel.checks import require_shape
 
 __all__ = ["is_mimic", "kl_divergence", "mean_exposure", "rank_runs", "scaled_counts"]
 
-PSEUDO_COUNT = 0.5  # Jeffreys' prior for the mean of a Poisson distribution
-N_NEXT = 10  # listed beyond those taken: they show how sharp the choice was
-BLOCK = 256  # targets at once; against 10^4 candidates a block needs some 150 MB
-DECIMALS = 12  # beyond is rounding noise of the matrix products, which breaks ties
+_PSEUDO_COUNT = 0.5  # Jeffreys' prior for the mean of a Poisson distribution
+_N_NEXT = 10  # listed beyond those taken: they show how sharp the choice was
+_BLOCK = 256  # targets at once; against 10^4 candidates a block needs some 150 MB
+_DECIMALS = 12  # beyond is rounding noise of the matrix products, which breaks ties
 
 
 def rank_runs(
@@ -65,8 +65,8 @@ def rank_runs(
     shapes = scaled_counts(pool, exposure)
     ids, livetime = _column(pool, "obs_id"), _column(pool, "livetime")
     rankings = []
-    for start in range(0, len(targets), BLOCK):
-        block = targets[start : start + BLOCK]
+    for start in range(0, len(targets), _BLOCK):
+        block = targets[start : start + _BLOCK]
         divergence, overlap = kl_divergence(scaled_counts(block, exposure), shapes)
         is_alike = np.isfinite(divergence) & (overlap >= min_overlap)
         is_alike &= is_mimic(block, pool, limits=limits)
@@ -131,7 +131,7 @@ def scaled_counts(runs: Sequence[RunShape], exposure: np.ndarray) -> np.ndarray:
     is_seen = own > 0
     scale = np.ones(own.shape)
     np.divide(exposure, own, out=scale, where=is_seen & (exposure > 0))
-    return np.where(is_seen, counts * scale + PSEUDO_COUNT, 0.0)
+    return np.where(is_seen, counts * scale + _PSEUDO_COUNT, 0.0)
 
 
 def kl_divergence(p: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -167,7 +167,7 @@ def kl_divergence(p: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     is_common = sum_p > 0
     in_p, in_q = sum_p[is_common], sum_q[is_common]
     nats = excess[is_common] / in_p + np.log(in_q) - np.log(in_p)
-    divergence[is_common] = np.maximum(np.round(nats, DECIMALS), 0.0)
+    divergence[is_common] = np.maximum(np.round(nats, _DECIMALS), 0.0)
     return divergence, sum_p
 
 
@@ -220,7 +220,7 @@ def _take(
     order = usable[np.argsort(divergence[usable], kind="stable")]
     reached = np.cumsum(livetime[order])
     n_taken = int(np.count_nonzero(reached - livetime[order] < needed))
-    order = order[: n_taken + N_NEXT]
+    order = order[: n_taken + _N_NEXT]
     return Ranking(
         obs_id=obs_id,
         obs_ids=ids[order],

@@ -14,7 +14,7 @@ from bkgpipe.errors import SettingsError
 
 __all__ = ["SMOOTH_METHODS", "annulus_kernel", "mean_rate", "smooth_stack"]
 
-MIN_SIGMA = 0.05  # of the widest annulus: a narrower Gaussian moves next to nothing
+_MIN_SIGMA = 0.05  # of the widest annulus: a narrower Gaussian moves next to nothing
 
 
 def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
@@ -111,7 +111,7 @@ def annulus_kernel(offset_edges: np.ndarray, sigma: float) -> np.ndarray:
     Rice 1945, Bell System Technical Journal 24, 46, equation 3.10-11.
     """
     widths = np.diff(offset_edges)
-    if sigma < MIN_SIGMA * widths.max():
+    if sigma < _MIN_SIGMA * widths.max():
         return np.eye(widths.size)
     n_points = max(8, int(np.ceil(3 * widths.max() / sigma)))
     nodes, weights = np.polynomial.legendre.leggauss(n_points)

@@ -9,7 +9,6 @@ from functools import cached_property
 from itertools import chain, pairwise, product
 
 import numpy as np
-from astropy.coordinates import angular_separation
 
 from bkgpipe.datamodel import (
     Binning,
@@ -23,6 +22,12 @@ from bkgpipe.datamodel import (
 from bkgpipe.errors import InputError, NoRunsError
 
 __all__ = ["find_group", "make_groups", "refusal", "stack_runs"]
+
+# How the logarithm of the background rate depends on the pointing: above 1 TeV that of
+# H.E.S.S. DL3 DR1 goes as exp(-4.26 cos zenith), and its shape differs between north
+# and south by 5 to 9 %.
+_ZENITH_LAW = 4.26
+_AZIMUTH_LAW = 0.09
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -99,8 +104,10 @@ def make_groups(
 ) -> tuple[Group, ...]:
     """Join runs by cells of zenith angle and azimuth, and cells that are too poor.
 
-    The poorest cell joins the one whose mean pointing is nearest to its own on the
-    sky of the observatory, until none is poor or one is left. Runs outside all cells,
+    The poorest cell joins the one whose rate should be nearest to its own, until none
+    is poor or one is left. Nearest is the least ``_ZENITH_LAW`` x difference of cosines
+    of the mean zenith angles + ``_AZIMUTH_LAW`` x mean sine x (1 - cosine of the
+    difference of the mean azimuths) / 2. Runs outside all cells,
     or of unknown pointing, are in no group.
 
     Parameters
@@ -313,9 +320,11 @@ def _is_inside(
 
 
 def _distance(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Return how much the logarithm of the rate may differ between two pointings."""
     zenith, azimuth = np.radians([one, other]).T
-    latitude = np.pi / 2 - zenith
-    return float(angular_separation(azimuth[0], latitude[0], azimuth[1], latitude[1]))
+    by_zenith = _ZENITH_LAW * abs(np.cos(zenith[0]) - np.cos(zenith[1]))
+    opposite = (1 - np.cos(azimuth[0] - azimuth[1])) / 2
+    return float(by_zenith + _AZIMUTH_LAW * opposite * np.sin(zenith).mean())
 
 
 def _mean(values: np.ndarray, weight: np.ndarray) -> float:

@@ -13,15 +13,15 @@ __all__ = ["collect"]
 
 _log = logging.getLogger(__name__)
 
-Record = TypeVar("Record")
+_Record = TypeVar("_Record")
 
 
 def collect(
     numbers: Iterable[int],
-    make: Callable[[int], Record],
+    make: Callable[[int], _Record],
     *,
     refused: Mapping[int, str],
-) -> Chunk[Record]:
+) -> Chunk[_Record]:
     """Make a product for each number, and keep the reason where that fails.
 
     Parameters
@@ -38,7 +38,7 @@ def collect(
     Chunk
         Products and reasons.
     """
-    chunk: Chunk[Record] = Chunk()
+    chunk: Chunk[_Record] = Chunk()
     for number in numbers:
         if number in refused:
             chunk.refused[number] = refused[number]

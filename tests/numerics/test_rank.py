@@ -199,7 +199,7 @@ def test_blocks_of_targets_do_not_change_a_ranking(random_shapes, monkeypatch):
     runs = random_shapes(11)
     whole = rank_runs(runs, runs, **SETTINGS)
 
-    monkeypatch.setattr("bkgpipe.numerics.rank.BLOCK", 4)
+    monkeypatch.setattr("bkgpipe.numerics.rank._BLOCK", 4)
     blocks = rank_runs(runs, runs, **SETTINGS)
 
     assert [ranking.obs_id for ranking in blocks] == list(range(1, 12))

@@ -262,6 +262,18 @@ def test_neighbour_is_near_on_the_sky_not_in_angles(make_shape):
     assert members(groups) == [[1, 2], [3]]
 
 
+def test_zenith_counts_for_more_than_azimuth(make_shape):
+    shapes = [
+        make_shape(1, zenith=55.0, azimuth=300.0, livetime=60.0),
+        make_shape(2, zenith=45.0, azimuth=80.0),
+        make_shape(3, zenith=30.0, azimuth=300.0),
+    ]
+
+    groups = group(shapes, hours=0.5)
+
+    assert members(groups) == [[3], [1, 2]]
+
+
 def test_too_few_counts_are_poor_as_well(make_shape):
     shapes = [make_shape(1, zenith=10.0, counts=5), make_shape(2, zenith=30.0)]
 
