@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bkgpipe.errors import SettingsError
+from bkgpipe.errors import OutputError, SettingsError
 from bkgpipe.io.store import read_runs
 from bkgpipe.settings import settings_template
 
@@ -34,6 +34,8 @@ def write_settings_file(data: Path, *, output: Path, config: Path, force: bool) 
         If the store cannot be read.
     SettingsError
         If the file exists and is not to be replaced.
+    OutputError
+        If it cannot be written.
     """
     if config.exists() and not force:
         raise SettingsError(
@@ -52,10 +54,21 @@ def write_settings_file(data: Path, *, output: Path, config: Path, force: bool) 
         )
     else:
         given["data.gammapy_data"] = str(catalogs)
-    config.write_text(settings_template(given), encoding="utf-8")
+    _write(config, settings_template(given))
     hours = sum(run.livetime for run in table.runs if run.livetime > 0) / 3600
     click.echo(f"{data}: {len(table.runs)} runs, {hours:.1f} h.")
     click.echo(f"Wrote {config}. Next: bkgpipe check, bkgpipe plan, bkgpipe run.")
+
+
+def _write(config: Path, text: str) -> None:
+    try:
+        config.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            what=f"cannot be written ({error.strerror})",
+            where=str(config),
+            fix="Name a file in a folder that you may write to with --config",
+        ) from error
 
 
 def _find_catalogs(data: Path) -> Path | None:

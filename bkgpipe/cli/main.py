@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except BkgpipeError as error:
             if ctx.params.get("verbose"):
-                raise
-            click.echo(f"Error: {error}", err=True)
+                traceback.print_exc()
+            else:
+                click.echo(f"Error: {error}", err=True)
             sys.exit(2 if isinstance(error, SettingsError) else 1)
 
 

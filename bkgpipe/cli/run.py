@@ -21,8 +21,9 @@ from bkgpipe.settings import Settings, read_settings, settings_text
 from bkgpipe.tasks import STAGE_TASKS
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.inputs import read_store
+from bkgpipe.tasks.production import require_no_refused
 from bkgpipe.tasks.summary import read_summary
-from bkgpipe.tasks.targets import write_file
+from bkgpipe.tasks.targets import remove_stale, write_file
 
 __all__ = ["freeze_settings", "run_command", "run_production"]
 
@@ -71,7 +72,8 @@ def run_command(
     Raises
     ------
     BkgpipeError
-        If settings, store or output folder cannot be used.
+        If settings, store or output folder cannot be used, or runs were refused and
+        that is not allowed.
     """
     settings = read_settings(config, overrides)
     if test:
@@ -82,9 +84,12 @@ def run_command(
     if as_json:
         click.echo(json.dumps(_answer(summary)))
     else:
-        _tell(settings, summary, seconds=time.monotonic() - started, ran=ran_something)
-    allowed = settings.run.allow_refused or not summary.refused
-    return 0 if is_done and allowed else 1
+        seconds = time.monotonic() - started
+        end = f"Done in {seconds:.1f} s." if is_done else f"Failed in {seconds:.1f} s."
+        _tell(settings, summary, end=end if ran_something else "Nothing to do.")
+    if is_done:
+        require_no_refused(summary, allowed=settings.run.allow_refused)
+    return 0 if is_done else 1
 
 
 def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool]:
@@ -114,6 +119,7 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
     task = STAGE_TASKS[stage or "production"](config=str(frozen))
     if task.complete():
         return True, False
+    remove_stale(settings.data.output)
     _configure_luigi(settings.path)
     load_earth_orientation()
     with show_progress(settings):
@@ -183,8 +189,8 @@ def _answer(summary: Summary) -> dict[str, object]:
     }
 
 
-def _tell(settings: Settings, summary: Summary, *, seconds: float, ran: bool) -> None:
-    click.echo(f"Done in {seconds:.1f} s." if ran else "Nothing to do.")
+def _tell(settings: Settings, summary: Summary, *, end: str) -> None:
+    click.echo(end)
     click.echo(
         f"Runs: {summary.n_used} used ({summary.hours:.1f} h), "
         f"{len(summary.left_out)} not selected, {len(summary.refused)} refused."

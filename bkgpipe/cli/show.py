@@ -76,8 +76,8 @@ def _read(path: Path) -> Any:
     raise InputError(
         what="is not a product that can be shown",
         where=str(path),
-        fix=f"Name a file such as {', '.join(f'{word}_0.h5' for word in _READERS)}, "
-        "runs.ecsv, groups.ecsv or a FITS file",
+        fix="Name a file such as runs.ecsv, groups.ecsv, count_0.h5, stack_0.h5, "
+        "nodes_0.h5 or a FITS file",
     )
 
 
@@ -111,7 +111,7 @@ def _draw(product: Any, path: Path) -> Figure:
         return make_figure(product)
     except TypeError as error:
         raise InputError(
-            what=str(error),
+            what="there is no picture of such a product",
             where=str(path),
             fix="Draw a mask, count, rank, stack or smooth file",
         ) from error

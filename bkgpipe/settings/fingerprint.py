@@ -81,7 +81,7 @@ def stage_fingerprint(settings: Any, stage: str) -> str:
     relevant = {
         name: value
         for name, value in sorted(values.items())
-        if name not in _ONLY_FOR or _is_used(settings, name)
+        if _is_used(settings, name)
     }
     text = json.dumps(relevant, default=_plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
@@ -103,6 +103,10 @@ def _values(settings: Any, name: str) -> dict[str, Any]:
 
 
 def _is_used(settings: Any, name: str) -> bool:
+    if name == "data.gammapy_data":
+        return any(isinstance(word, str) for word in settings.mask.catalogs)
+    if name not in _ONLY_FOR:
+        return True
     section_key, word = _ONLY_FOR[name]
     section, _, key = section_key.partition(".")
     return bool(getattr(getattr(settings, section), key) == word)

@@ -172,5 +172,5 @@ def _parse_value(key: Field[Any], text: str, folder: Path) -> Any:
 def _make_sections(sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     data = sections["data"]
     if data["gammapy_data"] is None and os.environ.get("GAMMAPY_DATA"):
-        data["gammapy_data"] = Path(os.environ["GAMMAPY_DATA"]).absolute()
+        data["gammapy_data"] = Path(os.environ["GAMMAPY_DATA"]).resolve()
     return {name: SECTIONS[name](**values) for name, values in sections.items()}

@@ -100,11 +100,13 @@ def read_states(settings: Settings) -> list[StageState]:
     totals = {
         "mask": n_used,
         "count": n_used,
-        "rank": n_exported if settings.stack.strategy == "ranked" else 0,
+        "rank": n_exported,
         "stack": n_stacks,
         "smooth": n_stacks,
         "export": n_exported,
     }
+    if settings.stack.strategy != "ranked":
+        del totals["rank"]
     selected = int(is_selected(settings))
     states = [_state(settings, "select", n_done=selected, n_total=1)]
     states += [

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
+import re
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import luigi
@@ -14,9 +17,13 @@ import luigi
 from bkgpipe.datamodel import ProductHeader
 from bkgpipe.errors import DamagedFileError, OutputError
 
-__all__ = ["ProductTarget", "whole_file", "write_file"]
+__all__ = ["ProductTarget", "remove_stale", "whole_file", "write_file"]
 
 _log = logging.getLogger(__name__)
+
+_HOST = platform.node().replace(".", "_")
+_TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d{1,7})-[0-9a-f]{8}")
+_DAY = 86400.0
 
 
 class ProductTarget(luigi.LocalTarget):
@@ -103,7 +110,8 @@ def whole_file(path: Path) -> Iterator[Path]:
     OutputError
         If the folder cannot be written or is full.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}")
+    unique = f"{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    temporary = path.with_name(f".{path.name}.{unique}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -135,3 +143,48 @@ def write_file(path: Path, write: Callable[[Path], None]) -> None:
     """
     with whole_file(path) as temporary:
         write(temporary)
+
+
+def remove_stale(folder: Path) -> int:
+    """Remove what killed processes left: files under the names of `whole_file`.
+
+    A file is stale when the process that began it is gone from this machine, or when
+    nobody has written to it for a day: of processes elsewhere nothing is known.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder, searched with all below it; need not exist.
+
+    Returns
+    -------
+    int
+        Number of files that were removed.
+    """
+    n_removed = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            found = _TEMPORARY.fullmatch(name)
+            path = Path(place, name)
+            # another production may remove it at the same time
+            with suppress(OSError):
+                if found and _is_stale(path, found["host"], int(found["pid"])):
+                    path.unlink()
+                    n_removed += 1
+    return n_removed
+
+
+def _is_stale(path: Path, host: str, pid: int) -> bool:
+    if host == _HOST and not _is_alive(pid):
+        return True
+    return time.time() - path.stat().st_mtime > _DAY
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -12,6 +12,7 @@ from bkgpipe.datamodel import (
     Conditions,
     Conservation,
     ExclusionMask,
+    ExportEntry,
     Group,
     NodeModel,
     ProductHeader,
@@ -204,6 +205,25 @@ def _(model: NodeModel) -> str:
             (
                 f"Bins filled from their neighbours: {model.n_filled_3d} of bkg_3d, "
                 f"{model.n_filled_2d} of bkg_2d"
+            ),
+        ]
+    )
+
+
+@describe.register
+def _(entry: ExportEntry) -> str:
+    files = [name for name in (entry.bkg_3d, entry.bkg_2d, entry.events) if name]
+    return "\n".join(
+        [
+            (
+                f"Export of run {entry.obs_id}: model of stack {entry.stack_id} from "
+                f"{_count(entry.n_runs, 'run')}, {entry.hours:.2f} h live time"
+            ),
+            *(f"  {name}" for name in files),
+            f"Dead-time fraction (DEADC): {entry.deadc:.4f}",
+            (
+                f"Bins filled from their neighbours: {entry.n_filled_3d} of bkg_3d, "
+                f"{entry.n_filled_2d} of bkg_2d"
             ),
         ]
     )

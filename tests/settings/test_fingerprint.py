@@ -81,3 +81,16 @@ def test_folders_are_named_by_stage_and_fingerprint(make_settings):
     assert folder.parent == settings.data.output
     assert folder.name == f"count-{settings.fingerprint('count')}"
     assert len(settings.fingerprint("count")) == 6
+
+
+def test_place_of_the_catalogues_matters_only_where_one_is_named(
+    make_settings, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path / "store" / ".." / "store"))
+    place = f"data.gammapy_data={tmp_path / 'store'}"
+
+    assert _changed(make_settings, place) == []
+    # the same folder in other words, as settings that were frozen name it
+    assert _changed(make_settings, place, base=["mask.catalogs=hgps"]) == []
+    other = f"data.gammapy_data={tmp_path}"
+    assert "mask" in _changed(make_settings, other, base=["mask.catalogs=hgps"])

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import luigi
+import pytest
+from click.testing import CliRunner, Result
+
+from bkgpipe.cli.main import main
+from bkgpipe.datamodel import PointSource, Simulation, Truth
+from bkgpipe.settings import settings_template
+from bkgpipe.tasks import report
+from bkgpipe.tasks.inputs import forget
+from bkgpipe.tasks.simulate import write_simulated_store
+
+GIVEN = {
+    "data.store": "store",
+    "data.output": "out",
+    "data.chunk_size": "3",
+    "mask.catalogs": "store/sources.ecsv",
+    "binning.per_decade": "3",
+    "binning.fov_bins": "10",
+    "binning.offset_bins": "5",
+    "stack.min_hours": "0.1 h",
+    "stack.min_counts": "0",
+    "stack.azimuth_edges": "0, 360 deg",
+    "rank.hours": "0.1 h",
+    "select.min_livetime": "1 min",
+}
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulated store, to be read and copied only."""
+    store = tmp_path_factory.mktemp("archive") / "store"
+    simulation = Simulation(
+        n_runs=8,
+        first_obs_id=1001,
+        duration=240,
+        seed=5,
+        sources=(PointSource(fov_lon=0.5, fov_lat=0.2, rate=0.2),),
+    )
+    write_simulated_store(store, simulation=simulation, truth=Truth())
+    return store
+
+
+@pytest.fixture(scope="session")
+def prepare(archive: Path) -> Callable[..., Path]:
+    """Factory: a folder with a copy of the store and a settings file."""
+
+    def make(folder: Path, **changes: str) -> Path:
+        shutil.copytree(archive, folder / "store")
+        given = GIVEN | {key.replace("__", "."): text for key, text in changes.items()}
+        text = settings_template(given)
+        (folder / "luigi.cfg").write_text(text, encoding="utf-8")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def folder(
+    prepare: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """Working folder with a store and a settings file that a test may damage."""
+    monkeypatch.chdir(prepare(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def _finished(
+    prepare: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Ranked production that is done, to be read only; run 1003 is missing."""
+    folder = prepare(
+        tmp_path_factory.mktemp("finished"),
+        stack__strategy="ranked",
+        run__allow_refused="true",
+    )
+    events_file(folder / "store", 1003).unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(report, "_MAX_MODELS", 1)
+        patch.setattr("bkgpipe.cli.logs.set_up_logging", _leave_logging)
+        result = CliRunner().invoke(main, ["run"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return folder
+
+
+@pytest.fixture
+def finished(_finished: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(_finished)
+    return _finished
+
+
+@pytest.fixture
+def bkgpipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """Call the command in this process, as a new one would run it."""
+    # so that pytest still sees what is logged, and warnings stay errors
+    monkeypatch.setattr("bkgpipe.cli.logs.set_up_logging", _leave_logging)
+    monkeypatch.delenv("GAMMAPY_DATA", raising=False)
+    # drawing takes most of the time of so small a production
+    monkeypatch.setattr(report, "_MAX_MODELS", 1)
+
+    def call(*arguments: str | Path) -> Result:
+        forget()
+        luigi.configuration.get_config().reload()
+        words = [str(word) for word in arguments]
+        return CliRunner().invoke(main, words, catch_exceptions=False)
+
+    yield call
+    forget()
+
+
+def _leave_logging(*, verbose: bool) -> None:
+    """Stand in for `set_up_logging`."""
+
+
+@pytest.fixture(scope="session")
+def start() -> Callable[..., subprocess.Popen[str]]:
+    """Start a command as a process of its own: ``start(folder, module, *words)``."""
+
+    def run(folder: Path, module: str, *words: str) -> subprocess.Popen[str]:
+        environment = {k: v for k, v in os.environ.items() if k != "GAMMAPY_DATA"}
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def find_events() -> Callable[[Path, int], Path]:
+    return events_file
+
+
+def events_file(store: Path, obs_id: int) -> Path:
+    (path,) = (store / "data").glob(f"*{obs_id}*")
+    return path
