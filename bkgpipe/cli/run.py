@@ -163,7 +163,12 @@ def freeze_settings(settings: Settings) -> Path:
 def _configure_luigi(config: Path) -> None:
     """Let Luigi read its own sections of the file, and tell failures in our words."""
     luigi.configuration.add_config_path(str(config))
-    luigi.configuration.get_config().set("core", "no_configure_logging", "true")
+    known = luigi.configuration.get_config()
+    known.set("core", "no_configure_logging", "true")
+    # A worker that finds nothing to do asks again after a second, which many of our
+    # tasks take no longer than.
+    if not known.has_option("worker", "wait_interval"):
+        known.set("worker", "wait_interval", "0.1")
     StageTask.event_handler(luigi.Event.FAILURE)(_tell_failure)
 
 

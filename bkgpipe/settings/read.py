@@ -75,7 +75,7 @@ def read_settings(path: Path, overrides: Iterable[str] = ()) -> Settings:
     if problems:
         listed = "".join(f"\n  - {problem}" for problem in problems)
         raise SettingsError(
-            what=f"{len(problems)} problem(s):{listed}\n",
+            what=f"{len(problems)} problem(s):{listed}",
             where=str(path),
             fix="Correct them, or write a fresh file with bkgpipe init",
         )
@@ -118,7 +118,7 @@ def _split_overrides(
 
 def _nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f" (did you mean {close[0]}?)" if close else ""
 
 
 def _unknown_names(texts: Mapping[str, Mapping[str, str]]) -> list[str]:

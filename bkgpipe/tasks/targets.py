@@ -123,7 +123,9 @@ def whole_file(path: Path) -> Iterator[Path]:
             fix="Set [data] output to a folder that you may write to, with free space",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # what went wrong before is the error to tell
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:

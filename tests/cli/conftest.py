@@ -28,6 +28,7 @@ GIVEN = {
     "binning.offset_bins": "5",
     "stack.min_hours": "0.1 h",
     "stack.min_counts": "0",
+    "stack.zenith_edges": "0, 30, 90 deg",
     "stack.azimuth_edges": "0, 360 deg",
     "rank.hours": "0.1 h",
     "select.min_livetime": "1 min",
@@ -127,7 +128,7 @@ def start() -> Callable[..., subprocess.Popen[str]]:
 
     def run(folder: Path, module: str, *words: str) -> subprocess.Popen[str]:
         environment = {k: v for k, v in os.environ.items() if k != "GAMMAPY_DATA"}
-        return subprocess.Popen(
+        return subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", module, *words],
             cwd=folder,
             env=environment,

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bkgpipe.cli import demo
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_N_RUNS", 3)
+    monkeypatch.setattr(demo, "_MINUTES", 20.0)
+
+
+@pytest.mark.usefixtures("tiny")
+def test_demo_compares_with_the_truth_and_names_its_files(bkgpipe, tmp_path):
+    result = bkgpipe("demo", "--output", tmp_path / "demo", "--seed", "3")
+
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert sum("bkg_3d: pulls" in line for line in lines) == 2
+    assert sum("bkg_2d: pulls" in line for line in lines) == 2
+    reports = [line.split()[1] for line in lines if line.startswith("Report:")]
+    assert len(set(reports)) == 2
+    assert all(Path(report).is_file() for report in reports)
+    assert lines[-1].startswith("Demo done in ")
+
+    again = bkgpipe("demo", "--output", tmp_path / "demo", "--seed", "3")
+
+    assert again.exit_code == 0
+    assert "Simulated" not in again.stdout
+
+
+@pytest.mark.usefixtures("tiny")
+def test_demo_that_fails_is_exit_code_1(bkgpipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "run_production", lambda *_, **__: (False, True))
+
+    result = bkgpipe("demo", "--output", tmp_path)
+
+    assert result.exit_code == 1
+    assert "the chain with smooth.method = none failed" in result.stderr
+    assert "bkgpipe -v demo" in result.stderr

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from bkgpipe.cli.logs import set_up_logging
+
+_NAMES = ("bkgpipe", "luigi", "luigi-interface")
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in _NAMES}
+    with warnings.catch_warnings():
+        yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, old in levels.items():
+        logging.getLogger(name).setLevel(old)
+
+
+def _say_everything() -> None:
+    for name in _NAMES:
+        logging.getLogger(name).info("info of %s", name)
+        logging.getLogger(name).error("error of %s", name)
+
+
+def test_only_our_messages_are_shown(capsys):
+    set_up_logging(verbose=False)
+
+    _say_everything()
+    warnings.warn("too many dragons", UserWarning, stacklevel=1)
+
+    captured = capsys.readouterr()
+    assert captured.err == "info of bkgpipe\nerror of bkgpipe\n"
+    assert captured.out == ""
+
+
+def test_verbose_shows_those_of_others(capsys):
+    set_up_logging(verbose=True)
+
+    _say_everything()
+
+    assert capsys.readouterr().err.count("info of") == 3
+    with pytest.raises(UserWarning, match="dragons"):
+        warnings.warn("dragons", UserWarning, stacklevel=1)

@@ -1,0 +1,41 @@
+"""Plain Luigi does the same as ``bkgpipe run``."""
+
+from __future__ import annotations
+
+import json
+
+from bkgpipe.settings import settings_template
+
+_WORDS = (
+    "--module",
+    "bkgpipe.tasks",
+    "Production",
+    "--local-scheduler",
+    "--workers",
+    "2",
+)
+
+
+def test_plain_luigi_runs_the_chain(folder, start):
+    process = start(folder, "luigi", *_WORDS)
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 0, stderr
+    record = json.loads((folder / "out" / "production.json").read_text())
+    assert len(record["summary"]["models"]) == 16
+    assert record["summary"]["refused"] == {}
+    assert not list((folder / "out").rglob(".*"))
+
+
+def test_refused_runs_are_an_exit_code_that_is_not_zero(folder, start, find_events):
+    find_events(folder / "store", 1003).unlink()
+
+    process = start(folder, "luigi", *_WORDS)
+    _, stderr = process.communicate(timeout=60)
+
+    assert process.returncode == 30, stderr
+    assert "task_failed = 30" in settings_template({})
+    assert "1 run(s) could not be used" in stderr
+    record = json.loads((folder / "out" / "production.json").read_text())
+    assert list(record["summary"]["refused"]) == ["1003"]
+    assert len(record["summary"]["models"]) == 14

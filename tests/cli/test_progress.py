@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from bkgpipe.cli import progress
+from bkgpipe.datamodel import StageState
+from bkgpipe.settings import read_settings
+
+
+@pytest.fixture
+def settings(finished):
+    return read_settings(finished / "luigi.cfg")
+
+
+@pytest.fixture
+def over():
+    event = multiprocessing.get_context("fork").Event()
+    event.set()
+    return event
+
+
+def test_lines_tell_each_stage_once(settings, over, capsys):
+    progress._show_lines(settings, over)
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    told = [line.split(" s  ")[1] for line in captured.err.splitlines()]
+    assert told[:3] == ["select: 1 of 1", "mask: 4 of 4", "count: 4 of 4"]
+    assert len(told) == 7
+
+
+def test_bars_show_each_stage(settings, over, capsys):
+    progress._show_bars(settings, over)
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    for stage in ("select", "mask", "count", "rank", "stack", "smooth", "export"):
+        assert stage in captured.err
+    assert "4/4" in captured.err
+
+
+def test_an_unknown_total_is_left_out(capsys):
+    state = StageState(stage="mask", folder="x", n_done=2, n_total=-1)
+
+    progress._tell(state, seconds=1.26)
+
+    assert capsys.readouterr().err == "   1.3 s  mask: 2\n"
+
+
+def test_the_watcher_ends_with_the_production(settings, capfd):
+    with progress.show_progress(settings):
+        children = multiprocessing.active_children()
+        assert len(children) == 1
+
+    assert not children[0].is_alive()
+    assert "count: 4 of 4" in capfd.readouterr().err
+
+
+def test_the_watcher_ends_when_its_process_is_gone():
+    event = multiprocessing.get_context("fork").Event()
+
+    assert progress._is_over(event, parent=-1, seconds=0)
+
+
+def test_a_failing_production_ends_the_watcher_too(settings):
+    with pytest.raises(KeyboardInterrupt), progress.show_progress(settings):
+        raise KeyboardInterrupt
+
+    assert not multiprocessing.active_children()
+    assert Path(settings.path).exists()

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+
+import pytest
+
+import bkgpipe
+
+_SLOW = ("astropy", "gammapy", "luigi", "matplotlib", "numpy")
+
+
+def _python(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        [sys.executable, *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_the_version_stands_in_one_place():
+    assert bkgpipe.__version__ == version("bkgpipe")
+    assert bkgpipe.__all__ == ["__version__"]
+
+
+def test_python_m_is_the_command():
+    result = _python("-m", "bkgpipe", "--version")
+
+    assert result.returncode == 0
+    assert result.stdout.strip().endswith(f"version {bkgpipe.__version__}")
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize("module", ["bkgpipe", "bkgpipe.cli.main"])
+def test_import_of_the_command_is_light(module):
+    code = f"import sys, {module}; print(*sys.modules)"
+
+    result = _python("-W", "error", "-c", code)
+
+    assert result.returncode == 0, result.stderr
+    assert not set(_SLOW) & set(result.stdout.split())
+
+
+@pytest.mark.parametrize("layer", ["numerics", "datamodel", "errors"])
+def test_the_science_knows_no_framework(layer):
+    code = f"import sys, pkgutil, bkgpipe.{layer} as top\n"
+    code += "for m in pkgutil.iter_modules(getattr(top, '__path__', [])):\n"
+    code += "    __import__(top.__name__ + '.' + m.name)\n"
+    code += "print(*sys.modules)"
+
+    result = _python("-c", code)
+
+    assert result.returncode == 0, result.stderr
+    loaded = set(result.stdout.split())
+    # healpy brings matplotlib along
+    assert not {"luigi", "h5py", "gammapy"} & loaded
