@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 
 from bkgpipe.errors import InputError
+from bkgpipe.io.files import inflate, read_content
 
 __all__ = ["read_fits_summary"]
 
@@ -44,16 +48,21 @@ def read_fits_summary(path: Path) -> str:
     InputError
         If the file is not whole FITS.
     """
+    where = str(path)
+    content = inflate(read_content(path, where=where), where=where)
     try:
-        with fits.open(path, memmap=False) as hdus:
-            lines = [line for hdu in hdus if hdu.data is not None for line in _hdu(hdu)]
-    except (OSError, ValueError, TypeError) as error:
+        with warnings.catch_warnings():
+            # astropy only warns of an HDU that is cut off, and leaves it out
+            warnings.simplefilter("error", AstropyUserWarning)
+            with fits.open(BytesIO(content)) as hdus:
+                shown = [hdu for hdu in hdus if hdu.data is not None]
+                return "\n".join(line for hdu in shown for line in _hdu(hdu))
+    except (OSError, ValueError, TypeError, AstropyUserWarning) as error:
         raise InputError(
             what=f"is not whole FITS ({error})",
-            where=str(path),
+            where=where,
             fix="Make the file again, or name another one",
         ) from error
-    return "\n".join(lines)
 
 
 def _hdu(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU) -> list[str]:
@@ -74,6 +83,7 @@ def _column(column: fits.Column, data: fits.FITS_rec) -> str:
 
 
 def _range(values: np.ndarray) -> str:
-    if values.dtype.kind not in "iuf" or values.size == 0:
+    if values.dtype.kind not in "iuf":
         return ""
-    return f" from {np.nanmin(values):.6g} to {np.nanmax(values):.6g}"
+    known = values[~np.isnan(values)]
+    return f" from {known.min():.6g} to {known.max():.6g}" if known.size else ""

@@ -76,11 +76,14 @@ def test_a_column_without_any_number(tmp_path: Path) -> None:
     assert "  NSB" in read_fits_summary(tmp_path / "a.fits")
 
 
+_CUT = "(is not whole FITS|the gzip file is truncated)"
+
+
 @pytest.mark.parametrize("name", ["a.fits", "a.fits.gz"])
 def test_text_is_not_fits(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("words")
 
-    with pytest.raises(InputError, match=rf"{name}: is not whole FITS .*Make the file"):
+    with pytest.raises(InputError, match=rf"{name}: {_CUT}"):
         read_fits_summary(tmp_path / name)
 
 
@@ -94,10 +97,10 @@ def test_a_truncated_file(
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
 
-    with pytest.raises(InputError, match=rf"{name}: is not whole FITS .*Make the file"):
+    with pytest.raises(InputError, match=rf"{name}: {_CUT}"):
         read_fits_summary(path)
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none\.fits: .*or name another one"):
+    with pytest.raises(InputError, match=r"none\.fits: the file cannot be read"):
         read_fits_summary(tmp_path / "none.fits")

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import pytest
+
+from bkgpipe.tasks.archive import read_archive
+from bkgpipe.tasks.count import AllCounts
+
+
+@pytest.fixture
+def counts(production, build, tmp_path):
+    """Tasks of all chunks of `count`, done; run 1003 has no file."""
+    next((tmp_path / "store" / "data").glob("*1003*")).unlink()
+    task = production(select__exclude_obs_ids="1005", export__obs_ids="1004, 1005")
+    all_counts = task.sibling(AllCounts)
+    assert build(all_counts)
+    return all_counts.chunks()
+
+
+def test_every_run_is_counted_or_refused(counts):
+    archive = read_archive(counts, min_kept_fraction=0.2)
+
+    assert sorted(archive.shapes) == [1001, 1002, 1004, 1005, 1006, 1007, 1008]
+    assert set(archive.refused) == {1003}
+    assert "1003" in archive.refused[1003]
+    assert archive.unfit == {}
+    assert archive.paths.keys() == archive.shapes.keys()
+
+
+def test_runs_that_are_not_selected_are_no_candidates(counts):
+    archive = read_archive(counts, min_kept_fraction=0.2)
+
+    ids = [shape.obs_id for shape in archive.candidates]
+    assert ids == [1001, 1002, 1004, 1006, 1007, 1008]
+
+
+def test_runs_of_which_too_little_is_kept_are_no_candidates(counts):
+    archive = read_archive(counts, min_kept_fraction=1.0)
+
+    assert archive.candidates == []
+    assert archive.unfit.keys() == archive.shapes.keys()
+    assert all("keeps" in reason for reason in archive.unfit.values())
+
+
+def test_counts_are_read_one_by_one_in_the_order_asked_for(counts):
+    archive = read_archive(counts, min_kept_fraction=0.2)
+
+    found = list(archive.read_counts([1008, 1002]))
+
+    assert [each.run.obs_id for each in found] == [1008, 1002]
+    assert found[0].counts_2d.sum() == archive.shapes[1008].n_events > 0

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import pytest
+
+from bkgpipe.errors import InputError
+from bkgpipe.tasks.collect import collect
+
+
+def _half(number: int) -> float:
+    if number % 2:
+        raise InputError(what="is odd", where=f"run {number}", fix="Take another")
+    return number / 2
+
+
+def test_what_fails_is_refused_with_its_reason(caplog):
+    chunk = collect([2, 3, 4], _half, refused={})
+
+    assert chunk.records == {2: 1.0, 4: 2.0}
+    assert chunk.refused == {3: "run 3: is odd. Take another."}
+    assert "Refused: run 3: is odd" in caplog.text
+
+
+def test_what_was_refused_before_is_not_tried_again(caplog):
+    chunk = collect([2, 3], _half, refused={3: "truncated", 5: "of no interest"})
+
+    assert chunk.records == {2: 1.0}
+    assert chunk.refused == {3: "truncated"}
+    assert caplog.text == ""
+
+
+def test_nothing_to_make():
+    chunk = collect([], _half, refused={})
+
+    assert (chunk.records, chunk.refused) == ({}, {})
+
+
+def test_an_error_that_is_not_ours_is_not_hidden():
+    with pytest.raises(ZeroDivisionError):
+        collect([1], lambda number: number / 0, refused={})

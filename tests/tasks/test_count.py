@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from bkgpipe.io.count import read_counts
+from bkgpipe.tasks.count import AllCounts
+
+
+@pytest.fixture
+def count(production, build):
+    """Count with some settings; return the products and reasons of all runs."""
+
+    def run(**changes: str):
+        task = production(data__chunk_size="100", **changes)
+        assert build(task.sibling(AllCounts))
+        (path,) = task.settings.folder("count").glob("count_*.h5")
+        return read_counts(path)
+
+    return run
+
+
+@pytest.fixture
+def without_table(tmp_path):
+    """Take the safe energies out of the observation table."""
+
+    def drop() -> None:
+        path = tmp_path / "store" / "obs-index.fits.gz"
+        with fits.open(path) as hdus:
+            hdus[1].data["SAFE_ENERGY_LO"] = np.nan
+            hdus.writeto(path, overwrite=True)
+
+    return drop
+
+
+@pytest.mark.parametrize(
+    ("changes", "origin"),
+    [
+        ({"count__safe_energy_min": "1 TeV"}, "setting"),
+        ({"count__safe_energy": "auto"}, "table"),
+        ({"count__safe_energy": "table"}, "table"),
+        ({"count__safe_energy": "aeff"}, "aeff"),
+        ({"count__safe_energy": "none"}, "none"),
+    ],
+)
+def test_origin_of_the_safe_energy(count, changes, origin):
+    chunk = count(**changes)
+
+    assert len(chunk.records) == 8
+    for counts in chunk.records.values():
+        assert counts.safe_energy_origin == origin
+        assert (counts.counts_3d[~counts.is_safe] == 0).all()
+        assert (counts.safe_energy_min > 0) == (origin != "none")
+
+
+@pytest.mark.parametrize(("word", "origin"), [("auto", "aeff"), ("none", "none")])
+def test_a_store_without_safe_energies(count, without_table, word, origin):
+    without_table()
+
+    chunk = count(count__safe_energy=word)
+
+    assert {each.safe_energy_origin for each in chunk.records.values()} == {origin}
+
+
+def test_a_safe_energy_that_is_not_there_refuses_the_run(count, without_table):
+    without_table()
+
+    chunk = count(count__safe_energy="table")
+
+    assert chunk.records == {}
+    assert len(chunk.refused) == 8
+    assert chunk.refused[1001] == (
+        "run 1001: has no safe energy from [count] safe_energy = table. "
+        "Set safe_energy = auto, or safe_energy_min."
+    )

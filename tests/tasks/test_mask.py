@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import healpy
+import pytest
+
+from bkgpipe.errors import InputError
+from bkgpipe.io.mask import read_masks
+from bkgpipe.tasks.mask import AllMasks, read_exclusion_regions
+
+
+def test_regions_come_from_catalogues_files_and_settings(production, tmp_path):
+    (tmp_path / "regions.reg").write_text("icrs\ncircle(10, 20, 0.4)\n")
+    task = production(mask__regions="regions.reg", mask__circles="blob: 83.6 22.0 0.7")
+
+    regions = read_exclusion_regions(task.settings)
+
+    assert len(regions) == 8 + 1 + 1
+    assert all(region.radius == pytest.approx(0.35) for region in regions[:8])
+    assert regions[8].radius == pytest.approx(0.4)
+    blob = regions[9]
+    assert (blob.name, blob.origin) == ("blob", "luigi.cfg")
+    assert (blob.ra, blob.dec, blob.radius) == (83.6, 22.0, 0.7)
+
+
+def test_no_region_at_all(production, build):
+    task = production(mask__catalogs="")
+
+    assert read_exclusion_regions(task.settings) == ()
+    assert build(task.sibling(AllMasks))
+    for path in task.settings.folder("mask").glob("*.h5"):
+        for mask in read_masks(path).records.values():
+            assert mask.excluded_pixels.size == 0
+
+
+def test_a_catalogue_that_is_no_table(production, tmp_path):
+    (tmp_path / "a.fits").write_text("words")
+    task = production(mask__catalogs="a.fits")
+
+    with pytest.raises(InputError, match=r"a\.fits"):
+        read_exclusion_regions(task.settings)
+
+
+def test_the_source_of_each_run_is_excluded(production, build):
+    task = production()
+    assert build(task.sibling(AllMasks))
+
+    for run in task.table.runs:
+        chunk = task.settings.folder("mask") / f"mask_{run.obs_id // 3}.h5"
+        mask = read_masks(chunk).records[run.obs_id]
+        ra, dec, radius, _ = mask.region_circles[0]
+        area = mask.excluded_pixels.size * healpy.nside2pixarea(
+            mask.nside, degrees=True
+        )
+        disc = 3.1416 * radius**2
+        # discs of neighbouring fields may be in it, and may overlap
+        assert 0.98 * disc < area < 1.02 * disc * len(mask.region_names)
+        pixel = healpy.ang2pix(mask.nside, ra, dec, lonlat=True)
+        assert pixel in mask.excluded_pixels

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import pytest
+
+from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.count import read_counts
+from bkgpipe.tasks.count import AllCounts
+from bkgpipe.tasks.select import Select
+from bkgpipe.tasks.summary import read_export_entries, read_states, read_summary
+
+
+def test_before_the_first_run_all_is_empty(production):
+    settings = production().settings
+
+    summary = read_summary(settings)
+
+    assert (summary.n_used, summary.hours, summary.models) == (0, 0, ())
+    assert (summary.refused, summary.left_out, summary.timing) == ({}, {}, {})
+    assert summary.conservation.n_read == 0
+    assert read_export_entries(settings) == []
+
+
+@pytest.mark.parametrize("strategy", ["groups", "ranked", "own"])
+def test_rank_is_a_stage_only_where_it_is_needed(production, build, strategy):
+    task = production(stack__strategy=strategy)
+    before = [state.stage for state in read_states(task.settings)]
+
+    assert build(task.sibling(Select))
+
+    after = read_states(task.settings)
+    assert [state.stage for state in after] == before
+    assert ("rank" in before) == (strategy == "ranked")
+    totals = {state.stage: state.n_total for state in after}
+    assert totals["stack"] == (1 if strategy == "groups" else 4)
+    assert totals["count"] == totals["export"] == 4
+    assert [state.n_done for state in after] == [1, *[0] * (len(after) - 1)]
+
+
+def test_numbers_of_a_production_that_is_half_done(production, build, tmp_path):
+    next((tmp_path / "store" / "data").glob("*1003*")).unlink()
+    task = production(select__exclude_obs_ids="1005", export__obs_ids="1001, 1003")
+    assert build(task.sibling(AllCounts))
+
+    summary = read_summary(task.settings)
+
+    assert summary.n_used == 6
+    assert summary.hours == pytest.approx(6 * 270 / 3600)
+    assert list(summary.refused) == [1003]
+    assert list(summary.left_out) == [1005]
+    assert list(summary.timing) == ["select", "mask", "count"]
+    assert summary.models == ()
+    assert summary.conservation.n_lost == 0
+    chunks = task.settings.folder("count").glob("count_*.h5")
+    records = [r for path in chunks for r in read_counts(path).records.values()]
+    assert summary.conservation.n_kept == sum(r.counts_2d.sum() for r in records)
+    totals = {state.stage: state.n_total for state in read_states(task.settings)}
+    assert (totals["count"], totals["export"]) == (4, 2)
+
+
+def test_files_of_running_tasks_are_not_counted(production, build):
+    task = production()
+    assert build(task.sibling(Select))
+    folder = task.settings.folder("count")
+    folder.mkdir()
+    (folder / ".count_333.h5.vm-1-00c0ffee").touch()
+    (folder / "count_333.h5.damaged").touch()
+
+    done = {state.stage: state.n_done for state in read_states(task.settings)}
+
+    assert done["count"] == 0
+    assert read_summary(task.settings).n_used == 0
+
+
+def test_a_damaged_product_is_an_error(production, build):
+    task = production()
+    assert build(task.sibling(AllCounts))
+    path = task.settings.folder("count") / "count_334.h5"
+    path.write_bytes(b"words")
+
+    with pytest.raises(DamagedFileError, match=r"count_334\.h5: .*Run the stage again"):
+        read_summary(task.settings)
