@@ -28,6 +28,7 @@ _METHODS = {
     "none": "unsmoothed (pulls should have mean 0 and width 1)",
     "gaussian": "smoothed (noise that is gone makes pulls narrow; what is left of "
     "the ratio is the cost)",
+    "regression": "all runs fitted at once (the default method)",
 }
 
 

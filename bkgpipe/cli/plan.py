@@ -60,7 +60,7 @@ def show_plan(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
         f"Runs:    {answer['runs']} in the store, {answer['selected']} selected "
         f"({answer['hours']} h), {answer['models']} get a model"
     )
-    if settings.stack.strategy == "groups":
+    if settings.in_groups:
         click.echo(f"Groups:  {answer['cells']} before poor ones are merged")
     for state in states:
         total = str(state.n_total) if state.n_total >= 0 else "?"

@@ -10,6 +10,7 @@ from bkgpipe.datamodel.mask import ExclusionMask, ExclusionRegion
 from bkgpipe.datamodel.model import NodeModel, RateModel
 from bkgpipe.datamodel.product import Chunk, ProductHeader
 from bkgpipe.datamodel.ranking import Ranking
+from bkgpipe.datamodel.regression import RegressionFit, RegressionRate, RunConditions
 from bkgpipe.datamodel.report import Report
 from bkgpipe.datamodel.run import Events, Run, RunTable
 from bkgpipe.datamodel.simulation import (
@@ -40,8 +41,11 @@ __all__ = [
     "ProductHeader",
     "Ranking",
     "RateModel",
+    "RegressionFit",
+    "RegressionRate",
     "Report",
     "Run",
+    "RunConditions",
     "RunCounts",
     "RunCuts",
     "RunShape",

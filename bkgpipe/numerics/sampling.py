@@ -125,13 +125,15 @@ def solid_angle_in_disc(
     np.ndarray
         Solid angle, shape ``(n_fov_lon, n_fov_lat)`` [sr].
     """
-    lon = np.radians(_midpoints(fov_lon_edges, _N_QUADRATURE))
+    # the disc reaches no further in longitude than its radius
+    lon_edges = np.clip(fov_lon_edges, -radius, radius)
+    lon = np.radians(_midpoints(lon_edges, _N_QUADRATURE))
     # A meridian is inside up to cos(lat) cos(lon) = cos(radius)
     cos_lat = np.minimum(np.cos(np.radians(radius)) / np.cos(lon), 1.0)
     reach = np.sqrt(1.0 - cos_lat**2)[:, np.newaxis]
     sin_lat = np.clip(np.sin(np.radians(fov_lat_edges)), -reach, reach)
     height = np.diff(sin_lat, axis=1).reshape(fov_lon_edges.size - 1, _N_QUADRATURE, -1)
-    width = np.diff(np.radians(fov_lon_edges))[:, np.newaxis]
+    width = np.diff(np.radians(lon_edges))[:, np.newaxis]
     area: np.ndarray = width * height.mean(axis=1)
     return area
 

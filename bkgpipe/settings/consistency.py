@@ -33,6 +33,12 @@ def find_contradictions(settings: Settings) -> list[str]:
     problems += _binning_problems(settings.binning)
     problems += _mask_problems(settings.mask, has_data=bool(settings.data.gammapy_data))
     problems += _stack_problems(settings.stack)
+    if settings.smooth.method == "regression" and settings.stack.strategy != "groups":
+        problems.append(
+            f"[stack] strategy = {settings.stack.strategy} says which runs to add up, "
+            "but [smooth] method = regression fits all runs at once: "
+            "set method = gaussian or none"
+        )
     return problems
 
 

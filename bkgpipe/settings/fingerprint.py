@@ -31,7 +31,7 @@ _OWN_KEYS = {
     "count": ("binning", "count", "export.alignment"),
     "rank": ("rank",),
     "stack": ("mask.min_kept_fraction", "stack"),
-    "smooth": ("smooth",),
+    "smooth": ("mask.min_kept_fraction", "smooth"),
     "export": ("export",),
     "report": (),
 }
@@ -54,6 +54,12 @@ _ONLY_FOR = {
     "stack.min_hours": ("stack.strategy", "groups"),
     "stack.min_counts": ("stack.strategy", "groups"),
     "smooth.sigma": ("smooth.method", "gaussian"),
+    "smooth.terms": ("smooth.method", "regression"),
+    "smooth.energy_splines": ("smooth.method", "regression"),
+    "smooth.offset_splines": ("smooth.method", "regression"),
+    "smooth.penalty": ("smooth.method", "regression"),
+    "smooth.term_penalty": ("smooth.method", "regression"),
+    "smooth.ridge": ("smooth.method", "regression"),
 }
 
 
@@ -91,6 +97,8 @@ def _ancestors(settings: Any, stage: str) -> set[str]:
     parents = set(_PARENTS[stage])
     if stage == "stack" and settings.stack.strategy == "ranked":
         parents.add("rank")
+    if stage == "smooth" and settings.smooth.method == "regression":
+        parents = {"count"}
     return {stage}.union(*(_ancestors(settings, parent) for parent in parents))
 
 

@@ -52,6 +52,11 @@ class Settings:
         """Folder of the data store."""
         return Path(self.data.store or "")
 
+    @property
+    def in_groups(self) -> bool:
+        """Whether runs share the model of their group, instead of one of their own."""
+        return self.smooth.method != "regression" and self.stack.strategy == "groups"
+
     @cached_property
     def _fingerprints(self) -> dict[str, str]:
         return {}

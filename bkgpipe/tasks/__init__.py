@@ -10,6 +10,7 @@ from bkgpipe.tasks.mask import AllMasks, Mask
 from bkgpipe.tasks.nodes import SolveNodes
 from bkgpipe.tasks.production import Production
 from bkgpipe.tasks.rank import AllRankings, Rank
+from bkgpipe.tasks.regression import FitRegression, Predict
 from bkgpipe.tasks.report import MakeReport
 from bkgpipe.tasks.select import Select
 from bkgpipe.tasks.smooth import AllSmooths, Smooth
@@ -26,10 +27,12 @@ __all__ = [
     "AllStacks",
     "Count",
     "Export",
+    "FitRegression",
     "MakeGroups",
     "MakeReport",
     "MakeStore",
     "Mask",
+    "Predict",
     "Production",
     "Rank",
     "Select",

@@ -70,8 +70,13 @@ class AllStackChunks(AllChunks):
 
     only_exported = True
 
+    @property
+    def in_groups(self) -> bool:
+        """Whether there is chunk 0 alone."""
+        return self.settings.in_groups
+
     def chunks(self) -> list[ChunkTask]:
         """List the tasks of all chunks."""
-        if self.settings.stack.strategy == "groups":
+        if self.in_groups:
             return [self.chunk_task(0)]
         return super().chunks()

@@ -42,7 +42,7 @@ class Export(ChunkTask):
         return digest([self.requires()["nodes"].inputs(), self.chunk_inputs()])
 
     def requires(self) -> dict[str, StageTask]:
-        if self.settings.stack.strategy == "groups":
+        if self.settings.in_groups:
             return {
                 "nodes": self.sibling(SolveNodes, chunk=0),
                 "groups": self.sibling(MakeGroups),

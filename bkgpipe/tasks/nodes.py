@@ -10,7 +10,7 @@ from bkgpipe.io.smooth import read_models
 from bkgpipe.numerics.export import make_node_model
 from bkgpipe.tasks.base import ChunkTask
 from bkgpipe.tasks.collect import collect
-from bkgpipe.tasks.smooth import Smooth
+from bkgpipe.tasks.smooth import smooth_class
 
 __all__ = ["SolveNodes"]
 
@@ -25,8 +25,8 @@ class SolveNodes(ChunkTask):
         """Digest of what the task is made from."""
         return self.requires().inputs()
 
-    def requires(self) -> Smooth:
-        return self.sibling(Smooth)
+    def requires(self) -> ChunkTask:
+        return self.sibling(smooth_class(self.settings))
 
     def run(self) -> None:
         models = read_models(Path(self.input().path))

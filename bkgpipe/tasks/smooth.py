@@ -8,12 +8,14 @@ from bkgpipe.datamodel import RateModel
 from bkgpipe.io.smooth import write_models
 from bkgpipe.io.stack import read_stacks
 from bkgpipe.numerics.smooth import smooth_stack
+from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import ChunkTask
 from bkgpipe.tasks.chunks import AllStackChunks
 from bkgpipe.tasks.collect import collect
+from bkgpipe.tasks.regression import Predict
 from bkgpipe.tasks.stack import STRATEGIES
 
-__all__ = ["AllSmooths", "Smooth"]
+__all__ = ["AllSmooths", "Smooth", "smooth_class"]
 
 
 class Smooth(ChunkTask):
@@ -44,8 +46,27 @@ class Smooth(ChunkTask):
             write_models(Path(path), self.header(), chunk)
 
 
+def smooth_class(settings: Settings) -> type[ChunkTask]:
+    """Choose the task that makes rates.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    type
+        `Predict` for a regression, `Smooth` for all other methods.
+    """
+    return Predict if settings.smooth.method == "regression" else Smooth
+
+
 class AllSmooths(AllStackChunks):
-    """Every chunk of `Smooth`."""
+    """Every chunk of the method that the settings name."""
 
     stage = "smooth"
-    stage_class = Smooth
+
+    def chunk_task(self, number: int) -> ChunkTask:
+        """Make the task of one chunk."""
+        return self.sibling(smooth_class(self.settings), chunk=number)

@@ -44,7 +44,7 @@ class MakeStore(StageTask):
 
     def requires(self) -> list[StageTask]:
         exports = self.sibling(AllExports)
-        if self.settings.stack.strategy != "groups":
+        if not self.settings.in_groups:
             return [exports]
         stacks, smooths = self.sibling(AllStacks), self.sibling(AllSmooths)
         return [exports, self.sibling(MakeGroups), stacks, smooths]
@@ -64,7 +64,7 @@ class MakeStore(StageTask):
 
         _write_index(self.settings, entries)
         _write_observation_tables(self.settings, entries)
-        if self.settings.stack.strategy == "groups":
+        if self.settings.in_groups:
             self._write_groups()
         write_file(
             Path(self.output().path), partial(write_marker, header=self.header())

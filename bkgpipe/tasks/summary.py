@@ -95,8 +95,7 @@ def read_states(settings: Settings) -> list[StageState]:
     size = settings.data.chunk_size
     n_used = len(chunk_numbers(table, size, exported=False))
     n_exported = len(chunk_numbers(table, size, exported=True))
-    in_groups = settings.stack.strategy == "groups"
-    n_stacks = min(1, n_used) if in_groups else n_exported
+    n_stacks = min(1, n_used) if settings.in_groups else n_exported
     totals = {
         "mask": n_used,
         "count": n_used,
@@ -107,6 +106,8 @@ def read_states(settings: Settings) -> list[StageState]:
     }
     if settings.stack.strategy != "ranked":
         del totals["rank"]
+    if settings.smooth.method == "regression":
+        del totals["stack"]
     selected = int(is_selected(settings))
     states = [_state(settings, "select", n_done=selected, n_total=1)]
     states += [

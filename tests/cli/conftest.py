@@ -26,6 +26,7 @@ GIVEN = {
     "binning.per_decade": "3",
     "binning.fov_bins": "10",
     "binning.offset_bins": "5",
+    "smooth.method": "gaussian",
     "stack.min_hours": "0.1 h",
     "stack.min_counts": "0",
     "stack.zenith_edges": "0, 30, 90 deg",

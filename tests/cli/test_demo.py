@@ -19,10 +19,10 @@ def test_demo_compares_with_the_truth_and_names_its_files(bkgpipe, tmp_path):
 
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert sum("bkg_3d: pulls" in line for line in lines) == 2
-    assert sum("bkg_2d: pulls" in line for line in lines) == 2
+    assert sum("bkg_3d: pulls" in line for line in lines) == 3
+    assert sum("bkg_2d: pulls" in line for line in lines) == 3
     reports = [line.split()[1] for line in lines if line.startswith("Report:")]
-    assert len(set(reports)) == 2
+    assert len(set(reports)) == 3
     assert all(Path(report).is_file() for report in reports)
     assert lines[-1].startswith("Demo done in ")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -35,7 +36,7 @@ def _counts(folder: Path) -> dict[Path, int]:
 
 def _kill_amid_counts(process: subprocess.Popen[str], folder: Path) -> dict[Path, int]:
     """Kill all workers as soon as some chunks are there; return these."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while len(_counts(folder)) < 2:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
@@ -80,11 +81,17 @@ def test_killed_production_goes_on_where_it_was(prepare, start, tmp_path, whole)
     folder = prepare(tmp_path / "killed", data__chunk_size="1")
     words = ("run", "export", "--workers", "2")
 
-    finished = _kill_amid_counts(start(folder, "bkgpipe", *words), folder)
+    finished: dict[Path, int] = {}
+    for _ in range(5):
+        finished = _kill_amid_counts(start(folder, "bkgpipe", *words), folder)
+        if len(finished) < _N_RUNS:
+            break
+        # on a busy machine the workers may have been faster than this process
+        shutil.rmtree(folder / "out")
     assert 2 <= len(finished) < _N_RUNS
 
     process = start(folder, "bkgpipe", *words)
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=180)
 
     assert process.returncode == 0, stderr
     assert stdout.startswith("Done in ")

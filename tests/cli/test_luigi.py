@@ -18,7 +18,7 @@ _WORDS = (
 
 def test_plain_luigi_runs_the_chain(folder, start):
     process = start(folder, "luigi", *_WORDS)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=180)
 
     assert process.returncode == 0, stderr
     record = json.loads((folder / "out" / "production.json").read_text())
@@ -31,7 +31,7 @@ def test_refused_runs_are_an_exit_code_that_is_not_zero(folder, start, find_even
     find_events(folder / "store", 1003).unlink()
 
     process = start(folder, "luigi", *_WORDS)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=180)
 
     assert process.returncode == 30, stderr
     assert "task_failed = 30" in settings_template({})

@@ -50,7 +50,7 @@ def test_a_run_ends_with_store_and_report_and_the_next_does_nothing(bkgpipe, fol
 
 def test_run_in_a_process_of_its_own(folder, start):
     process = start(folder, "bkgpipe", "run", "--workers", "2", "--json")
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=180)
 
     assert process.returncode == 0, stderr
     answer = json.loads(stdout.splitlines()[-1])
@@ -136,7 +136,7 @@ def test_refused_runs_are_exit_code_1_when_all_others_are_done(
     find_events(folder / "store", 1003).unlink()
 
     process = start(folder, "bkgpipe", "run")
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=180)
 
     assert process.returncode == 1
     assert stdout.startswith("Failed in ")
@@ -229,7 +229,7 @@ def test_a_store_without_an_index_is_exit_code_1(bkgpipe, folder):
 
 def test_a_misspelt_key_is_exit_code_2(folder, start):
     process = start(folder, "bkgpipe", "run", "--set", "stack.min_hour=1 h")
-    stdout, stderr = process.communicate(timeout=60)
+    stdout, stderr = process.communicate(timeout=180)
 
     assert process.returncode == 2
     assert stdout == ""

@@ -168,6 +168,14 @@ def test_ring_is_even():
     assert ring_vectors(2.5, 4.0) is vectors
 
 
+def test_a_disc_much_smaller_than_a_bin_has_its_own_area():
+    edges = np.array([-4.59375, 4.59375])
+
+    area = solid_angle_in_disc(edges, edges, 0.5)
+
+    np.testing.assert_allclose(area, [[disc(0.5)]], rtol=1e-3)
+
+
 @given(
     n_lon=st.integers(1, 7),
     n_lat=st.integers(1, 7),

@@ -6,6 +6,7 @@ from bkgpipe.settings import STAGES
 
 
 def _changed(make_settings, *overrides, base=()):
+    base = ("smooth.method=gaussian", *base)
     before, after = make_settings(*base), make_settings(*base, *overrides)
     return [
         stage
@@ -94,3 +95,16 @@ def test_place_of_the_catalogues_matters_only_where_one_is_named(
     assert _changed(make_settings, place, base=["mask.catalogs=hgps"]) == []
     other = f"data.gammapy_data={tmp_path}"
     assert "mask" in _changed(make_settings, other, base=["mask.catalogs=hgps"])
+
+
+def test_regression_has_no_use_for_stacks(make_settings):
+    base = ["smooth.method=regression"]
+
+    assert _changed(make_settings, "stack.min_hours=3 h", base=base) == ["stack"]
+    assert _changed(make_settings, "smooth.sigma=3", base=base) == []
+    assert _changed(make_settings, "smooth.ridge=3", base=base) == [
+        "smooth",
+        "export",
+        "report",
+    ]
+    assert _changed(make_settings, "smooth.ridge=3") == []

@@ -73,6 +73,7 @@ def test_all_problems_are_listed_at_once_with_the_nearest_name(config):
         ("mask.regions=nowhere.reg", "regions: no such file"),
         ("mask.catalogs=nowhere.fits", "catalogs: no such file"),
         ("stack.zenith_edges=40, 20 deg", "zenith_edges must increase"),
+        ("stack.strategy=ranked", "set method = gaussian or none"),
     ],
 )
 def test_contradictions(config, override, message):
@@ -94,7 +95,7 @@ def test_catalogues_need_gammapy_data(config, monkeypatch):
 def test_sections_of_luigi_pass(config):
     config.write_text(config.read_text() + "[retcode]\ntask_failed = 30\n[worker]\n")
 
-    assert read_settings(config).smooth.method == "gaussian"
+    assert read_settings(config).smooth.method == "regression"
 
 
 def test_missing_file():

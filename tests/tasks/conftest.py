@@ -24,6 +24,7 @@ _GIVEN = {
     "stack.min_counts": "0",
     "stack.azimuth_edges": "0, 360 deg",
     "rank.hours": "0.2 h",
+    "smooth.method": "gaussian",
     "select.min_livetime": "1 min",
 }
 

@@ -9,6 +9,7 @@ from gammapy.data import DataStore
 
 from bkgpipe.io.count import read_conservation, read_counts
 from bkgpipe.io.entries import read_entries
+from bkgpipe.io.regression import read_fit
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_stacks
 from bkgpipe.tasks.summary import read_states, read_summary
@@ -227,3 +228,42 @@ def test_entries_say_what_is_behind_each_model(production, build):
             assert 0.05 < entry.hours < 2
             assert 0.5 < entry.deadc <= 1
             assert np.isfinite(entry.n_filled_3d)
+
+
+def test_regression_predicts_each_run_from_all(production, build):
+    task = production(smooth__method="regression", binning__per_decade="5")
+
+    assert build(task)
+
+    summary = read_summary(task.settings)
+    assert len(summary.models) == 16
+    fit = read_fit(task.settings.folder("smooth") / "fit.h5")
+    assert fit.n_runs == 8
+    counts, predicted = 0.0, 0.0
+    for path in task.settings.folder("count").glob("count_*.h5"):
+        runs = read_counts(path).records
+        name = path.name.replace("count", "smooth")
+        models = read_models(task.settings.folder("smooth") / name).records
+        for obs_id, run in runs.items():
+            rate = models[obs_id].rate_3d * run.exposure_3d
+            predicted += (rate.sum(axis=(1, 2)) * run.binning.energy_width).sum()
+            counts += run.counts_3d.sum()
+    assert predicted == pytest.approx(counts, rel=0.01)
+    observation = DataStore.from_dir(summary.store).get_observations([1003])[0]
+    assert (observation.bkg.data > 0).all()
+
+
+def test_regression_goes_on_without_a_refused_run(production, build, tmp_path):
+    task = production(
+        smooth__method="regression", binning__per_decade="5", run__allow_refused="true"
+    )
+    next(iter((tmp_path / "store" / "data").glob("*1001*"))).unlink()
+
+    assert build(task)
+
+    summary = read_summary(task.settings)
+    assert list(summary.refused) == [1001]
+    assert len(summary.models) == 14
+    states = {state.stage: state for state in read_states(task.settings)}
+    assert "stack" not in states
+    assert states["smooth"].n_done == states["smooth"].n_total == 4

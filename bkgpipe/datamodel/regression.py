@@ -1,0 +1,163 @@
+"""A regression of the background on the conditions of observation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bkgpipe.datamodel.checks import require_shape
+
+__all__ = ["RegressionFit", "RegressionRate", "RunConditions"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConditions:
+    """Conditions that the background of a run depends on; NaN where unknown.
+
+    Attributes
+    ----------
+    cos_zenith : float
+        Cosine of the zenith angle.
+    azimuth : float
+        Of the pointing, from north over east [deg].
+    position_angle : float
+        Position angle of the zenith, from north over east; zero in ALTAZ, where the
+        zenith is along latitude [deg].
+    muon_efficiency : float
+        Muon efficiency.
+    deadc : float
+        Dead-time fraction as in GADF: livetime / ontime.
+    time : float
+        Mid-run, TT as modified Julian date [d].
+    control_outer : float
+        Logarithm of the rate of control events beyond the field, reduced to a safe
+        energy of 1 TeV [log(s-1 sr-1)].
+    control_low : float
+        Logarithm of the rate of control events below the safe energy, likewise.
+    """
+
+    cos_zenith: float
+    azimuth: float
+    position_angle: float
+    muon_efficiency: float
+    deadc: float
+    time: float
+    control_outer: float
+    control_low: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RegressionFit:
+    """A penalised Poisson fit of counts as a function of energy, place and conditions.
+
+    The logarithm of the rate at log energy x, place b and conditions g is a cubic in x
+    plus ``sum_jk B_j(x) coefficients[j, k] X_k(g, b)``.
+
+    Attributes
+    ----------
+    fov_alignment : str
+        ``ALTAZ`` or ``RADEC``.
+    terms : tuple of str
+        Condition terms in the fit.
+    columns : tuple of str
+        Term that each column of the design belongs to; ``radial`` for the splines in
+        offset squared.
+    dropped : tuple of str
+        Condition terms that fell out, each as ``name: reason``.
+    energy_knots : np.ndarray
+        Knots in log energy, shape ``(n_energy_splines + 4,)`` [log TeV].
+    offset_knots : np.ndarray
+        Knots in offset squared, shape ``(n_offset_splines + 4,)`` [deg2].
+    reference : np.ndarray
+        Coefficients of the cubic in log energy, highest power first, shape ``(4,)``.
+    energy_range : np.ndarray
+        Least and largest log energy of a bin with exposure, shape ``(2,)`` [log TeV].
+    condition_names : tuple of str
+        Names of the standardised conditions.
+    condition_mean, condition_scale : np.ndarray
+        Mean and standard deviation of each in the runs, shape ``(n_conditions,)``.
+    condition_low, condition_high : np.ndarray
+        Range of each in the runs, shape ``(n_conditions,)``.
+    epoch_edges : np.ndarray
+        Times at which an epoch ends, shape ``(n_epochs - 1,)`` [d].
+    coefficients : np.ndarray
+        Shape ``(n_energy_splines, n_columns)``.
+    covariance : np.ndarray
+        Sandwich covariance of the coefficients in C order, ``(n, n)`` with
+        n = n_energy_splines x n_columns; Poisson noise alone.
+    deviance : float
+        Poisson deviance of all bins.
+    edf : float
+        Effective degrees of freedom.
+    scatter : float
+        Relative scatter of the runs' counts about the fit beyond Poisson noise.
+    n_steps : int
+        Newton steps taken.
+    n_runs : int
+        Runs in the fit.
+    livetime : float
+        Sum over the runs [s].
+    penalty, term_penalty, ridge : float
+        Strengths: second differences of the splines, first differences of the terms
+        in energy, squares of the terms.
+    """
+
+    fov_alignment: str
+    terms: tuple[str, ...]
+    columns: tuple[str, ...]
+    dropped: tuple[str, ...]
+    energy_knots: np.ndarray
+    offset_knots: np.ndarray
+    reference: np.ndarray
+    energy_range: np.ndarray
+    condition_names: tuple[str, ...]
+    condition_mean: np.ndarray
+    condition_scale: np.ndarray
+    condition_low: np.ndarray
+    condition_high: np.ndarray
+    epoch_edges: np.ndarray
+    coefficients: np.ndarray
+    covariance: np.ndarray
+    deviance: float
+    edf: float
+    scatter: float
+    n_steps: int
+    n_runs: int
+    livetime: float
+    penalty: float
+    term_penalty: float
+    ridge: float
+
+    def __post_init__(self) -> None:
+        shape = (self.energy_knots.size - 4, len(self.columns))
+        require_shape("coefficients", self.coefficients, shape)
+        n_coefficients = shape[0] * shape[1]
+        require_shape("covariance", self.covariance, (n_coefficients, n_coefficients))
+        for name in ("mean", "scale", "low", "high"):
+            values = getattr(self, f"condition_{name}")
+            require_shape(f"condition_{name}", values, (len(self.condition_names),))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RegressionRate:
+    """Background rate per live time that a regression predicts, as mean of each bin.
+
+    Attributes
+    ----------
+    rate_3d : np.ndarray
+        Rate, shape ``(n_energy, n_fov_lon, n_fov_lat)`` [s-1 TeV-1 sr-1].
+    rate_2d : np.ndarray
+        Rate, shape ``(n_energy, n_offset)`` [s-1 TeV-1 sr-1].
+    error_3d, error_2d : np.ndarray
+        Relative statistical errors, of the same shapes.
+    is_extrapolated : bool
+        True when a condition was missing, or beyond those of the fit and moved to the
+        nearest.
+    """
+
+    rate_3d: np.ndarray
+    rate_2d: np.ndarray
+    error_3d: np.ndarray
+    error_2d: np.ndarray
+    is_extrapolated: bool

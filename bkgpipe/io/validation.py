@@ -1,0 +1,59 @@
+"""The table of a validation: one row for each model and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bkgpipe.datamodel import ProductHeader
+from bkgpipe.datamodel.validation import NORMS, Validation
+from bkgpipe.io.ecsv import Column, write_rows
+
+__all__ = ["write_scores"]
+
+_COLUMNS = {
+    "model": Column(str, "", "models that were scored"),
+    "obs_id": Column(int, "", "run number"),
+    "fold": Column(int, "", "fold that the run was left out with"),
+    "counts": Column(int, "", "events counted outside the mask"),
+    "predicted": Column(float, "", "events predicted there"),
+    "ratio": Column(float, "", "predicted over counted"),
+    "n_unpredicted": Column(int, "", "pixels with events where none are predicted"),
+}
+_MEASURES = {
+    "deviance": "Poisson deviance",
+    "noise": "what noise alone would give for it",
+    "dof": "degrees of freedom",
+}
+_SUFFIXES = tuple(norm.replace(" ", "_") for norm in NORMS)
+
+
+def write_scores(path: Path, header: ProductHeader, validation: Validation) -> None:
+    """Write the score of each model and run.
+
+    Parameters
+    ----------
+    path : Path
+        ECSV file.
+    header : ProductHeader
+        Origin of the table.
+    validation : Validation
+        Scores of ``n_models`` models for ``n_runs`` runs: as many rows as their
+        product.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    columns = dict(_COLUMNS)
+    pairs = [(model.name, run) for model in validation.models for run in model.runs]
+    names = ("obs_id", "counts", "predicted", "ratio", "n_unpredicted")
+    values = {name: [getattr(run, name) for _, run in pairs] for name in names}
+    values["model"] = [model for model, _ in pairs]
+    values["fold"] = [validation.fold_of(run.obs_id) for _, run in pairs]
+    for measure, meaning in _MEASURES.items():
+        for i, suffix in enumerate(_SUFFIXES):
+            name = f"{measure}_{suffix}"
+            columns[name] = Column(float, "", f"{meaning}, {NORMS[i]}")
+            values[name] = [getattr(run, measure)[i] for _, run in pairs]
+    write_rows(path, header, columns=columns, values=values)

@@ -1,0 +1,219 @@
+"""From the conditions of runs to the columns of the regression."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bkgpipe.datamodel.regression import RegressionFit, RunConditions
+from bkgpipe.numerics.terms import (
+    CONDITION_NAMES,
+    TERMS,
+    TermInputs,
+    condition_table,
+    find_epochs,
+    sky_directions,
+)
+
+__all__ = [
+    "ConditionScales",
+    "choose_terms",
+    "design_columns",
+    "find_scales",
+    "is_outside",
+    "scales_of",
+]
+
+_CONSTANT = 1e-6  # a standard deviation below this is rounding
+_RANGE_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ConditionScales:
+    """Mean, standard deviation and range of each condition, and the epochs.
+
+    Attributes
+    ----------
+    mean, scale : np.ndarray
+        Mean, and standard deviation or 1 if that is zero, shape ``(n_conditions,)``;
+        NaN where a run lacks it.
+    low, high : np.ndarray
+        Least and largest value, likewise.
+    epoch_edges : np.ndarray
+        Times between epochs, shape ``(n_epochs - 1,)`` [d].
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    epoch_edges: np.ndarray
+
+
+def find_scales(conditions: Sequence[RunConditions]) -> ConditionScales:
+    """Measure how the conditions of the runs of a fit spread.
+
+    Parameters
+    ----------
+    conditions : sequence of RunConditions
+        Conditions of each run, at least one.
+
+    Returns
+    -------
+    ConditionScales
+        Means, deviations and ranges.
+    """
+    table = condition_table(conditions)
+    spread = table.std(axis=0)
+    return ConditionScales(
+        mean=table.mean(axis=0),
+        scale=np.where(spread < _CONSTANT, 1.0, spread),
+        low=table.min(axis=0),
+        high=table.max(axis=0),
+        epoch_edges=find_epochs(conditions),
+    )
+
+
+def scales_of(fit: RegressionFit) -> ConditionScales:
+    """Return the scales that a fit keeps.
+
+    Parameters
+    ----------
+    fit : RegressionFit
+        The fit.
+
+    Returns
+    -------
+    ConditionScales
+        Its means, deviations and ranges.
+    """
+    return ConditionScales(
+        mean=fit.condition_mean,
+        scale=fit.condition_scale,
+        low=fit.condition_low,
+        high=fit.condition_high,
+        epoch_edges=fit.epoch_edges,
+    )
+
+
+def choose_terms(
+    terms: tuple[str, ...], scales: ConditionScales
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Drop the terms whose condition is missing or does not vary.
+
+    Parameters
+    ----------
+    terms : tuple of str
+        Names of `TERMS`.
+    scales : ConditionScales
+        Spread of the conditions.
+
+    Returns
+    -------
+    kept : tuple of str
+        Terms to fit.
+    dropped : tuple of str
+        The others, each as ``name: reason``.
+    """
+    reasons = {name: _reason(name, scales) for name in terms}
+    kept = tuple(name for name in terms if not reasons[name])
+    dropped = tuple(f"{name}: {reasons[name]}" for name in terms if reasons[name])
+    return kept, dropped
+
+
+def design_columns(
+    conditions: Sequence[RunConditions],
+    terms: tuple[str, ...],
+    scales: ConditionScales,
+    *,
+    n_radial: int,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Build the design of runs: the radial splines, then the columns of each term.
+
+    Parameters
+    ----------
+    conditions : sequence of RunConditions
+        Conditions of each run; beyond the range of the fit the nearest stands for
+        them, and the mean for those that are missing.
+    terms : tuple of str
+        Terms to include.
+    scales : ConditionScales
+        Scales of the fit.
+    n_radial : int
+        Number of splines in offset squared.
+
+    Returns
+    -------
+    design : np.ndarray
+        Weights of the functions of the field, ``(n_runs, n_columns, n_radial + 4)``.
+    columns : tuple of str
+        Term that each column belongs to, ``radial`` for the first ones.
+    """
+    inputs = _term_inputs(conditions, scales, n_radial=n_radial)
+    radial = np.eye(n_radial, n_radial + 4)
+    parts = [np.broadcast_to(radial, (len(conditions), *radial.shape))]
+    columns = ["radial"] * n_radial
+    for name in terms:
+        part = TERMS[name].columns(inputs)
+        parts.append(part)
+        columns += [name] * part.shape[1]
+    return np.concatenate(parts, axis=1), tuple(columns)
+
+
+def is_outside(
+    conditions: RunConditions, terms: tuple[str, ...], scales: ConditionScales
+) -> bool:
+    """Tell whether conditions that the terms use are missing or beyond the fit's.
+
+    Parameters
+    ----------
+    conditions : RunConditions
+        Conditions of one run.
+    terms : tuple of str
+        Terms of the fit.
+    scales : ConditionScales
+        Scales of the fit.
+
+    Returns
+    -------
+    bool
+        True when a prediction extrapolates.
+    """
+    used = {need for name in terms for need in TERMS[name].needs}
+    index = [number for number, name in enumerate(CONDITION_NAMES) if name in used]
+    value = condition_table([conditions])[0, index]
+    slack = _RANGE_TOLERANCE * scales.scale[index]
+    low, high = scales.low[index] - slack, scales.high[index] + slack
+    return not bool(np.all((value >= low) & (value <= high)))
+
+
+def _reason(name: str, scales: ConditionScales) -> str:
+    for need in TERMS[name].needs:
+        index = CONDITION_NAMES.index(need)
+        if not np.isfinite(scales.mean[index]):
+            return f"{need} is missing in at least one run"
+        if scales.high[index] - scales.low[index] < _CONSTANT:
+            return f"{need} is the same in all runs"
+    if name == "epoch" and not scales.epoch_edges.size:
+        return "all runs are of one epoch"
+    return ""
+
+
+def _term_inputs(
+    conditions: Sequence[RunConditions], scales: ConditionScales, *, n_radial: int
+) -> TermInputs:
+    table = condition_table(conditions)
+    table = np.where(np.isfinite(table), table, scales.mean)
+    clipped = np.clip(table, scales.low, scales.high)
+    cos_zenith = clipped[:, 0]
+    time = np.array([one.time for one in conditions])
+    return TermInputs(
+        conditions=(clipped - scales.mean) / scales.scale,
+        upward=sky_directions(conditions),
+        tan_zenith=np.sqrt(np.maximum(0, 1 - cos_zenith**2)) / cos_zenith,
+        epoch=np.searchsorted(scales.epoch_edges, time),
+        n_epochs=scales.epoch_edges.size + 1,
+        n_radial=n_radial,
+    )

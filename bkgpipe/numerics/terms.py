@@ -1,0 +1,301 @@
+"""How the conditions of observation enter the regression: named terms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from bkgpipe.datamodel.counts import RunCounts
+from bkgpipe.datamodel.regression import RunConditions
+
+__all__ = [
+    "CONDITION_NAMES",
+    "TERMS",
+    "Term",
+    "TermInputs",
+    "condition_table",
+    "find_epochs",
+    "make_conditions",
+    "sky_directions",
+]
+
+CONDITION_NAMES = (
+    "zenith",
+    "azimuth",
+    "muon",
+    "deadtime",
+    "control_outer",
+    "control_low",
+)
+# A larger jump of the muon efficiency between runs is new mirrors or electronics
+_EPOCH_JUMP = 0.1
+# Control rates are integrals above and below the safe energy, which has steps from
+# run to run. These powers of it take most of that out; found on H.E.S.S. DR1 by
+# the deviance of runs left out, which is flat about them
+_OUTER_POWER = 1.0
+_LOW_POWER = -2.0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TermInputs:
+    """What the terms are made of, for each of several runs.
+
+    Attributes
+    ----------
+    conditions : np.ndarray
+        Standardised conditions in the order of `CONDITION_NAMES`,
+        shape ``(n_runs, n_conditions)``.
+    upward : np.ndarray
+        Components in lon and lat of the direction of the zenith, ``(n_runs, 2)``.
+    tan_zenith : np.ndarray
+        Tangent of the zenith angle, shape ``(n_runs,)``.
+    epoch : np.ndarray
+        Number of the epoch from zero on, shape ``(n_runs,)``.
+    n_epochs : int
+        Number of epochs.
+    n_radial : int
+        Number of splines in offset squared.
+    """
+
+    conditions: np.ndarray
+    upward: np.ndarray
+    tan_zenith: np.ndarray
+    epoch: np.ndarray
+    n_epochs: int
+    n_radial: int
+
+    def condition(self, name: str) -> np.ndarray:
+        """Return one standardised condition.
+
+        Parameters
+        ----------
+        name : str
+            One of `CONDITION_NAMES`.
+
+        Returns
+        -------
+        np.ndarray
+            Values, shape ``(n_runs,)``.
+        """
+        values: np.ndarray = self.conditions[:, CONDITION_NAMES.index(name)]
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """A part of the regression that the settings can name.
+
+    Attributes
+    ----------
+    needs : tuple of str
+        Conditions that must be known and vary.
+    columns : callable
+        Makes its columns of the design from `TermInputs`: for each run the weights of
+        the functions of the field, radial splines, lon, lat, lon2 - lat2 and 2 lon
+        lat, shape ``(n_runs, n_columns, n_radial + 4)``.
+    """
+
+    needs: tuple[str, ...]
+    columns: Callable[[TermInputs], np.ndarray]
+
+
+def make_conditions(run: RunCounts, *, fov_alignment: str) -> RunConditions:
+    """Collect the conditions of a run.
+
+    Parameters
+    ----------
+    run : RunCounts
+        Histograms and control events of the run.
+    fov_alignment : str
+        ``ALTAZ`` or ``RADEC``.
+
+    Returns
+    -------
+    RunConditions
+        Its conditions.
+    """
+    control, source = run.control, run.run
+    log_safe = _log_safe_energy(run)
+    outer = _log_rate(control.counts_outer, control.exposure_outer)
+    low = _log_rate(control.counts_low, control.exposure_low)
+    return RunConditions(
+        cos_zenith=float(np.cos(np.radians(source.zenith))),
+        azimuth=source.azimuth,
+        position_angle=0.0 if fov_alignment == "ALTAZ" else run.position_angle,
+        muon_efficiency=source.muon_efficiency,
+        deadc=source.deadc,
+        time=(source.time_start + source.time_stop) / 2,
+        control_outer=outer + _OUTER_POWER * log_safe,
+        control_low=low + _LOW_POWER * log_safe,
+    )
+
+
+def condition_table(conditions: Sequence[RunConditions]) -> np.ndarray:
+    """Return what the terms are linear in, not standardised.
+
+    Parameters
+    ----------
+    conditions : sequence of RunConditions
+        Conditions of each run.
+
+    Returns
+    -------
+    np.ndarray
+        In the order of `CONDITION_NAMES`, shape ``(n_runs, n_conditions)``: cosine of
+        the zenith angle; north component of the pointing, cos(azimuth) sin(zenith);
+        muon efficiency; log of the dead-time fraction; logs of the control rates.
+    """
+    rows = [
+        (
+            one.cos_zenith,
+            np.cos(np.radians(one.azimuth)) * np.sqrt(max(0, 1 - one.cos_zenith**2)),
+            one.muon_efficiency,
+            np.log(one.deadc) if one.deadc > 0 else np.nan,
+            one.control_outer,
+            one.control_low,
+        )
+        for one in conditions
+    ]
+    return np.array(rows, dtype=np.float64).reshape(-1, len(CONDITION_NAMES))
+
+
+def sky_directions(conditions: Sequence[RunConditions]) -> np.ndarray:
+    """Return where the zenith is in the field of view.
+
+    Parameters
+    ----------
+    conditions : sequence of RunConditions
+        Conditions of each run.
+
+    Returns
+    -------
+    np.ndarray
+        Components in lon and lat, shape ``(n_runs, 2)``: lon grows with decreasing
+        right ascension, position angles from north over east.
+    """
+    angle = np.radians([one.position_angle for one in conditions])
+    return np.column_stack([-np.sin(angle), np.cos(angle)])
+
+
+def find_epochs(conditions: Sequence[RunConditions]) -> np.ndarray:
+    """Find the times at which the muon efficiency jumps.
+
+    Parameters
+    ----------
+    conditions : sequence of RunConditions
+        Conditions of each run.
+
+    Returns
+    -------
+    np.ndarray
+        Times between epochs, shape ``(n_epochs - 1,)`` [d].
+    """
+    known = [c for c in conditions if np.isfinite(c.muon_efficiency + c.time)]
+    time = np.array([one.time for one in known])
+    order = np.argsort(time, kind="stable")
+    muon = np.array([one.muon_efficiency for one in known])[order]
+    jumps = np.flatnonzero(np.abs(np.diff(muon)) > _EPOCH_JUMP)
+    edges: np.ndarray = (time[order][jumps] + time[order][jumps + 1]) / 2
+    return edges
+
+
+def _log_safe_energy(run: RunCounts) -> float:
+    lowest = run.binning.energy_edges[:-1][run.is_safe]
+    if not lowest.size:
+        return float("nan")
+    # As found in the table: its steps are finer than the bins, and say more
+    is_known = run.safe_energy_min > 0
+    return float(np.log(run.safe_energy_min if is_known else lowest[0]))
+
+
+def _log_rate(counts: int, exposure: float) -> float:
+    if not exposure > 0:
+        return float("nan")
+    # 1/2 keeps a run without control events finite
+    return float(np.log((counts + 0.5) / exposure))
+
+
+def _blank(inputs: TermInputs, n_columns: int) -> np.ndarray:
+    return np.zeros((len(inputs.conditions), n_columns, inputs.n_radial + 4))
+
+
+def _uniform(inputs: TermInputs, *factors: np.ndarray) -> np.ndarray:
+    """Columns that are the same all over the field: the splines sum to one."""
+    columns = _blank(inputs, len(factors))
+    columns[:, :, : inputs.n_radial] = np.column_stack(factors)[:, :, np.newaxis]
+    return columns
+
+
+def _zenith(inputs: TermInputs) -> np.ndarray:
+    z = inputs.condition("zenith")
+    columns = _blank(inputs, inputs.n_radial)
+    radial = np.arange(inputs.n_radial)
+    columns[:, radial, radial] = z[:, np.newaxis]
+    return np.concatenate([columns, _uniform(inputs, z**2)], axis=1)
+
+
+def _linear(name: str) -> Callable[[TermInputs], np.ndarray]:
+    def columns(inputs: TermInputs) -> np.ndarray:
+        return _uniform(inputs, inputs.condition(name))
+
+    return columns
+
+
+def _with_zenith(name: str) -> Callable[[TermInputs], np.ndarray]:
+    def columns(inputs: TermInputs) -> np.ndarray:
+        values = inputs.condition(name)
+        return _uniform(inputs, values, values * inputs.condition("zenith"))
+
+    return columns
+
+
+def _epoch(inputs: TermInputs) -> np.ndarray:
+    later = range(1, inputs.n_epochs)
+    steps = [(inputs.epoch == number).astype(np.float64) for number in later]
+    return _uniform(inputs, *steps) if steps else _blank(inputs, 0)
+
+
+def _gradient(inputs: TermInputs) -> np.ndarray:
+    columns = _blank(inputs, 2)
+    columns[:, 0, inputs.n_radial] = 1.0
+    columns[:, 1, inputs.n_radial + 1] = 1.0
+    return columns
+
+
+def _gradient_zenith(inputs: TermInputs) -> np.ndarray:
+    columns = _blank(inputs, 3)
+    for power in range(3):
+        scale = inputs.tan_zenith**power
+        place = slice(inputs.n_radial, inputs.n_radial + 2)
+        columns[:, power, place] = scale[:, np.newaxis] * inputs.upward
+    return columns
+
+
+def _quadrupole(inputs: TermInputs) -> np.ndarray:
+    columns = _blank(inputs, 2)
+    columns[:, 0, inputs.n_radial + 2] = 1.0
+    columns[:, 1, inputs.n_radial + 3] = 1.0
+    return columns
+
+
+TERMS: MappingProxyType[str, Term] = MappingProxyType(
+    {
+        "zenith": Term(needs=("zenith",), columns=_zenith),
+        "azimuth": Term(needs=("azimuth",), columns=_linear("azimuth")),
+        "muon": Term(needs=("muon",), columns=_linear("muon")),
+        "epoch": Term(needs=("muon",), columns=_epoch),
+        "gradient": Term(needs=(), columns=_gradient),
+        "gradient_zenith": Term(needs=(), columns=_gradient_zenith),
+        "control_outer": Term(
+            needs=("control_outer",), columns=_with_zenith("control_outer")
+        ),
+        "control_low": Term(
+            needs=("control_low",), columns=_with_zenith("control_low")
+        ),
+        "quadrupole": Term(needs=(), columns=_quadrupole),
+        "deadtime": Term(needs=("deadtime",), columns=_linear("deadtime")),
+    }
+)

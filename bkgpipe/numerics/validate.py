@@ -1,0 +1,358 @@
+"""Split runs into folds, and score what models predict for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
+from scipy.special import xlogy
+from scipy.stats import poisson
+
+from bkgpipe.datamodel import Events, ExclusionMask, Run
+from bkgpipe.datamodel.checks import require_shape
+from bkgpipe.datamodel.validation import FieldCounts, RunScore, ScoreBins
+from bkgpipe.errors import NoRunsError, SettingsError
+from bkgpipe.numerics.geometry import fov_matrix, pointing_of, unit_vectors
+from bkgpipe.numerics.mask import is_kept_vectors
+
+__all__ = [
+    "count_field",
+    "expected_deviance",
+    "make_folds",
+    "poisson_deviance",
+    "score_run",
+]
+
+_MAX_SEPARATION = 1.0  # deg, between pointings of one field
+_N_SAMPLES = 3  # along each side of a finer pixel, for the share that is kept
+
+# An event where a model predicts none would be impossible: the deviance infinite
+_LEAST_PREDICTED = 1e-6
+
+# The expected deviance is tabulated; beyond, its expansion is good to 1e-4
+_TABLE_MIN, _TABLE_MAX, _TABLE_SIZE = 1e-7, 50.0, 3000
+
+
+def make_folds(
+    runs: Sequence[Run], *, n_folds: int, by: str, rng: np.random.Generator
+) -> tuple[tuple[int, ...], ...]:
+    """Split runs into folds of about as many runs each.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Runs.
+    n_folds : int
+        Number of folds.
+    by : str
+        ``run`` takes every `n_folds`-th run, ``random`` any; ``night`` and ``field``
+        keep the runs of a night (noon to noon) or with pointings less than 1 deg apart
+        together.
+    rng : np.random.Generator
+        Randomness of ``random``.
+
+    Returns
+    -------
+    tuple of tuple of int
+        Run numbers of each fold, sorted.
+
+    Raises
+    ------
+    SettingsError
+        If there are fewer than two folds.
+    NoRunsError
+        If there are fewer runs, nights or fields than folds.
+    """
+    if n_folds < 2:
+        raise SettingsError(
+            what=f"{n_folds} fold(s) leave no run to make a model from",
+            where="--folds",
+            fix="Ask for two or more",
+        )
+    ordered = sorted(runs, key=lambda run: run.obs_id)
+    if by == "random":
+        ordered = [ordered[i] for i in rng.permutation(len(ordered))]
+    blocks = _blocks(ordered, _LABELS[by](ordered))
+    if len(blocks) < n_folds:
+        raise NoRunsError(
+            what=f"{len(runs)} run(s) in {len(blocks)} block(s) for {n_folds} folds",
+            where=f"folds by {by}",
+            fix="Select more runs, or ask for fewer folds or for folds by run",
+        )
+    # The largest blocks first, each into the smallest fold; of blocks of one run
+    # each fold takes every n-th
+    folds: list[list[int]] = [[] for _ in range(n_folds)]
+    for block in sorted(blocks, key=len, reverse=True):
+        min(folds, key=len).extend(block)
+    return tuple(tuple(sorted(fold)) for fold in folds)
+
+
+def _each_alone(runs: Sequence[Run]) -> np.ndarray:
+    return np.arange(len(runs))
+
+
+def _nights(runs: Sequence[Run]) -> np.ndarray:
+    time = np.array([run.time_start for run in runs])
+    longitude = np.nan_to_num([run.longitude for run in runs])
+    # the sun of the site, and half a day, so that it changes at noon
+    nights: np.ndarray = np.floor(time + longitude / 360.0 - 0.5)
+    return nights
+
+
+def _fields(runs: Sequence[Run]) -> np.ndarray:
+    """Join pointings that are near each other, and those near these."""
+    pointings = np.array([pointing_of(run) for run in runs]).reshape(-1, 2)
+    chord = 2.0 * np.sin(np.radians(_MAX_SEPARATION) / 2.0)
+    tree = cKDTree(unit_vectors(pointings[:, 0], pointings[:, 1]))
+    pairs = tree.query_pairs(chord, output_type="ndarray")
+    size = (len(runs), len(runs))
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=size)
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+_LABELS: dict[str, Callable[[Sequence[Run]], np.ndarray]] = {
+    "run": _each_alone,
+    "random": _each_alone,
+    "night": _nights,
+    "field": _fields,
+}
+
+
+def _blocks(runs: Sequence[Run], labels: np.ndarray) -> list[list[int]]:
+    blocks: dict[float, list[int]] = {}
+    for run, label in zip(runs, labels.tolist(), strict=True):
+        blocks.setdefault(label, []).append(run.obs_id)
+    return list(blocks.values())
+
+
+def count_field(
+    run: Run,
+    events: Events,
+    mask: ExclusionMask,
+    *,
+    bins: ScoreBins,
+    safe_energy_min: float,
+) -> FieldCounts:
+    """Count the kept events of a run in the bins of a score.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+    events : Events
+        Its events.
+    mask : ExclusionMask
+        Its exclusion mask.
+    bins : ScoreBins
+        Energies and pixels.
+    safe_energy_min : float
+        Lowest energy at which the run is scored [TeV].
+
+    Returns
+    -------
+    FieldCounts
+        Counts, and the share of the sky behind them.
+
+    Raises
+    ------
+    InputError
+        If the pointing is not known.
+    """
+    matrix = fov_matrix(*pointing_of(run))
+    is_valid = np.isfinite([events.ra, events.dec, events.energy]).all(axis=0)
+    sky = unit_vectors(events.ra[is_valid], events.dec[is_valid])
+    sample = (_is_near(sky @ matrix.T, bins) & is_kept_vectors(mask, sky)).nonzero()
+    pixel_y, pixel_x = _pixels(sky[sample] @ matrix.T, bins)
+    edges = np.arange(bins.n_pixels + 1)
+    counts, _ = np.histogramdd(
+        (events.energy[is_valid][sample], pixel_y, pixel_x),
+        bins=(bins.energy_edges, edges, edges),
+    )
+    # An edge that is the safe energy but for rounding counts as safe
+    is_safe = bins.energy_edges[:-1] >= safe_energy_min * (1 - 1e-9)
+    kept_share = _kept_share(matrix, mask, bins)
+    area = _in_pixels(kept_share, bins)
+    is_seen = (area > 0) & is_safe[:, np.newaxis, np.newaxis]
+    return FieldCounts(
+        obs_id=run.obs_id,
+        bins=bins,
+        counts=counts.astype(np.int64),
+        kept_share=kept_share,
+        is_seen=is_seen,
+        is_scored=is_seen & _is_rich(counts, area, min_counts=bins.min_counts),
+    )
+
+
+def _is_rich(counts: np.ndarray, area: np.ndarray, *, min_counts: float) -> np.ndarray:
+    """Choose pixels by the run alone, so that they are the same for each model."""
+    # the mean over a field, not the pixel's own counts, which would bias the score
+    density = counts.sum(axis=(1, 2)) / max(float(area.sum()), np.finfo(float).tiny)
+    is_rich: np.ndarray = np.multiply.outer(density, area) >= min_counts
+    return is_rich
+
+
+def _is_near(vectors: np.ndarray, bins: ScoreBins) -> np.ndarray:
+    """Tell which field-of-view vectors are within the largest offset."""
+    is_near: np.ndarray = vectors[:, 0] >= np.cos(np.radians(bins.offset_max))
+    return is_near
+
+
+def _pixels(vectors: np.ndarray, bins: ScoreBins) -> tuple[np.ndarray, np.ndarray]:
+    """Project vectors on the plane that touches the sky at the pointing [pixels]."""
+    x, west, north = vectors.T
+    scale, half = 180.0 / np.pi / bins.pixel, bins.n_pixels / 2
+    return north / x * scale + half, west / x * scale + half
+
+
+def _kept_share(matrix: np.ndarray, mask: ExclusionMask, bins: ScoreBins) -> np.ndarray:
+    vectors = _sample_vectors(bins)
+    is_kept = _is_near(vectors, bins) & is_kept_vectors(mask, vectors @ matrix)
+    samples = is_kept.reshape(bins.n_fine, _N_SAMPLES, bins.n_fine, _N_SAMPLES)
+    share: np.ndarray = samples.mean(axis=(1, 3))
+    return share
+
+
+@lru_cache(maxsize=2)
+def _sample_vectors(bins: ScoreBins) -> np.ndarray:
+    n_samples = bins.n_fine * _N_SAMPLES
+    step = np.radians(bins.n_pixels * bins.pixel) / n_samples
+    place = (np.arange(n_samples) + 0.5 - n_samples / 2) * step
+    north, west = (axis.ravel() for axis in np.meshgrid(place, place, indexing="ij"))
+    vectors = np.column_stack([np.ones(north.size), west, north])
+    normed: np.ndarray = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return normed
+
+
+def poisson_deviance(counts: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the Poisson deviance of each bin.
+
+    Parameters
+    ----------
+    counts : np.ndarray
+        Events counted, any shape.
+    predicted : np.ndarray
+        Events predicted, same shape.
+
+    Returns
+    -------
+    np.ndarray
+        2 (mu - n + n log(n / mu)), same shape; infinite for events where none are
+        predicted.
+
+    References
+    ----------
+    Baker & Cousins 1984, NIM 221, 437; McCullagh & Nelder 1989, section 2.3.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        excess = xlogy(counts, counts / predicted)
+    deviance: np.ndarray = 2.0 * (predicted - counts + np.where(counts, excess, 0.0))
+    return deviance
+
+
+def expected_deviance(predicted: np.ndarray) -> np.ndarray:
+    """Return the mean deviance of Poisson noise about a prediction that is true.
+
+    Parameters
+    ----------
+    predicted : np.ndarray
+        Events predicted, any shape.
+
+    Returns
+    -------
+    np.ndarray
+        Mean over the Poisson distribution, same shape; good to 1e-4.
+
+    References
+    ----------
+    Bonamente 2020, J. Appl. Stat. 47, 2044, for the limits.
+    """
+    log_predicted = np.log(np.clip(predicted, _TABLE_MIN, None))
+    tabulated = np.interp(log_predicted, *_deviance_table())
+    large = np.maximum(predicted, _TABLE_MAX)
+    expansion = 1.0 + 1.0 / (6.0 * large) + 1.0 / (6.0 * large**2)
+    expected: np.ndarray = np.where(predicted < _TABLE_MAX, tabulated, expansion)
+    return np.where(predicted < _TABLE_MIN, 0.0, expected)
+
+
+@lru_cache(maxsize=1)
+def _deviance_table() -> tuple[np.ndarray, np.ndarray]:
+    predicted = np.geomspace(_TABLE_MIN, _TABLE_MAX, _TABLE_SIZE)[:, np.newaxis]
+    counts = np.arange(int(_TABLE_MAX + 12 * np.sqrt(_TABLE_MAX)))
+    deviance = poisson_deviance(counts, predicted)
+    mean = (poisson.pmf(counts, predicted) * deviance).sum(axis=1)
+    return np.log(predicted[:, 0]), mean
+
+
+def score_run(field: FieldCounts, predicted: np.ndarray) -> RunScore:
+    """Score what a model predicts for a run.
+
+    Parameters
+    ----------
+    field : FieldCounts
+        Counts of the run.
+    predicted : np.ndarray
+        Events predicted in finer pixels without any mask, shape ``(n_energy, n_fine,
+        n_fine)``.
+
+    Returns
+    -------
+    RunScore
+        Deviance as predicted, after a free norm, and after one for each energy bin.
+
+    Raises
+    ------
+    BinningMismatchError
+        If the prediction has another shape.
+    """
+    bins = field.bins
+    require_shape("predicted", predicted, (bins.n_energy, bins.n_fine, bins.n_fine))
+    mean = _in_pixels(predicted * field.kept_share, bins)
+    energies = [
+        (field.counts[e][scored], np.maximum(mean[e][scored], _LEAST_PREDICTED))
+        for e, scored in enumerate(field.is_scored)
+    ]
+    counts, floored = (np.concatenate(part) for part in zip(*energies, strict=True))
+    parts = [
+        _as_predicted(counts, floored),
+        _free_norm(counts, floored),
+        tuple(np.sum([_free_norm(*pair) for pair in energies], axis=0)),
+    ]
+    deviance, noise, dof = np.array(parts).T
+    is_floored = floored <= _LEAST_PREDICTED
+    return RunScore(
+        obs_id=field.obs_id,
+        counts_energy=(field.counts * field.is_seen).sum(axis=(1, 2)).astype(float),
+        predicted_energy=(mean * field.is_seen).sum(axis=(1, 2)),
+        deviance=deviance,
+        noise=noise,
+        dof=dof,
+        n_unpredicted=int(np.count_nonzero(is_floored & (counts > 0))),
+    )
+
+
+def _in_pixels(fine: np.ndarray, bins: ScoreBins) -> np.ndarray:
+    """Sum finer pixels, the last two axes, into pixels."""
+    split = (bins.n_pixels, bins.oversampling)
+    total: np.ndarray = fine.reshape(*fine.shape[:-2], *split, *split).sum(
+        axis=(-3, -1)
+    )
+    return total
+
+
+def _as_predicted(counts: np.ndarray, mean: np.ndarray) -> tuple[float, float, float]:
+    """Deviance, its expectation, degrees of freedom."""
+    deviance = float(poisson_deviance(counts, mean).sum())
+    return deviance, float(expected_deviance(mean).sum()), float(counts.size)
+
+
+def _free_norm(counts: np.ndarray, mean: np.ndarray) -> tuple[float, float, float]:
+    if not counts.size:
+        return 0.0, 0.0, 0.0
+    scaled = mean * (counts.sum() / mean.sum())
+    deviance, noise, dof = _as_predicted(counts, scaled)
+    # The deviance of a sum parts exactly into that of its total and that of the shares
+    return deviance, noise - float(expected_deviance(scaled.sum())), dof - 1.0

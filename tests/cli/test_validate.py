@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from astropy.table import Table
+from click.testing import Result
+
+Call = Callable[..., Result]
+
+_FAST = ("--folds", "2", "--min-events", "5", "--energy-bins", "3")
+
+
+@pytest.mark.usefixtures("folder")
+def test_models_are_scored_on_the_runs_left_out(bkgpipe: Call) -> None:
+    outputs = ("--table", "runs.ecsv", "--plot", "runs.png")
+    result = bkgpipe("validate", *_FAST, *outputs, "--json")
+    assert result.exit_code == 0, result.output
+    answer = json.loads(result.stdout)
+    (model,) = answer["models"]
+    assert answer["folds"] == [[1001, 1003, 1005, 1007], [1002, 1004, 1006, 1008]]
+    assert model["runs"] + len(answer["left_out"]) == 8
+    # the simulated runs are all alike, but few
+    assert 0.5 < model["ratio"]["mean"] < 2.0
+    assert list(model["deviance"]) == list(model["noise"])
+    table = Table.read("runs.ecsv")
+    assert len(table) == model["runs"]
+    assert table["counts"].sum() == model["events"]
+    assert Path("runs.png").stat().st_size > 1000
+    for fold in (1, 2):
+        stores = Path(f"out/validate/fold-{fold}").glob("export-*/store/models/*.fits")
+        assert {path.name.split("_")[-1] for path in stores} == {
+            f"{obs_id}.fits" for obs_id in answer["folds"][fold - 1]
+        }
+
+
+@pytest.mark.usefixtures("folder")
+def test_another_store_is_scored_on_the_same_runs(bkgpipe: Call) -> None:
+    assert bkgpipe("run", "export").exit_code == 0
+    (store,) = Path("out").glob("export-*/store")
+    only = ("--set", "export.obs_ids=1001, 1002, 1003")
+    result = bkgpipe("validate", *_FAST, *only, "--against", store)
+    assert result.exit_code == 0, result.output
+    assert "this production" in result.stdout
+    assert str(store) in result.stdout
+    assert "3 runs" in result.stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_store_without_models_scores_no_run(bkgpipe: Call) -> None:
+    only = ("--set", "export.obs_ids=1001")
+    bare = Path("bare")
+    bare.mkdir()
+    result = bkgpipe("validate", *_FAST, *only, "--against", bare)
+    assert result.exit_code == 1
+    assert "no run could be scored" in result.stderr
+    assert "no background model" in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_run_without_enough_events_is_told(bkgpipe: Call) -> None:
+    words = ("--folds", "2", "--min-events", "1000000")
+    result = bkgpipe("validate", *words, "--set", "export.obs_ids=1001")
+    assert result.exit_code == 1
+    assert "fewer than 1000000" in result.stderr
+    assert "Lower --min-events" in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("--folds", "1"), 2, "Ask for two or more"),
+        (("--folds", "9"), 1, "Select more runs"),
+        (("--set", "data.store=nowhere"), 1, "nowhere"),
+    ],
+)
+def test_what_cannot_be_split_is_refused(
+    bkgpipe: Call, words: tuple[str, ...], code: int, told: str
+) -> None:
+    result = bkgpipe("validate", *words)
+    assert result.exit_code == code
+    assert told in result.stderr

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import ProductHeader, RegressionFit
+from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.regression import read_fit, write_fit
+
+_HEADER = ProductHeader(
+    stage="smooth", fingerprint="abc123", inputs="0123", seconds=1.5, version="0"
+)
+
+
+def _fit() -> RegressionFit:
+    rng = np.random.default_rng(1)
+    return RegressionFit(
+        fov_alignment="RADEC",
+        terms=("zenith",),
+        columns=("radial", "radial", "zenith"),
+        dropped=("muon: unknown in 3 runs",),
+        energy_knots=np.arange(8.0),
+        offset_knots=np.arange(6.0),
+        reference=np.arange(4.0),
+        energy_range=np.array([-1.0, 2.0]),
+        condition_names=("cos_zenith", "azimuth"),
+        condition_mean=np.zeros(2),
+        condition_scale=np.ones(2),
+        condition_low=-np.ones(2),
+        condition_high=np.ones(2),
+        epoch_edges=np.empty(0),
+        coefficients=rng.normal(size=(4, 3)),
+        covariance=rng.normal(size=(12, 12)),
+        deviance=1.25,
+        edf=7.5,
+        scatter=0.05,
+        n_steps=6,
+        n_runs=11,
+        livetime=1e4,
+        penalty=1.0,
+        term_penalty=10.0,
+        ridge=100.0,
+    )
+
+
+def test_a_fit_comes_back_as_it_was(tmp_path: Path) -> None:
+    write_fit(tmp_path / "fit.h5", _HEADER, _fit())
+
+    again = read_fit(tmp_path / "fit.h5")
+
+    assert read_header(tmp_path / "fit.h5") == _HEADER
+    for field in fields(RegressionFit):
+        np.testing.assert_array_equal(
+            getattr(again, field.name), getattr(_fit(), field.name)
+        )
+
+
+def test_a_damaged_fit_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "fit.h5"
+    write_fit(path, _HEADER, replace(_fit(), n_runs=12))
+    path.write_bytes(path.read_bytes()[:3000])
+
+    with pytest.raises(DamagedFileError, match=r"fit\.h5.*Run the stage again"):
+        read_fit(path)

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel.regression import RunConditions
+from bkgpipe.numerics.design import (
+    choose_terms,
+    design_columns,
+    find_scales,
+    is_outside,
+)
+
+CONDITIONS = RunConditions(
+    cos_zenith=0.8,
+    azimuth=60.0,
+    position_angle=30.0,
+    muon_efficiency=0.9,
+    deadc=0.95,
+    time=53000.0,
+    control_outer=4.0,
+    control_low=float("nan"),
+)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return [
+        replace(CONDITIONS, cos_zenith=0.7, control_outer=3.9),
+        replace(CONDITIONS, azimuth=70.0),
+        replace(CONDITIONS, cos_zenith=0.9, deadc=0.9),
+    ]
+
+
+def test_missing_and_constant_conditions_drop_their_terms(runs):
+    kept, dropped = choose_terms(
+        ("zenith", "muon", "control_low", "gradient", "epoch"), find_scales(runs)
+    )
+    assert kept == ("zenith", "gradient")
+    assert [reason.split(": ")[0] for reason in dropped] == [
+        "muon",
+        "control_low",
+        "epoch",
+    ]
+    assert "same in all runs" in dropped[0]
+    assert "missing in at least one run" in dropped[1]
+
+
+def test_an_epoch_needs_a_jump(runs):
+    slow = [
+        replace(run, muon_efficiency=0.8 + 0.05 * step) for step, run in enumerate(runs)
+    ]
+    assert choose_terms(("epoch",), find_scales(slow))[1] == (
+        "epoch: all runs are of one epoch",
+    )
+
+
+def test_columns_start_with_the_radial_splines(runs):
+    design, columns = design_columns(
+        runs, ("zenith", "gradient"), find_scales(runs), n_radial=5
+    )
+    assert design.shape == (3, 5 + 6 + 2, 9)
+    assert columns == ("radial",) * 5 + ("zenith",) * 6 + ("gradient",) * 2
+    np.testing.assert_array_equal(design[2, :5, :5], np.eye(5))
+    np.testing.assert_allclose(design[:, 5, 0].mean(), 0.0, atol=1e-12)
+    np.testing.assert_allclose(design[:, 5, 0].std(), 1.0)
+
+
+def test_conditions_are_clipped_to_those_seen(runs):
+    scales = find_scales(runs)
+    far = replace(CONDITIONS, cos_zenith=0.3)
+    near = replace(CONDITIONS, cos_zenith=0.7)
+    terms = ("zenith", "gradient_zenith")
+    ends = [design_columns([one], terms, scales, n_radial=5)[0] for one in (far, near)]
+    np.testing.assert_array_equal(*ends)
+    assert is_outside(far, terms, scales)
+    assert not is_outside(near, terms, scales)
+
+
+def test_only_conditions_in_use_can_be_outside(runs):
+    scales = find_scales(runs)
+    assert not is_outside(CONDITIONS, ("zenith",), scales)
+    other = replace(CONDITIONS, deadc=0.1, control_outer=float("nan"))
+    assert not is_outside(other, ("zenith",), scales)
+    assert is_outside(other, ("zenith", "control_outer"), scales)
+
+
+def test_a_missing_condition_takes_the_mean(runs):
+    scales = find_scales(runs)
+    lost = replace(CONDITIONS, control_outer=float("nan"))
+    design, _ = design_columns([lost], ("control_outer",), scales, n_radial=5)
+    np.testing.assert_array_equal(design[0, 5:], 0.0)

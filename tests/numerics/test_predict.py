@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel.regression import RegressionFit, RunConditions
+from bkgpipe.numerics.field import field_solid_angle
+from bkgpipe.numerics.predict import predict
+from bkgpipe.numerics.splines import spline_knots
+from bkgpipe.numerics.terms import CONDITION_NAMES
+
+N_ENERGY, N_RADIAL = 5, 4
+COLUMNS = ("radial",) * N_RADIAL + ("azimuth",) + ("gradient",) * 2
+CONDITIONS = RunConditions(
+    cos_zenith=0.6,
+    azimuth=0.0,
+    position_angle=30.0,
+    muon_efficiency=0.9,
+    deadc=0.95,
+    time=53000.0,
+    control_outer=4.0,
+    control_low=6.0,
+)
+
+
+@pytest.fixture
+def fit():
+    """An E^-2 spectrum of norm 3 that has no shape; north runs are brighter."""
+    coefficients = np.zeros((N_ENERGY, len(COLUMNS)))
+    coefficients[:, N_RADIAL] = 0.2
+    n_conditions = len(CONDITION_NAMES)
+    n_coefficients = coefficients.size
+    return RegressionFit(
+        fov_alignment="RADEC",
+        terms=("azimuth", "gradient"),
+        columns=COLUMNS,
+        dropped=(),
+        energy_knots=spline_knots(-1.0, 2.0, n_splines=N_ENERGY),
+        offset_knots=spline_knots(0.0, 6.25, n_splines=N_RADIAL),
+        reference=np.array([0.0, 0.0, -2.0, np.log(3.0)]),
+        energy_range=np.array([-1.0, 2.0]),
+        condition_names=CONDITION_NAMES,
+        condition_mean=np.zeros(n_conditions),
+        condition_scale=np.ones(n_conditions),
+        condition_low=np.full(n_conditions, -1.0),
+        condition_high=np.full(n_conditions, 1.0),
+        epoch_edges=np.zeros(0),
+        coefficients=coefficients,
+        covariance=0.01 * np.eye(n_coefficients),
+        deviance=0.0,
+        edf=1.0,
+        scatter=0.1,
+        n_steps=5,
+        n_runs=10,
+        livetime=1000.0,
+        penalty=1.0,
+        term_penalty=10.0,
+        ridge=0.01,
+    )
+
+
+def test_the_rate_is_the_spectrum_times_the_terms(fit, make_binning):
+    binning = make_binning()
+    rate = predict(fit, CONDITIONS, binning)
+    energy = np.sqrt(binning.energy_edges[:-1] * binning.energy_edges[1:])
+    wanted = 3.0 * energy**-2 * np.exp(0.2 * 0.8)
+    assert rate.rate_3d.shape == binning.shape_3d
+    np.testing.assert_allclose(
+        rate.rate_3d, np.broadcast_to(wanted[:, None, None], binning.shape_3d)
+    )
+    np.testing.assert_allclose(
+        rate.rate_2d,
+        np.broadcast_to(wanted[:, None], binning.shape_2d),
+        rtol=0.02,
+    )
+    assert not rate.is_extrapolated
+
+
+def test_both_projections_hold_the_same_counts(fit, make_binning):
+    binning = make_binning()
+    coefficients = fit.coefficients.copy()
+    coefficients[:, :N_RADIAL] = [1.0, 0.4, -0.5, -2.0]
+    coefficients[:, -2:] = [0.1, -0.2]
+    rate = predict(replace(fit, coefficients=coefficients), CONDITIONS, binning)
+    in_3d = rate.rate_3d.reshape(4, -1) @ field_solid_angle(binning)
+    np.testing.assert_allclose(rate.rate_2d @ binning.solid_angle_2d, in_3d)
+
+
+def test_a_gradient_tilts_the_image_alone(fit, make_binning):
+    binning = make_binning()
+    coefficients = fit.coefficients.copy()
+    coefficients[:, -1] = 0.1
+    tilted = predict(replace(fit, coefficients=coefficients), CONDITIONS, binning)
+    ratio = tilted.rate_3d[1] / predict(fit, CONDITIONS, binning).rate_3d[1]
+    lat = (binning.fov_lat_edges[:-1] + binning.fov_lat_edges[1:]) / 2
+    np.testing.assert_allclose(ratio[2, 2:6], np.exp(0.1 * lat[2:6]), rtol=1e-4)
+
+
+def test_errors_follow_the_covariance(fit, make_binning):
+    binning = make_binning()
+    rate = predict(fit, CONDITIONS, binning)
+    doubled = predict(replace(fit, covariance=4 * fit.covariance), CONDITIONS, binning)
+    assert rate.error_3d.shape == binning.shape_3d
+    assert rate.error_2d.shape == binning.shape_2d
+    assert np.all(rate.error_3d > 0)
+    np.testing.assert_allclose(doubled.error_3d, 2 * rate.error_3d)
+    np.testing.assert_allclose(doubled.error_2d, 2 * rate.error_2d)
+
+
+def test_conditions_far_away_stay_finite_and_are_flagged(fit, make_binning):
+    north = replace(fit, condition_high=np.full(len(CONDITION_NAMES), 0.5))
+    far = predict(north, CONDITIONS, make_binning())
+    assert far.is_extrapolated
+    near = predict(fit, replace(CONDITIONS, cos_zenith=np.sqrt(0.75)), make_binning())
+    np.testing.assert_allclose(far.rate_3d, near.rate_3d)
+
+
+def test_missing_conditions_stay_finite_and_are_flagged(fit, make_binning):
+    rate = predict(fit, replace(CONDITIONS, azimuth=float("nan")), make_binning())
+    assert rate.is_extrapolated
+    assert np.isfinite(rate.rate_3d).all()
+    assert np.isfinite(rate.rate_2d).all()
+
+
+def test_energies_beyond_the_data_stay_finite(fit, make_binning):
+    binning = make_binning(energy_edges=np.geomspace(1e-3, 1e4, 5))
+    steep = replace(fit, reference=np.array([-0.3, 0.1, -2.0, 1.0]))
+    rate = predict(steep, CONDITIONS, binning)
+    assert np.isfinite(rate.rate_3d).all()
+    assert np.all(rate.rate_3d > 0)

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import Conservation, ControlEvents, RunCounts
+from bkgpipe.datamodel.regression import RunConditions
+from bkgpipe.numerics.terms import (
+    CONDITION_NAMES,
+    TERMS,
+    TermInputs,
+    condition_table,
+    find_epochs,
+    make_conditions,
+    sky_directions,
+)
+
+CONDITIONS = RunConditions(
+    cos_zenith=0.8,
+    azimuth=60.0,
+    position_angle=30.0,
+    muon_efficiency=0.9,
+    deadc=0.95,
+    time=53000.0,
+    control_outer=4.0,
+    control_low=6.0,
+)
+
+
+@pytest.fixture
+def run_counts(make_run, make_binning):
+    binning = make_binning()
+    return RunCounts(
+        run=make_run(zenith=60.0),
+        binning=binning,
+        counts_3d=np.zeros(binning.shape_3d, dtype=int),
+        counts_2d=np.zeros(binning.shape_2d, dtype=int),
+        solid_angle_3d=binning.solid_angle_3d,
+        solid_angle_2d=binning.solid_angle_2d,
+        is_safe=np.ones(binning.n_energy, dtype=bool),
+        safe_energy_min=0.1,
+        safe_energy_origin="setting",
+        ontime=1680.0,
+        livetime=1512.0,
+        position_angle=12.0,
+        conservation=Conservation(),
+        control=ControlEvents(
+            counts_outer=700, exposure_outer=14.0, counts_low=0, exposure_low=9.0
+        ),
+        checksum="",
+    )
+
+
+def make_inputs(n_runs=3, n_radial=5):
+    rng = np.random.default_rng(2)
+    return TermInputs(
+        conditions=rng.normal(size=(n_runs, len(CONDITION_NAMES))),
+        upward=np.column_stack([np.full(n_runs, 0.6), np.full(n_runs, 0.8)]),
+        tan_zenith=np.array([0.1, 0.5, 1.0])[:n_runs],
+        epoch=np.array([0, 1, 1])[:n_runs],
+        n_epochs=2,
+        n_radial=n_radial,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "n_columns"),
+    [
+        ("zenith", 6),
+        ("azimuth", 1),
+        ("muon", 1),
+        ("epoch", 1),
+        ("gradient", 2),
+        ("gradient_zenith", 3),
+        ("control_outer", 2),
+        ("control_low", 2),
+        ("quadrupole", 2),
+        ("deadtime", 1),
+    ],
+)
+def test_each_term_gives_columns_for_each_run(name, n_columns):
+    columns = TERMS[name].columns(make_inputs())
+    assert columns.shape == (3, n_columns, 9)
+    assert np.abs(columns).sum() > 0
+
+
+def test_all_terms_are_tested():
+    assert len(TERMS) == 10
+
+
+def test_zenith_goes_with_each_spline():
+    inputs = make_inputs()
+    columns = TERMS["zenith"].columns(inputs)
+    z = inputs.condition("zenith")
+    np.testing.assert_array_equal(columns[1, :5, :5], np.eye(5) * z[1])
+    np.testing.assert_array_equal(columns[:, 5, 0], z**2)
+
+
+def test_the_gradient_to_the_zenith_grows_with_its_tangent():
+    columns = TERMS["gradient_zenith"].columns(make_inputs())
+    np.testing.assert_allclose(columns[1, 2, 5:7], [0.15, 0.2])
+    np.testing.assert_allclose(columns[:, 0, 5:7], [[0.6, 0.8]] * 3)
+
+
+def test_conditions_become_a_table():
+    table = condition_table([CONDITIONS, replace(CONDITIONS, deadc=0.0)])
+    assert table.shape == (2, len(CONDITION_NAMES))
+    np.testing.assert_allclose(table[0, :3], [0.8, 0.5 * 0.6, 0.9])
+    assert np.isnan(table[1, CONDITION_NAMES.index("deadtime")])
+
+
+def test_the_zenith_is_where_the_position_angle_says():
+    east, north = sky_directions(
+        [
+            replace(CONDITIONS, position_angle=90.0),
+            replace(CONDITIONS, position_angle=0),
+        ]
+    )
+    np.testing.assert_allclose(east, [-1.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(north, [0.0, 1.0], atol=1e-12)
+
+
+def test_epochs_change_where_the_muon_efficiency_jumps():
+    runs = [
+        replace(CONDITIONS, time=time, muon_efficiency=muon)
+        for time, muon in [(30.0, 0.8), (10.0, 1.2), (20.0, 1.15), (40.0, np.nan)]
+    ]
+    np.testing.assert_allclose(find_epochs(runs), [25.0])
+    assert find_epochs([]).size == 0
+
+
+def test_conditions_of_a_run(run_counts):
+    conditions = make_conditions(run_counts, fov_alignment="RADEC")
+    assert conditions.cos_zenith == pytest.approx(0.5)
+    assert conditions.position_angle == 12.0
+    rate = 700.5 / 14.0
+    assert conditions.control_outer == pytest.approx(np.log(rate * 0.1))
+    assert conditions.control_low == pytest.approx(np.log(0.5 / 9.0 * 0.1**-2))
+
+
+def test_a_run_without_safe_energies_has_no_control_rates(run_counts):
+    run = replace(run_counts, is_safe=np.zeros_like(run_counts.is_safe))
+    assert np.isnan(make_conditions(run, fov_alignment="RADEC").control_outer)
+
+
+def test_in_altaz_the_zenith_is_along_latitude(run_counts):
+    assert make_conditions(run_counts, fov_alignment="ALTAZ").position_angle == 0.0
+
+
+def test_without_a_safe_energy_the_lowest_bin_stands_for_it(run_counts):
+    known = make_conditions(run_counts, fov_alignment="RADEC")
+    run = replace(run_counts, safe_energy_min=0.0)
+    assert make_conditions(run, fov_alignment="RADEC") == known
+
+
+def test_control_events_without_exposure_are_unknown(run_counts):
+    run = replace(run_counts, control=replace(run_counts.control, exposure_low=0.0))
+    assert np.isnan(make_conditions(run, fov_alignment="RADEC").control_low)

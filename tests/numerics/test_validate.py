@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import poisson
+
+from bkgpipe.datamodel import Events, ExclusionMask, ExclusionRegion, Run
+from bkgpipe.datamodel.validation import FieldCounts, RunScore, ScoreBins
+from bkgpipe.errors import BinningMismatchError, NoRunsError, SettingsError
+from bkgpipe.numerics.geometry import from_fov
+from bkgpipe.numerics.mask import make_exclusion_mask
+from bkgpipe.numerics.validate import (
+    count_field,
+    expected_deviance,
+    make_folds,
+    poisson_deviance,
+    score_run,
+)
+
+MakeRun = Callable[..., Run]
+BINS = ScoreBins(energy_edges=np.geomspace(0.5, 8.0, 4), min_counts=0.0)
+
+
+def _rng() -> np.random.Generator:
+    return np.random.default_rng(5)
+
+
+def _events(run: Run, lon: np.ndarray, lat: np.ndarray, energy: np.ndarray) -> Events:
+    ra, dec = from_fov(lon, lat, pointing=(run.ra, run.dec))
+    gti = np.array([[run.time_start, run.time_stop]])
+    time = np.full(energy.size, run.time_start)
+    return Events(obs_id=1, ra=ra, dec=dec, energy=energy, time=time, gti=gti)
+
+
+def _no_mask(run: Run) -> ExclusionMask:
+    return make_exclusion_mask(run, (), nside=2048, search_radius=4.0)
+
+
+def _field(counts: np.ndarray, share: float = 1.0) -> FieldCounts:
+    return FieldCounts(
+        obs_id=1,
+        bins=BINS,
+        counts=counts,
+        kept_share=np.full((BINS.n_fine, BINS.n_fine), share),
+        is_seen=np.ones(counts.shape, dtype=bool),
+        is_scored=np.ones(counts.shape, dtype=bool),
+    )
+
+
+def _fine(mean: np.ndarray) -> np.ndarray:
+    size = BINS.oversampling
+    return mean.repeat(size, axis=1).repeat(size, axis=2) / size**2
+
+
+def _gradient(level: float) -> np.ndarray:
+    energy = np.array([4.0, 1.0, 0.3])[:, np.newaxis, np.newaxis]
+    slope = np.linspace(0.5, 1.5, BINS.n_pixels)
+    return level * energy * slope[:, np.newaxis] * slope[::-1]
+
+
+def _score(mean: np.ndarray, predicted: np.ndarray, seed: int) -> RunScore:
+    counts = np.random.default_rng(seed).poisson(mean)
+    return score_run(_field(counts), _fine(predicted))
+
+
+@pytest.mark.parametrize("by", ["run", "random", "night", "field"])
+def test_folds_are_disjoint_and_complete(make_run: MakeRun, by: str) -> None:
+    runs = [
+        make_run(obs_id=i, time_start=53000.9 + i // 3, ra=10.0 * (i % 6))
+        for i in range(20, 43)
+    ]
+    folds = make_folds(runs, n_folds=4, by=by, rng=_rng())
+    assert len(folds) == 4
+    assert sorted(sum(folds, ())) == list(range(20, 43))
+
+
+def test_folds_by_run_take_every_nth(make_run: MakeRun) -> None:
+    runs = [make_run(obs_id=i) for i in (9, 3, 5, 7, 1)]
+    assert make_folds(runs, n_folds=2, by="run", rng=_rng()) == ((1, 5, 9), (3, 7))
+
+
+def test_random_folds_follow_the_seed(make_run: MakeRun) -> None:
+    runs = [make_run(obs_id=i) for i in range(20)]
+    folds = make_folds(runs, n_folds=3, by="random", rng=_rng())
+    assert folds == make_folds(runs, n_folds=3, by="random", rng=_rng())
+    assert folds != make_folds(runs, n_folds=3, by="run", rng=_rng())
+
+
+def test_a_night_lasts_from_noon_to_noon_at_the_site(make_run: MakeRun) -> None:
+    # at 105 deg west midnight is 7 h UTC, noon 19 h UTC
+    times = {1: 20.0, 2: 24.0, 3: 30.9, 4: 43.5, 5: 54.0}
+    runs = [
+        make_run(obs_id=i, longitude=-105.0, time_start=53000.0 + hour / 24.0)
+        for i, hour in times.items()
+    ]
+    folds = make_folds(runs, n_folds=2, by="night", rng=_rng())
+    assert folds == ((1, 2, 3), (4, 5))
+
+
+def test_a_field_joins_pointings_that_are_near(make_run: MakeRun) -> None:
+    # the ends of a chain of wobbles belong together, and so do both sides of RA = 0
+    places = {1: (83.0, 22.0), 2: (83.8, 22.0), 3: (84.6, 22.0)}
+    places |= {4: (359.7, -30.0), 5: (0.3, -30.0)}
+    runs = [make_run(obs_id=i, ra=ra, dec=dec) for i, (ra, dec) in places.items()]
+    folds = make_folds(runs, n_folds=2, by="field", rng=_rng())
+    assert folds == ((1, 2, 3), (4, 5))
+
+
+def test_one_fold_is_refused(make_run: MakeRun) -> None:
+    with pytest.raises(SettingsError, match=r"--folds: .*Ask for two"):
+        make_folds([make_run()], n_folds=1, by="run", rng=_rng())
+
+
+@pytest.mark.parametrize("by", ["run", "night", "field"])
+def test_too_few_blocks_are_refused(make_run: MakeRun, by: str) -> None:
+    runs = [make_run(obs_id=1)]
+    with pytest.raises(NoRunsError, match=f"folds by {by}: .*Select more runs"):
+        make_folds(runs, n_folds=2, by=by, rng=_rng())
+
+
+def test_no_runs_are_refused() -> None:
+    with pytest.raises(NoRunsError, match=r"0 run\(s\)"):
+        make_folds([], n_folds=2, by="run", rng=_rng())
+
+
+def test_deviance_is_twice_the_log_likelihood_ratio() -> None:
+    counts = np.array([[0, 1, 3], [7, 20, 400]])
+    mean = np.array([[0.3, 2.0, 2.9], [9.5, 12.0, 433.3]])
+    best = poisson.logpmf(counts, np.where(counts > 0, counts, 1e-300))
+    expected = 2 * (best - poisson.logpmf(counts, mean))
+    np.testing.assert_allclose(poisson_deviance(counts, mean), expected, atol=1e-9)
+
+
+def test_deviance_of_an_impossible_event_is_infinite() -> None:
+    deviance = poisson_deviance(np.array([1, 0]), np.zeros(2))
+    np.testing.assert_array_equal(deviance, [np.inf, 0.0])
+
+
+@pytest.mark.parametrize("mean", [1e-5, 0.03, 0.4, 1.3, 8.0, 49.0, 51.0, 700.0])
+def test_expected_deviance_is_the_mean_over_the_distribution(mean: float) -> None:
+    counts = np.arange(2000)
+    deviance = poisson_deviance(counts, np.full(counts.size, mean))
+    expected = (poisson.pmf(counts, mean) * deviance).sum()
+    found = expected_deviance(np.array([mean]))[0]
+    assert found == pytest.approx(expected, abs=1e-4, rel=1e-3)
+
+
+def test_expected_deviance_of_nothing_is_zero() -> None:
+    assert expected_deviance(np.zeros((2, 3))).tolist() == [[0.0] * 3] * 2
+
+
+def test_a_perfect_model_scores_what_noise_would() -> None:
+    mean = _gradient(1.0)
+    scores = [_score(mean, mean, seed) for seed in range(40)]
+    excess = np.array([score.deviance - score.noise for score in scores])
+    error = excess.std(axis=0) / np.sqrt(len(scores))
+    assert (np.abs(excess.mean(axis=0)) < 3 * error).all()
+    pulls = [(s.predicted - s.counts) / np.sqrt(s.predicted) for s in scores]
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.35)
+
+
+def test_free_norms_take_away_what_they_should() -> None:
+    mean = _gradient(1.0)
+    factors = np.array([1.5, 0.7, 1.2])[:, np.newaxis, np.newaxis]
+    plain, exact = _score(mean, mean, 1), _score(mean, mean * factors, 1)
+    assert exact.deviance[0] > exact.deviance[1] > exact.deviance[2]
+    assert exact.deviance[2] == pytest.approx(plain.deviance[2])
+    assert exact.ratio == pytest.approx(
+        (mean * factors).sum() / mean.sum() * plain.ratio, rel=1e-9
+    )
+
+
+def test_degrees_of_freedom_count_pixels_less_norms() -> None:
+    score = _score(_gradient(1.0), _gradient(1.0), 1)
+    n_bins = 3 * BINS.n_pixels**2
+    assert score.dof.tolist() == [n_bins, n_bins - 1, n_bins - 3]
+
+
+def test_kept_share_scales_the_prediction() -> None:
+    mean = _gradient(2.0)
+    score = score_run(_field(np.ones(mean.shape, dtype=int), 0.25), _fine(mean))
+    assert score.predicted == pytest.approx(0.25 * mean.sum())
+
+
+def test_events_where_none_are_predicted_are_told() -> None:
+    mean = _gradient(1.0)
+    predicted = mean.copy()
+    predicted[0, :2, :3] = 0.0
+    score = score_run(_field(np.ones(mean.shape, dtype=int)), _fine(predicted))
+    assert score.n_unpredicted == 6
+    assert np.isfinite(score.deviance).all()
+
+
+def test_a_run_without_any_scored_pixel_scores_nothing() -> None:
+    counts = np.zeros((3, BINS.n_pixels, BINS.n_pixels), dtype=int)
+    nowhere = np.zeros(counts.shape, dtype=bool)
+    empty = replace(_field(counts), is_seen=nowhere, is_scored=nowhere)
+    score = score_run(empty, _fine(_gradient(1.0)))
+    assert score.counts == 0
+    assert score.dof.tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_prediction_of_another_shape_is_refused() -> None:
+    with pytest.raises(BinningMismatchError, match=r"predicted: .*\[binning\]"):
+        score_run(_field(np.ones((3, 16, 16), dtype=int)), np.ones((3, 80, 79)))
+
+
+def test_events_are_counted_where_they_are(make_run: MakeRun) -> None:
+    run = make_run(dec=50.0)
+    # fov_lon grows to the west, as the last axis does
+    lon, lat = np.array([1.1, -0.6, 0.0, 1.9]), np.array([0.1, 1.4, 2.3, 1.9])
+    events = _events(run, lon, lat, np.array([0.6, 5.0, 1.0, 1.0]))
+    field = count_field(run, events, _no_mask(run), bins=BINS, safe_energy_min=0.5)
+    assert np.argwhere(field.counts).tolist() == [[0, 8, 12], [2, 13, 5]]
+    assert field.n_events == 2
+
+
+def test_unsafe_energies_and_invalid_events_are_left_out(make_run: MakeRun) -> None:
+    run = make_run()
+    energy = np.array([0.6, 1.0, np.nan, 2.5, 100.0])
+    events = _events(run, np.full(5, 0.3), np.zeros(5), energy)
+    field = count_field(run, events, _no_mask(run), bins=BINS, safe_energy_min=0.6)
+    assert field.counts.sum() == 3
+    assert field.is_scored.any(axis=(1, 2)).tolist() == [False, True, True]
+    assert field.n_events == 1
+
+
+def test_the_safe_energy_may_be_an_edge(make_run: MakeRun) -> None:
+    run = make_run()
+    events = _events(run, np.zeros(1), np.zeros(1), np.ones(1))
+    safe = float(BINS.energy_edges[1]) * (1 + 1e-12)
+    field = count_field(run, events, _no_mask(run), bins=BINS, safe_energy_min=safe)
+    assert field.is_scored.any(axis=(1, 2)).tolist() == [False, True, True]
+
+
+def test_kept_share_is_that_of_the_disc_less_the_mask(make_run: MakeRun) -> None:
+    run = make_run()
+    region = ExclusionRegion(name="x", origin="x", ra=run.ra, dec=run.dec, radius=0.5)
+    mask = make_exclusion_mask(run, (region,), nside=2048, search_radius=4.0)
+    events = _events(run, np.array([0.2, 0.8]), np.zeros(2), np.ones(2))
+    field = count_field(run, events, mask, bins=BINS, safe_energy_min=0.1)
+    area = field.kept_share.sum() * BINS.fine_pixel**2
+    assert area == pytest.approx(np.pi * (2.0**2 - 0.5**2), rel=2e-3)
+    assert field.n_events == 1
+
+
+def test_a_masked_run_has_nothing_to_score(make_run: MakeRun) -> None:
+    run = make_run()
+    region = ExclusionRegion(name="x", origin="x", ra=run.ra, dec=run.dec, radius=3.0)
+    mask = make_exclusion_mask(run, (region,), nside=512, search_radius=4.0)
+    events = _events(run, np.zeros(4), np.zeros(4), np.ones(4))
+    field = count_field(run, events, mask, bins=BINS, safe_energy_min=0.1)
+    assert field.n_events == 0
+    assert not field.is_scored.any()
+
+
+def test_pixels_with_little_are_chosen_by_the_run_alone(make_run: MakeRun) -> None:
+    run = make_run()
+    lon = np.zeros(200)
+    energy = np.repeat([0.6, 3.0], [195, 5])
+    events = _events(run, lon, lon, energy)
+    bins = replace(BINS, min_counts=0.2)
+    field = count_field(run, events, _no_mask(run), bins=bins, safe_energy_min=0.1)
+    assert field.is_scored.any(axis=(1, 2)).tolist() == [True, False, False]
+    # ratios still know of the others
+    assert field.n_events == 200
