@@ -16,11 +16,12 @@ from bkgpipe.tasks.summary import read_states
 __all__ = ["show_plan"]
 
 # Measured on the 105 runs of H.E.S.S. DL3 DR1 with the default binning.
-_SECONDS_PER_RUN = 0.12
-_SECONDS_PER_MODEL = 0.06
-_BYTES_PER_RUN = 40_000
-_BYTES_PER_MODEL = 85_000
-_INFLATION = 1.8
+_SECONDS = 10.0  # start, index and report
+_SECONDS_PER_RUN = 0.06
+_SECONDS_PER_MODEL = 0.12
+_BYTES_PER_RUN = 18_000
+_BYTES_PER_MODEL = 130_000
+_INFLATION = 1.4
 
 
 def show_plan(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
@@ -96,7 +97,7 @@ def _count_cells(settings: Settings, table: RunTable) -> int:
 
 def _estimate_seconds(settings: Settings, table: RunTable) -> float:
     cost = len(table.used) * _SECONDS_PER_RUN + len(table.exported) * _SECONDS_PER_MODEL
-    return cost / settings.run.workers
+    return _SECONDS + cost / settings.run.workers
 
 
 def _estimate_bytes(settings: Settings, table: RunTable) -> int:

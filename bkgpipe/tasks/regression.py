@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bkgpipe.datamodel import RateModel, RegressionFit, RunCounts
-from bkgpipe.errors import NoRunsError
+from bkgpipe.errors import NoRunsError, SettingsError
 from bkgpipe.io.count import read_counts
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.regression import read_fit, write_fit
@@ -26,6 +26,9 @@ from bkgpipe.tasks.targets import ProductTarget
 __all__ = ["FitRegression", "Predict"]
 
 _log = logging.getLogger(__name__)
+
+# Counts of a run take about 100 kB in memory with the default binning.
+_MAX_RUNS = 5000
 
 
 class FitRegression(StageTask):
@@ -47,6 +50,7 @@ class FitRegression(StageTask):
             min_kept_fraction=self.settings.mask.min_kept_fraction,
         )
         obs_ids = [shape.obs_id for shape in archive.candidates]
+        _require_number(len(obs_ids), where=str(self.folder))
         runs = list(archive.read_counts(obs_ids))
 
         fit = self._fit(runs)
@@ -55,13 +59,6 @@ class FitRegression(StageTask):
             write_fit(Path(path), self.header(), fit)
 
     def _fit(self, runs: list[RunCounts]) -> RegressionFit:
-        if not runs:
-            raise NoRunsError(
-                what="no run is left to fit",
-                where=str(self.folder),
-                fix="Widen [select] or [mask] min_kept_fraction; bkgpipe status tells "
-                "why runs were refused",
-            )
         smooth = self.settings.smooth
         fit = fit_regression(
             runs,
@@ -98,6 +95,23 @@ class Predict(ChunkTask):
 
         with self.output().temporary_path() as path:
             write_models(Path(path), self.header(), chunk)
+
+
+def _require_number(n_runs: int, *, where: str) -> None:
+    if n_runs == 0:
+        raise NoRunsError(
+            what="no run is left to fit",
+            where=where,
+            fix="Widen [select] or [mask] min_kept_fraction; bkgpipe status tells why "
+            "runs were refused",
+        )
+    if n_runs > _MAX_RUNS:
+        raise SettingsError(
+            what=f"a regression of {n_runs} runs would take more memory than a worker "
+            f"should have; {_MAX_RUNS} is the most",
+            where="[smooth] method",
+            fix="Select fewer runs, or set method = gaussian, which works in groups",
+        )
 
 
 def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
