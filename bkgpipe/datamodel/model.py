@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -84,6 +84,9 @@ class NodeModel:
         Live time behind the model [s].
     conditions : Conditions
         Conditions behind the model; its ``deadc`` is the one that was applied.
+    norm, norm_error : np.ndarray
+        Factor that scaled the model to its run at each energy, and its error, shape
+        ``(n_energy,)``; empty when none was applied.
     """
 
     stack_id: int
@@ -97,7 +100,12 @@ class NodeModel:
     n_runs: int
     livetime: float
     conditions: Conditions
+    norm: np.ndarray = field(default_factory=lambda: np.empty(0))
+    norm_error: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         require_shape("bkg_3d", self.bkg_3d, self.binning.shape_3d)
         require_shape("bkg_2d", self.bkg_2d, self.binning.shape_2d)
+        for name in ("norm", "norm_error"):
+            if getattr(self, name).size:
+                require_shape(name, getattr(self, name), self.binning.shape_3d[:1])

@@ -126,7 +126,7 @@ def write_bkg_3d(
     keywords = {"HDUCLAS4": "BKG_3D", "NFILLED": model.n_filled_3d}
     hdu = _background_hdu(model, model.bkg_3d)
     hdu.header.update(_keywords(model, header, origin) | keywords)
-    write_hdus(path, [fits.PrimaryHDU(), hdu])
+    write_hdus(path, [fits.PrimaryHDU(), hdu, *_norm_hdus(model)])
 
 
 def write_bkg_2d(
@@ -159,7 +159,7 @@ def write_bkg_2d(
     keywords = {"HDUCLAS4": "BKG_2D", "NFILLED": model.n_filled_2d}
     hdu = _background_hdu(model, model.bkg_2d)
     hdu.header.update(_keywords(model, header, origin) | keywords)
-    write_hdus(path, [fits.PrimaryHDU(), hdu])
+    write_hdus(path, [fits.PrimaryHDU(), hdu, *_norm_hdus(model)])
 
 
 def _require_readable(path: Path, rate: np.ndarray) -> None:
@@ -193,6 +193,20 @@ def _background_hdu(model: NodeModel, rate: np.ndarray) -> fits.BinTableHDU:
     return row_table(BKG_HDU_NAME, cells)
 
 
+def _norm_hdus(model: NodeModel) -> list[fits.BinTableHDU]:
+    """Factor at each energy that scaled the model to its run, if any."""
+    if not model.norm.size:
+        return []
+    edges = model.binning.energy_edges
+    cells = {
+        "ENERG_LO": (edges[:-1], "TeV"),
+        "ENERG_HI": (edges[1:], "TeV"),
+        "NORM": (model.norm, ""),
+        "NORM_ERR": (model.norm_error, ""),
+    }
+    return [row_table("BKGNORM", cells)]
+
+
 def _keywords(
     model: NodeModel, header: ProductHeader, origin: Origin
 ) -> dict[str, object]:
@@ -217,6 +231,9 @@ def _keywords(
     }
     if model.obs_id >= 0:
         keywords["OBS_ID"] = model.obs_id
+    if model.norm.size and np.ptp(model.norm) == 0:
+        keywords["BKGNORM"] = float(model.norm[0])
+        keywords["BKGNERR"] = float(model.norm_error[0])
     conditions = {
         "ZENITH": model.conditions.zenith,
         "AZIMUTH": model.conditions.azimuth,

@@ -352,6 +352,11 @@ class ExportSettings:
     alignment: str = key(
         choice("RADEC", "ALTAZ"), "RADEC", "Alignment of the field of view"
     )
+    norm: str = key(
+        choice("none", "run", "run_energy"),
+        "none",
+        "Scale each model to its run outside the mask, at all or by energy",
+    )
     store: str = key(
         choice("full", "index"),
         "full",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -10,19 +11,24 @@ from pathlib import Path
 from bkgpipe._version import __version__
 from bkgpipe.datamodel import Chunk, ExportEntry, Group, NodeModel, Run, RunTable
 from bkgpipe.errors import InputError
+from bkgpipe.io.count import read_counts
 from bkgpipe.io.entries import read_node_models, write_entries
 from bkgpipe.io.export import copy_events, read_origin
 from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
+from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups
 from bkgpipe.numerics.export import node_model_for_run
+from bkgpipe.numerics.norm import apply_norm, run_energy_norm, run_norm
 from bkgpipe.numerics.stack import find_group
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
+from bkgpipe.tasks.count import Count
 from bkgpipe.tasks.group import MakeGroups
 from bkgpipe.tasks.inputs import digest
 from bkgpipe.tasks.nodes import SolveNodes
+from bkgpipe.tasks.smooth import smooth_class
 from bkgpipe.tasks.targets import write_file
 
 __all__ = ["WRITERS", "AllExports", "Export", "find_origin"]
@@ -30,6 +36,7 @@ __all__ = ["WRITERS", "AllExports", "Export", "find_origin"]
 _log = logging.getLogger(__name__)
 
 WRITERS = {"bkg_3d": write_bkg_3d, "bkg_2d": write_bkg_2d}
+_NORMS = {"run": run_norm, "run_energy": run_energy_norm}
 
 
 class Export(ChunkTask):
@@ -42,12 +49,16 @@ class Export(ChunkTask):
         return digest([self.requires()["nodes"].inputs(), self.chunk_inputs()])
 
     def requires(self) -> dict[str, StageTask]:
-        if self.settings.in_groups:
-            return {
-                "nodes": self.sibling(SolveNodes, chunk=0),
-                "groups": self.sibling(MakeGroups),
-            }
-        return {"nodes": self.sibling(SolveNodes)}
+        in_groups = self.settings.in_groups
+        chunk = 0 if in_groups else int(self.chunk)
+        needed: dict[str, StageTask] = {"nodes": self.sibling(SolveNodes, chunk=chunk)}
+        if in_groups:
+            needed["groups"] = self.sibling(MakeGroups)
+        if self.settings.export.norm != "none":
+            smooth = smooth_class(self.settings)
+            needed["rates"] = self.sibling(smooth, chunk=chunk)
+            needed["counts"] = self.sibling(Count)
+        return needed
 
     def run(self) -> None:
         runs = {run.obs_id: run for run in self.exported}
@@ -55,9 +66,12 @@ class Export(ChunkTask):
             nodes=read_node_models(Path(self.input()["nodes"].path)),
             groups=self._read_groups(),
         )
+        normalise = self._read_norms()
 
         def export(obs_id: int) -> ExportEntry:
-            return self._export(runs[obs_id], models.find(runs[obs_id]))
+            nodes = models.find(runs[obs_id])
+            model = normalise(node_model_for_run(nodes, runs[obs_id]))
+            return self._export(runs[obs_id], model)
 
         chunk = collect(runs, export, refused={})
 
@@ -69,12 +83,31 @@ class Export(ChunkTask):
             return ()
         return read_groups(Path(self.input()["groups"].path))
 
-    def _export(self, run: Run, nodes: NodeModel) -> ExportEntry:
-        model = node_model_for_run(nodes, run)
+    def _read_norms(self) -> Callable[[NodeModel], NodeModel]:
+        """Read what the norms are made from; return what applies them."""
+        if self.settings.export.norm == "none":
+            return lambda model: model
+        find_norm = _NORMS[self.settings.export.norm]
+        rates = read_models(Path(self.input()["rates"].path)).records
+        counts = read_counts(Path(self.input()["counts"].path))
+
+        def normalise(model: NodeModel) -> NodeModel:
+            if model.obs_id in counts.refused:
+                raise InputError(
+                    what=f"has no counts for a norm: {counts.refused[model.obs_id]}",
+                    where=f"run {model.obs_id}",
+                    fix="Mend the reason given, or set [export] norm = none",
+                )
+            norm = find_norm(rates[model.stack_id], counts.records[model.obs_id])
+            return apply_norm(model, *norm)
+
+        return normalise
+
+    def _export(self, run: Run, model: NodeModel) -> ExportEntry:
         written = {word: self._write_model(word, model) for word in WRITERS}
         return ExportEntry(
             obs_id=run.obs_id,
-            stack_id=nodes.stack_id,
+            stack_id=model.stack_id,
             bkg_3d=written["bkg_3d"],
             bkg_2d=written["bkg_2d"],
             events=self._copy_events(run),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from gammapy.data import DataStore
 
 from bkgpipe.io.count import read_conservation, read_counts
@@ -267,3 +268,25 @@ def test_regression_goes_on_without_a_refused_run(production, build, tmp_path):
     states = {state.stage: state for state in read_states(task.settings)}
     assert "stack" not in states
     assert states["smooth"].n_done == states["smooth"].n_total == 4
+
+
+@pytest.mark.parametrize("norm", ["run", "run_energy"])
+@pytest.mark.parametrize("method", ["gaussian", "regression"])
+def test_norm_makes_the_prediction_that_of_the_run(production, build, norm, method):
+    plain = production(smooth__method=method, binning__per_decade="5")
+    assert build(plain)
+    folder, smooth = plain.settings.folder("export"), plain.settings.folder("smooth")
+
+    task = production(smooth__method=method, binning__per_decade="5", export__norm=norm)
+    assert build(task)
+
+    assert task.settings.folder("smooth") == smooth
+    for obs_id in (1001, 1008):
+        name = f"store/models/bkg_3d_{obs_id}.fits"
+        scaled = task.settings.folder("export") / name
+        factor = fits.getdata(scaled, "BKGNORM")["NORM"][0]
+        ratio = fits.getdata(scaled, 1)["BKG"] / fits.getdata(folder / name, 1)["BKG"]
+        np.testing.assert_allclose(ratio[0], np.broadcast_to(factor, (10, 10, 15)))
+        assert factor != pytest.approx(1.0, abs=1e-6)
+        header = fits.getheader(scaled, 1)
+        assert ("BKGNORM" in header) == (np.ptp(factor) == 0)

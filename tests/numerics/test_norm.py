@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import (
+    Conditions,
+    Conservation,
+    ControlEvents,
+    NodeModel,
+    RateModel,
+    RunCounts,
+)
+from bkgpipe.errors import BinningMismatchError, InputError
+from bkgpipe.numerics.norm import apply_norm, run_energy_norm, run_norm
+
+_CONDITIONS = Conditions(
+    zenith=20.0, azimuth=10.0, cos_zenith=0.94, deadc=0.9, muon_efficiency=1.0
+)
+
+
+@pytest.fixture
+def binning(make_binning):
+    return make_binning(energy_edges=np.geomspace(0.1, 10.0, 9))
+
+
+@pytest.fixture
+def model(binning) -> RateModel:
+    spectrum = 1e3 * (binning.energy_edges[:-1] / 0.1) ** -1.5
+    return RateModel(
+        stack_id=1,
+        binning=binning,
+        method="none",
+        rate_3d=np.broadcast_to(spectrum[:, None, None], binning.shape_3d) + 0.0,
+        exposure_3d=np.ones(binning.shape_3d),
+        rate_2d=np.broadcast_to(spectrum[:, None], binning.shape_2d) + 0.0,
+        exposure_2d=np.ones(binning.shape_2d),
+        n_runs=3,
+        livetime=3e4,
+        conditions=_CONDITIONS,
+    )
+
+
+@pytest.fixture
+def run(binning, make_run) -> RunCounts:
+    kept = binning.solid_angle_3d.copy()
+    kept[:2] = 0.0
+    return RunCounts(
+        run=make_run(5),
+        binning=binning,
+        counts_3d=np.zeros(binning.shape_3d, dtype=np.int64),
+        counts_2d=np.zeros(binning.shape_2d, dtype=np.int64),
+        solid_angle_3d=kept,
+        solid_angle_2d=binning.solid_angle_2d,
+        is_safe=np.arange(binning.n_energy) > 0,
+        safe_energy_min=0.2,
+        safe_energy_origin="table",
+        ontime=1.1e6,
+        livetime=1e6,
+        position_angle=0.0,
+        conservation=Conservation(),
+        control=ControlEvents(
+            counts_outer=0, exposure_outer=1.0, counts_low=0, exposure_low=1.0
+        ),
+        checksum="",
+    )
+
+
+def _predicted(model: RateModel, run: RunCounts) -> np.ndarray:
+    width = run.binning.energy_width[:, None, None]
+    return model.rate_3d * run.exposure_3d * width
+
+
+def _drawn(model: RateModel, run: RunCounts, factor) -> RunCounts:
+    factor = np.broadcast_to(factor, run.binning.shape_3d[:1])
+    mean = _predicted(model, run) * factor[:, None, None]
+    return replace(run, counts_3d=np.random.default_rng(1).poisson(mean))
+
+
+def test_norm_is_counted_over_predicted_outside_the_mask(model, run):
+    counted = _drawn(model, run, 1.3)
+
+    factor, error = run_norm(model, counted)
+
+    assert factor.shape == error.shape == (8,)
+    n, m = counted.counts_3d.sum(), _predicted(model, run).sum()
+    np.testing.assert_allclose(factor, n / m)
+    np.testing.assert_allclose(error, np.sqrt(n) / m)
+    assert abs(factor[0] - 1.3) < 4 * error[0]
+
+
+def test_bands_that_agree_share_one_factor(model, run):
+    mean = np.round(_predicted(model, run)).astype(np.int64)
+    counted = replace(run, counts_3d=mean)
+
+    factor, error = run_energy_norm(model, counted)
+
+    np.testing.assert_allclose(factor, run_norm(model, counted)[0])
+    np.testing.assert_allclose(error, run_norm(model, counted)[1])
+
+
+def test_bands_that_differ_keep_their_factors_as_far_as_counts_allow(model, run):
+    truth = np.repeat([0.8, 0.9, 1.2, 1.4], 2)
+    counted = _drawn(model, run, truth)
+    n_band = counted.counts_3d.sum(axis=(1, 2)).reshape(4, 2).sum(axis=1)
+
+    factor, error = run_energy_norm(model, counted)
+
+    assert (n_band > 20).all()
+    raw = n_band / _predicted(model, run).sum(axis=(1, 2)).reshape(4, 2).sum(axis=1)
+    overall = run_norm(model, counted)[0][0]
+    shrunk = factor[::2]
+    assert (factor[::2] == factor[1::2]).all()
+    assert (np.abs(shrunk - overall) <= np.abs(raw - overall) + 1e-12).all()
+    assert (np.abs(factor - truth) < 4 * error).all()
+
+
+def test_a_norm_can_be_undone(binning):
+    rng = np.random.default_rng(2)
+    nodes = NodeModel(
+        stack_id=1,
+        obs_id=5,
+        binning=binning,
+        bkg_3d=rng.uniform(1, 2, binning.shape_3d),
+        bkg_2d=rng.uniform(1, 2, binning.shape_2d),
+        n_filled_3d=0,
+        n_filled_2d=0,
+        fov_alignment="RADEC",
+        n_runs=3,
+        livetime=3e4,
+        conditions=_CONDITIONS,
+    )
+    factor = np.linspace(0.5, 1.5, 8)
+
+    scaled = apply_norm(nodes, factor, factor / 10)
+
+    np.testing.assert_allclose(scaled.bkg_3d / scaled.norm[:, None, None], nodes.bkg_3d)
+    np.testing.assert_allclose(scaled.bkg_2d / scaled.norm[:, None], nodes.bkg_2d)
+    np.testing.assert_array_equal(scaled.norm_error, factor / 10)
+    with pytest.raises(BinningMismatchError, match="norm: shape is"):
+        replace(nodes, norm=np.ones(3))
+
+
+@pytest.mark.parametrize("norm", [run_norm, run_energy_norm])
+def test_a_run_without_events_has_no_norm(model, run, norm):
+    with pytest.raises(InputError, match=r"run 5: 0 events are kept.*norm = none"):
+        norm(model, run)
+
+
+def test_another_binning_is_refused(model, run, make_binning):
+    other = make_binning(energy_edges=np.geomspace(0.2, 10.0, 9))
+
+    with pytest.raises(BinningMismatchError, match="run 5: energy_edges differ"):
+        run_norm(replace(model, binning=other), run)
