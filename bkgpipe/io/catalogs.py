@@ -22,7 +22,9 @@ _FILES = {
     "gammacat": "catalogs/gammacat/gammacat.fits.gz",
     "3hwc": "catalogs/3HWC.ecsv",
     "hgps": "catalogs/hgps_catalog_v1.fits.gz",
+    "stars": "veritas/crab-point-like-ED/Hipparcos_MAG8_1997.dat",
 }
+_MAX_MAGNITUDE = 8.0
 _POSITIONS = (
     ("RA", "DEC", "icrs"),
     ("RAJ2000", "DEJ2000", "icrs"),
@@ -46,15 +48,16 @@ _NAMES = ("COMMON_NAME", "SOURCE_NAME", "NAME", "SOURCE", "ID")
 def read_catalog(
     name_or_path: str, *, gammapy_data: Path | None
 ) -> tuple[ExclusionRegion, ...]:
-    """Read the sources of a catalogue.
+    """Read the sources of a catalogue, or the stars brighter than 8 mag.
 
     Parameters
     ----------
     name_or_path : str
-        ``gammacat``, ``3hwc`` or ``hgps`` in either case, or a FITS or ECSV table with
-        columns ra and dec (or glon and glat) and, if known, name and extension.
+        ``gammacat``, ``3hwc``, ``hgps`` or ``stars`` (Hipparcos) in either case, or a
+        FITS or ECSV table with columns ra and dec (or glon and glat) and, if known,
+        name and extension.
     gammapy_data : Path or None
-        Folder with ``catalogs/``; only asked for by the three names.
+        Folder with ``catalogs/`` and ``veritas/``; only asked for by the four names.
 
     Returns
     -------
@@ -69,6 +72,8 @@ def read_catalog(
         If the table is missing, unreadable, or has no position.
     """
     path = _find(name_or_path, gammapy_data)
+    if name_or_path.lower() == "stars":
+        return _read_stars(path)
     table = _read_table(path)
     ra, dec = _positions(table, path)
     extension = _extensions(table, path)
@@ -97,6 +102,29 @@ def _find(name_or_path: str, gammapy_data: Path | None) -> Path:
             fix="Set GAMMAPY_DATA or [data] gammapy_data",
         )
     return gammapy_data / file
+
+
+def _read_stars(path: Path) -> tuple[ExclusionRegion, ...]:
+    try:
+        # The last column, the colour, is blank for some stars
+        rows = np.loadtxt(path, usecols=range(4), ndmin=2)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            what=f"the table of stars cannot be read ({error})",
+            where=str(path),
+            fix="Restore the file, or leave stars out of [mask] catalogs",
+        ) from error
+    return tuple(
+        ExclusionRegion(
+            name=f"HIP {number:.0f}",
+            origin="stars",
+            ra=ra,
+            dec=dec,
+            radius=float("nan"),
+        )
+        for ra, dec, number, magnitude in rows.tolist()
+        if magnitude < _MAX_MAGNITUDE
+    )
 
 
 def _read_table(path: Path) -> Table:

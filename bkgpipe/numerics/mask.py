@@ -195,7 +195,8 @@ def _region_pixels(
 ) -> np.ndarray:
     if region.pixels.size == 0:
         return _disc_pixels(region, nside)
-    lowest, highest = region.pixels.min(), region.pixels.max()
+    pixels = _sorted_pixels(region)
+    lowest, highest = pixels[0], pixels[-1]
     if lowest < 0 or highest >= hp.nside2npix(nside):
         raise InputError(
             what=f"pixels {lowest} to {highest} do not fit nside {nside}",
@@ -203,7 +204,15 @@ def _region_pixels(
             fix="Read the region again with the nside of the mask",
         )
     # A region may be a mask of the whole sky, which no run should carry about
-    return np.intersect1d(region.pixels, field)
+    place = np.searchsorted(pixels, field).clip(max=pixels.size - 1)
+    return np.asarray(field[pixels[place] == field], dtype=np.int64)
+
+
+# All runs share their regions, and a mask of the whole sky has millions of pixels
+@lru_cache(maxsize=64)
+def _sorted_pixels(region: ExclusionRegion) -> np.ndarray:
+    is_sorted = bool((np.diff(region.pixels) > 0).all())
+    return region.pixels if is_sorted else np.unique(region.pixels)
 
 
 def _disc_pixels(region: ExclusionRegion, nside: int) -> np.ndarray:

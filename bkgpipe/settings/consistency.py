@@ -75,10 +75,14 @@ def _mask_problems(mask: MaskSettings, *, has_data: bool) -> list[str]:
             "[data] gammapy_data to the folder that holds catalogs/, "
             "or leave catalogs empty"
         )
-    named_files = [word for word in mask.catalogs if isinstance(word, Path)]
+    files = {
+        "catalogs": [word for word in mask.catalogs if isinstance(word, Path)],
+        "regions": mask.regions,
+        "masks": mask.masks,
+    }
     problems += [
         f"[mask] {key}: no such file: {path}"
-        for key, paths in (("catalogs", named_files), ("regions", mask.regions))
+        for key, paths in files.items()
         for path in paths
         if not path.is_file()
     ]

@@ -25,6 +25,7 @@ _OWN_KEYS = {
         "mask.catalogs",
         "mask.circles",
         "mask.regions",
+        "mask.masks",
         "mask.search_radius",
         "mask.nside",
     ),
@@ -66,7 +67,7 @@ _ONLY_FOR = {
 def stage_fingerprint(settings: Any, stage: str) -> str:
     """Hash exactly the settings that a stage and its ancestors look at.
 
-    Files of excluded regions count by their content, not by their name.
+    Files of excluded regions and masks count by their content, not by their name.
 
     Parameters
     ----------

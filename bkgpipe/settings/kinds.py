@@ -33,7 +33,7 @@ __all__ = [
     "quantity",
 ]
 
-CATALOG_NAMES = ("gammacat", "3hwc", "hgps")
+CATALOG_NAMES = ("gammacat", "3hwc", "hgps", "stars")
 
 _FLAGS = {"true": True, "yes": True, "false": False, "no": False}
 

@@ -126,12 +126,15 @@ class MaskSettings:
         maximum=90,
     )
     catalogs: tuple[str | Path, ...] = key(
-        CATALOGS, "gammacat, 3hwc", "Catalogues: gammacat, 3hwc, hgps or table files"
+        CATALOGS,
+        "gammacat, 3hwc",
+        "gammacat, 3hwc, hgps, stars or table files",
     )
     circles: tuple[Circle, ...] = key(
         CIRCLES, "", "Discs: 'name: ra dec radius' in degrees, separated by commas"
     )
     regions: tuple[Path, ...] = key(PATHS, "", "DS9 or CRTF region files")
+    masks: tuple[Path, ...] = key(PATHS, "", "FITS images or HEALPix maps, 0 excludes")
     search_radius: float = key(
         quantity("deg"),
         "4 deg",

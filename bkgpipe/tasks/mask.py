@@ -7,6 +7,7 @@ from pathlib import Path
 from bkgpipe.datamodel import ExclusionMask, ExclusionRegion, Run
 from bkgpipe.io.catalogs import read_catalog
 from bkgpipe.io.mask import write_masks
+from bkgpipe.io.mask_files import read_mask_file
 from bkgpipe.io.regions import read_regions
 from bkgpipe.numerics.mask import make_exclusion_mask, size_regions
 from bkgpipe.settings import Settings
@@ -19,7 +20,7 @@ __all__ = ["AllMasks", "Mask", "read_exclusion_regions"]
 
 
 class Mask(ChunkTask):
-    """Mask runs: reads catalogues and region files, writes ``mask_{chunk}.h5``."""
+    """Mask runs: reads catalogues, regions and masks, writes ``mask_{chunk}.h5``."""
 
     stage = "mask"
 
@@ -69,7 +70,7 @@ def read_exclusion_regions(settings: Settings) -> tuple[ExclusionRegion, ...]:
     Raises
     ------
     InputError
-        If a catalogue or region file cannot be used.
+        If a catalogue, region or mask file cannot be used.
     """
     mask = settings.mask
     found: list[ExclusionRegion] = []
@@ -77,6 +78,7 @@ def read_exclusion_regions(settings: Settings) -> tuple[ExclusionRegion, ...]:
         found += read_catalog(str(name), gammapy_data=settings.data.gammapy_data)
     for path in mask.regions:
         found += read_regions(path, nside=mask.nside)
+    found += [read_mask_file(path, nside=mask.nside) for path in mask.masks]
     for circle in mask.circles:
         found.append(
             ExclusionRegion(

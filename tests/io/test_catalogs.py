@@ -57,7 +57,52 @@ def test_hgps(gammapy_data: Path) -> None:
     assert sum(region.extension > 0 for region in regions) == 55
 
 
-@pytest.mark.parametrize("name", ["gammacat", "HGPS", "3hwc"])
+def test_stars(gammapy_data: Path) -> None:
+    regions = read_catalog("stars", gammapy_data=gammapy_data)
+
+    assert len(regions) == 41057
+    assert all(np.isnan(region.radius) for region in regions)
+    assert {region.origin for region in regions} == {"stars"}
+    sirius = _find(regions, "HIP 32349")
+    assert _separation(sirius, 101.287, -16.716) < 0.01
+    assert sirius.extension == 0.0
+
+
+def _write_stars(folder: Path, *lines: str) -> None:
+    path = folder / "veritas/crab-point-like-ED/Hipparcos_MAG8_1997.dat"
+    path.parent.mkdir(parents=True)
+    header = "#_RAJ2000\t_DEJ2000\tHIP\tVmag\tB-V"
+    path.write_text("\n".join([header, *lines]) + "\n")
+
+
+def test_faint_stars_are_left_out(tmp_path: Path) -> None:
+    _write_stars(
+        tmp_path,
+        "10.5\t-20.5\t  3\t 6.61\t-0.019",
+        "11.5\t-21.5\t  4\t 8.00\t 0.5",
+        "12.5\t-22.5\t  5\t 7.99\t",  # no colour
+    )
+
+    first, second = read_catalog("Stars", gammapy_data=tmp_path)
+
+    assert (first.name, first.ra, first.dec) == ("HIP 3", 10.5, -20.5)
+    assert second.name == "HIP 5"
+
+
+def test_damaged_stars(tmp_path: Path) -> None:
+    _write_stars(tmp_path, "10.5\t-20.5\tx\t 6.61\t-0.019")
+    with pytest.raises(
+        InputError, match=r"1997\.dat: .*stars cannot.*Restore the file"
+    ):
+        read_catalog("stars", gammapy_data=tmp_path)
+
+
+def test_missing_stars(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"1997\.dat: .*leave stars out of \[mask\]"):
+        read_catalog("stars", gammapy_data=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["gammacat", "HGPS", "3hwc", "stars"])
 def test_name_without_folder(name: str) -> None:
     with pytest.raises(SettingsError, match=r"\[mask\] catalogs: .*Set GAMMAPY_DATA"):
         read_catalog(name, gammapy_data=None)

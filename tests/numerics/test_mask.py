@@ -213,3 +213,13 @@ def test_pixels_of_another_nside_are_refused(pixel, make_run):
 def test_run_without_pointing_is_refused(make_run):
     with pytest.raises(InputError, match=r"run 5: .*drop the run"):
         make_mask(make_run(5, ra=np.nan), region(1.0, 2.0))
+
+
+def test_pixels_in_any_order(make_run):
+    run = make_run(1)
+    ordered = make_mask(run, region(run.ra, run.dec)).excluded_pixels
+    mixed = region(run.ra, run.dec, 1.0, pixels=np.concatenate([ordered[::-1], [0]]))
+
+    found = make_mask(run, mixed).excluded_pixels
+
+    np.testing.assert_array_equal(found, ordered)

@@ -63,15 +63,16 @@ def test_equal_values_in_other_words_are_equal(make_settings):
     assert _changed(make_settings, "mask.radius=21 arcmin") == []
 
 
-def test_region_files_count_by_content(make_settings, tmp_path):
+@pytest.mark.parametrize("key", ["mask.regions", "mask.masks"])
+def test_region_files_count_by_content(make_settings, tmp_path, key):
     first, copy, other = (tmp_path / name for name in ("a.reg", "b.reg", "c.reg"))
     first.write_text("icrs; circle(1, 2, 0.5)")
     copy.write_text("icrs; circle(1, 2, 0.5)")
     other.write_text("icrs; circle(1, 2, 0.6)")
-    base = [f"mask.regions={first}"]
+    base = [f"{key}={first}"]
 
-    assert _changed(make_settings, f"mask.regions={copy}", base=base) == []
-    assert "mask" in _changed(make_settings, f"mask.regions={other}", base=base)
+    assert _changed(make_settings, f"{key}={copy}", base=base) == []
+    assert "mask" in _changed(make_settings, f"{key}={other}", base=base)
 
 
 def test_folders_are_named_by_stage_and_fingerprint(make_settings):

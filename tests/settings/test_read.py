@@ -71,6 +71,7 @@ def test_all_problems_are_listed_at_once_with_the_nearest_name(config):
         ("mask.nside=1000", "power of two"),
         ("mask.max_radius=0.1 deg", "max_radius is below radius"),
         ("mask.regions=nowhere.reg", "regions: no such file"),
+        ("mask.masks=nowhere.fits", "masks: no such file"),
         ("mask.catalogs=nowhere.fits", "catalogs: no such file"),
         ("stack.zenith_edges=40, 20 deg", "zenith_edges must increase"),
         ("stack.strategy=ranked", "set method = gaussian or none"),
@@ -90,6 +91,11 @@ def test_catalogues_need_gammapy_data(config, monkeypatch):
     monkeypatch.setenv("GAMMAPY_DATA", str(config.parent))
     settings = read_settings(config, ["mask.catalogs=gammacat"])
     assert settings.data.gammapy_data == config.parent
+
+
+def test_stars_are_a_catalogue_in_either_case(config, monkeypatch):
+    monkeypatch.setenv("GAMMAPY_DATA", str(config.parent))
+    assert read_settings(config, ["mask.catalogs=Stars"]).mask.catalogs == ("stars",)
 
 
 def test_sections_of_luigi_pass(config):

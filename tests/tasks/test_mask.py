@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import healpy
+import numpy as np
 import pytest
 
 from bkgpipe.errors import InputError
@@ -20,6 +21,20 @@ def test_regions_come_from_catalogues_files_and_settings(production, tmp_path):
     blob = regions[9]
     assert (blob.name, blob.origin) == ("blob", "luigi.cfg")
     assert (blob.ra, blob.dec, blob.radius) == (83.6, 22.0, 0.7)
+
+
+def test_masks_are_regions_at_the_nside_of_the_settings(production, tmp_path):
+    excluded = healpy.query_disc(64, [0.0, 0.6, 0.8], 0.05)
+    kept = np.ones(healpy.nside2npix(64))
+    kept[excluded] = 0
+    healpy.write_map(tmp_path / "sky.fits", kept, coord="C", dtype=np.float32)
+    task = production(mask__masks="sky.fits", mask__catalogs="")
+
+    (region,) = read_exclusion_regions(task.settings)
+
+    assert region.name == "sky.fits"
+    finer = (task.settings.mask.nside // 64) ** 2
+    assert region.pixels.size == pytest.approx(excluded.size * finer, rel=0.01)
 
 
 def test_no_region_at_all(production, build):
