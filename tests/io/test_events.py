@@ -264,7 +264,7 @@ def test_truncated_file(
     store = write_events(3000)
     path = store / "data" / "run_7.fits"
     content = path.read_bytes()
-    content = gzip.compress(content) if is_compressed else content
+    content = gzip.compress(content, mtime=0) if is_compressed else content
     path.write_bytes(content[: int(share * len(content))])
     with pytest.raises(InputError, match=r"run 7 \(data/run_7\.fits\): .*exclude"):
         read_events(store, run)

@@ -201,7 +201,9 @@ def test_copy_of_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_copy_of_a_truncated_file_is_named(tmp_path: Path, n_lost: int) -> None:
     _write_file(tmp_path / "data/run_7.fits")
     content = (tmp_path / "data/run_7.fits").read_bytes()
-    (tmp_path / "data/run_7.fits.gz").write_bytes(gzip.compress(content[:-n_lost]))
+    (tmp_path / "data/run_7.fits.gz").write_bytes(
+        gzip.compress(content[:-n_lost], mtime=0)
+    )
     with pytest.raises(
         InputError, match=r"run 7 .*run_7\.fits\.gz\): .*exclude the run"
     ):

@@ -14,6 +14,7 @@ from bkgpipe.errors import InputError
 from bkgpipe.io import files
 from bkgpipe.io.files import inflate, is_inside, locate, open_fits, read_content
 
+_NOISE = np.random.default_rng(1).bytes(9000)
 TEXT = b"SIMPLE  = " * 1000
 
 
@@ -71,9 +72,9 @@ def test_missing_file(tmp_path: Path) -> None:
     "content",
     [
         TEXT,
-        gzip.compress(TEXT),
-        gzip.compress(TEXT[:3000]) + gzip.compress(TEXT[3000:]),
-        gzip.compress(TEXT) + b"\0" * 512,
+        gzip.compress(TEXT, mtime=0),
+        gzip.compress(TEXT[:3000], mtime=0) + gzip.compress(TEXT[3000:], mtime=0),
+        gzip.compress(TEXT, mtime=0) + b"\0" * 512,
     ],
     ids=["plain", "gzip", "two members", "padded"],
 )
@@ -95,12 +96,12 @@ def _flip(content: bytes, position: int) -> bytes:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (gzip.compress(TEXT)[:-1], "truncated"),
-        (gzip.compress(TEXT)[:30], "truncated"),
-        (gzip.compress(TEXT)[:3], "truncated"),
-        (_flip(gzip.compress(TEXT), -7), "damaged"),
-        (_flip(gzip.compress(np.random.default_rng(1).bytes(9000)), 12), "damaged"),
-        (gzip.compress(TEXT) + b"garbage", "(damaged|truncated)"),
+        (gzip.compress(TEXT, mtime=0)[:-1], "truncated"),
+        (gzip.compress(TEXT, mtime=0)[:30], "truncated"),
+        (gzip.compress(TEXT, mtime=0)[:3], "truncated"),
+        (_flip(gzip.compress(TEXT, mtime=0), -7), "damaged"),
+        (_flip(gzip.compress(_NOISE, mtime=0), 12), "damaged"),
+        (gzip.compress(TEXT, mtime=0) + b"garbage", "(damaged|truncated)"),
     ],
 )
 @pytest.mark.parametrize("is_fast", [True, False])
@@ -117,10 +118,10 @@ def test_too_large(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(files, "MAX_BYTES", 9_999)
     path = tmp_path / "a.fits"
     path.write_bytes(TEXT)
-    half = gzip.compress(TEXT[:5_000])
+    half = gzip.compress(TEXT[:5_000], mtime=0)
 
     with pytest.raises(InputError, match=r"run 7: .*9999 bytes.*exclude the run"):
-        inflate(gzip.compress(TEXT), where="run 7")
+        inflate(gzip.compress(TEXT, mtime=0), where="run 7")
     with pytest.raises(InputError, match=r"run 7: .*9999 bytes"):
         inflate(half + half, where="run 7")
     with pytest.raises(InputError, match=r"run 7: .*9999 bytes"):
