@@ -128,7 +128,8 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
             workers=settings.run.workers,
             local_scheduler=True,
         )
-    return bool(is_done), True
+    # Luigi can lose an error while it schedules, so look at what is there
+    return bool(is_done) and task.complete(), True
 
 
 def freeze_settings(settings: Settings) -> Path:

@@ -377,9 +377,6 @@ class RunSettings:
     allow_refused: bool = key(
         FLAG, "false", "Whether a production with unusable runs ends with exit code 0"
     )
-    allow_outside_paths: bool = key(
-        FLAG, "false", "Whether index files may name files outside the store"
-    )
 
 
 SECTIONS: dict[str, type] = {
