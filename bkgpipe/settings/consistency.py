@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from bkgpipe.settings.sections import BinningSettings, MaskSettings, StackSettings
+from bkgpipe.settings.model_sections import StackSettings
+from bkgpipe.settings.run_sections import BinningSettings, MaskSettings
 from bkgpipe.settings.settings import Settings
 
 __all__ = ["find_contradictions"]

@@ -7,18 +7,20 @@ from functools import cached_property
 from pathlib import Path
 
 from bkgpipe.settings.fingerprint import stage_fingerprint
-from bkgpipe.settings.sections import (
-    BinningSettings,
-    CountSettings,
-    DataSettings,
+from bkgpipe.settings.model_sections import (
     ExportSettings,
-    MaskSettings,
     RankSettings,
-    RunSettings,
-    SelectSettings,
     SmoothSettings,
     StackSettings,
 )
+from bkgpipe.settings.run_sections import (
+    BinningSettings,
+    CountSettings,
+    DataSettings,
+    MaskSettings,
+    SelectSettings,
+)
+from bkgpipe.settings.sections import RunSettings
 
 __all__ = ["Settings"]
 

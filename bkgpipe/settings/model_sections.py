@@ -1,0 +1,159 @@
+"""Keys of the sections about models: which runs they are made of, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bkgpipe.datamodel import MimicLimits
+from bkgpipe.numerics.regression import DEFAULT_TERMS
+from bkgpipe.numerics.terms import TERMS
+from bkgpipe.settings.keys import key
+from bkgpipe.settings.kinds import (
+    FLAG,
+    INTEGER,
+    NUMBER,
+    OBS_IDS,
+    choice,
+    choices,
+    quantities,
+    quantity,
+)
+
+__all__ = [
+    "ExportSettings",
+    "RankSettings",
+    "SmoothSettings",
+    "StackSettings",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankSettings:
+    """Which runs look like a target run."""
+
+    hours: float = key(
+        quantity("h"), "10 h", "Live time to stack for one target", minimum=0
+    )
+    own: bool = key(FLAG, "false", "Whether the target itself may be taken")
+    min_overlap: float = key(
+        NUMBER,
+        "0.5",
+        "Share of the target's events that common bins must hold",
+        minimum=0,
+        maximum=1,
+    )
+    max_zenith_difference: float = key(
+        quantity("deg"), "inf", "Mimic limit in zenith angle", minimum=0
+    )
+    max_azimuth_difference: float = key(
+        quantity("deg"), "inf", "Mimic limit in azimuth", minimum=0
+    )
+    max_time_difference: float = key(
+        quantity("d"), "inf", "Mimic limit in time (epoch)", minimum=0
+    )
+    max_muon_efficiency_difference: float = key(
+        NUMBER, "inf", "Mimic limit in muon efficiency", minimum=0
+    )
+    max_nsb_difference: float = key(
+        NUMBER, "inf", "Mimic limit in night-sky background", minimum=0
+    )
+    same_telescopes: bool = key(FLAG, "false", "Ask for the same telescope list")
+    allow_short: bool = key(
+        FLAG, "true", "Go on with a warning when fewer hours are found than asked for"
+    )
+
+    @property
+    def limits(self) -> MimicLimits:
+        """The mimic limits, for the numerics."""
+        return MimicLimits(
+            zenith=self.max_zenith_difference,
+            azimuth=self.max_azimuth_difference,
+            time=self.max_time_difference,
+            muon_efficiency=self.max_muon_efficiency_difference,
+            nsb=self.max_nsb_difference,
+            same_telescopes=self.same_telescopes,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackSettings:
+    """Which runs are added up for a model."""
+
+    strategy: str = key(
+        choice("groups", "ranked", "own"),
+        "groups",
+        "Groups of like conditions, the ranked runs of each target, or its own run",
+    )
+    zenith_edges: tuple[float, ...] = key(
+        quantities("deg"), "0, 20, 30, 40, 50, 60, 90 deg", "Edges of groups in zenith"
+    )
+    azimuth_edges: tuple[float, ...] = key(
+        quantities("deg"), "-90, 90, 270 deg", "Edges of groups in azimuth"
+    )
+    min_hours: float = key(
+        quantity("h"), "2 h", "Groups with less live time are merged", minimum=0
+    )
+    min_counts: int = key(
+        INTEGER, "5000", "Groups with fewer events are merged", minimum=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothSettings:
+    """From counts and exposure to a rate."""
+
+    method: str = key(
+        choice("none", "gaussian", "regression"),
+        "regression",
+        "How the sums become a rate; regression fits all runs at once",
+    )
+    sigma: float = key(
+        NUMBER, "1", "Width of the Gaussian [bins]", minimum=0, maximum=100
+    )
+    terms: tuple[str, ...] = key(
+        choices(*TERMS),
+        ", ".join(DEFAULT_TERMS),
+        "Conditions that the regression looks at",
+    )
+    energy_splines: int = key(
+        INTEGER, "5", "Splines of the regression per decade", minimum=1, maximum=20
+    )
+    offset_splines: int = key(
+        INTEGER, "6", "Splines of the regression in offset", minimum=4, maximum=30
+    )
+    penalty: float = key(
+        NUMBER, "1", "Strength of its penalty on bends of the splines", minimum=0
+    )
+    term_penalty: float = key(
+        NUMBER, "10", "Strength of its penalty on steps of a term in energy", minimum=0
+    )
+    ridge: float = key(
+        NUMBER, "100", "Strength of its pull of the terms to zero", minimum=0
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """What is written for others."""
+
+    obs_ids: tuple[int, ...] = key(
+        OBS_IDS, "", "Runs that get a model; empty takes all selected runs"
+    )
+    format: tuple[str, ...] = key(
+        choices("bkg_3d", "bkg_2d"),
+        "bkg_3d, bkg_2d",
+        "Models to write; the first one is the one that the store's index names",
+    )
+    alignment: str = key(
+        choice("RADEC", "ALTAZ"), "RADEC", "Alignment of the field of view"
+    )
+    norm: str = key(
+        choice("none", "run", "run_energy"),
+        "none",
+        "Scale each model to its run outside the mask, at all or by energy",
+    )
+    store: str = key(
+        choice("full", "index"),
+        "full",
+        "Copy the events files into the new store, or only index those of the old one",
+    )
