@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from bkgpipe.datamodel.binning import Binning
-from bkgpipe.datamodel.counts import Conservation, ControlEvents, RunCounts, RunShape
-from bkgpipe.datamodel.criteria import MimicLimits, RunCuts
+from bkgpipe.datamodel.counts import (
+    Conservation,
+    ControlEvents,
+    MaskEffect,
+    RunCounts,
+    RunShape,
+)
+from bkgpipe.datamodel.criteria import MimicLimits, RankCriteria, RunCuts
 from bkgpipe.datamodel.entry import ExportEntry
-from bkgpipe.datamodel.mask import ExclusionMask, ExclusionRegion
+from bkgpipe.datamodel.mask import ExclusionMask, ExclusionRegion, distinct_pixels
 from bkgpipe.datamodel.model import NodeModel, RateModel
 from bkgpipe.datamodel.product import Chunk, ProductHeader
-from bkgpipe.datamodel.ranking import Ranking
-from bkgpipe.datamodel.regression import RegressionFit, RegressionRate, RunConditions
-from bkgpipe.datamodel.report import Report
+from bkgpipe.datamodel.ranking import REASONS, Ranking
+from bkgpipe.datamodel.regression import (
+    FitPoints,
+    RegressionFit,
+    RegressionRate,
+    RunConditions,
+    RunHead,
+)
+from bkgpipe.datamodel.report import KeptShare, Report
 from bkgpipe.datamodel.run import Events, Run, RunTable
 from bkgpipe.datamodel.simulation import (
     Closure,
@@ -24,6 +36,7 @@ from bkgpipe.datamodel.stack import Conditions, Group, Stack
 from bkgpipe.datamodel.summary import StageState, Summary
 
 __all__ = [
+    "REASONS",
     "Binning",
     "Chunk",
     "Closure",
@@ -34,11 +47,15 @@ __all__ = [
     "ExclusionMask",
     "ExclusionRegion",
     "ExportEntry",
+    "FitPoints",
     "Group",
+    "KeptShare",
+    "MaskEffect",
     "MimicLimits",
     "NodeModel",
     "PointSource",
     "ProductHeader",
+    "RankCriteria",
     "Ranking",
     "RateModel",
     "RegressionFit",
@@ -48,6 +65,7 @@ __all__ = [
     "RunConditions",
     "RunCounts",
     "RunCuts",
+    "RunHead",
     "RunShape",
     "RunTable",
     "RunTruth",
@@ -56,4 +74,5 @@ __all__ = [
     "StageState",
     "Summary",
     "Truth",
+    "distinct_pixels",
 ]

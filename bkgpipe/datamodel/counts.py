@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.checks import require_shape
 from bkgpipe.datamodel.run import Run
 
-__all__ = ["Conservation", "ControlEvents", "RunCounts", "RunShape"]
+__all__ = ["Conservation", "ControlEvents", "MaskEffect", "RunCounts", "RunShape"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class ControlEvents:
     Attributes
     ----------
     counts_outer : int
-        Events beyond the field of the model, above the safe energy.
+        Events beyond the field of the model, above twice the safe energy.
     exposure_outer : float
         Livetime x solid angle of that ring [s sr].
     counts_low : int
@@ -86,6 +86,35 @@ class ControlEvents:
     exposure_outer: float
     counts_low: int
     exposure_low: float
+
+
+_NO_CONTROL = ControlEvents(
+    counts_outer=0, exposure_outer=0.0, counts_low=0, exposure_low=0.0
+)
+
+
+def _no_bins() -> np.ndarray:
+    return np.empty(0)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MaskEffect:
+    """What the mask takes, to compare its geometry with the events.
+
+    Attributes
+    ----------
+    events_3d : np.ndarray
+        Events in safe energy bins, excluded or kept, integers, shape ``(n_fov_lon,
+        n_fov_lat)``.
+    events_2d : np.ndarray
+        The same events, shape ``(n_offset,)``.
+    solid_angle_2d : np.ndarray
+        Solid angle that the geometry of the mask keeps, shape ``(n_offset,)`` [sr].
+    """
+
+    events_3d: np.ndarray = field(default_factory=_no_bins)
+    events_2d: np.ndarray = field(default_factory=_no_bins)
+    solid_angle_2d: np.ndarray = field(default_factory=_no_bins)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -103,7 +132,8 @@ class RunCounts:
     counts_2d : np.ndarray
         The same events, shape ``(n_energy, n_offset)``.
     solid_angle_3d : np.ndarray
-        Kept solid angle, mean over the run, shape ``(n_fov_lon, n_fov_lat)`` [sr].
+        Kept solid angle, mean over the run, from the mask or from the events as the
+        settings say, shape ``(n_fov_lon, n_fov_lat)`` [sr].
     solid_angle_2d : np.ndarray
         Likewise, shape ``(n_offset,)`` [sr].
     is_safe : np.ndarray
@@ -122,6 +152,8 @@ class RunCounts:
         Events beside the model.
     checksum : str
         SHA-256 of the events file as read.
+    mask_effect : MaskEffect
+        Kept and excluded events together; empty arrays when not known.
     """
 
     run: Run
@@ -139,6 +171,7 @@ class RunCounts:
     conservation: Conservation
     control: ControlEvents
     checksum: str
+    mask_effect: MaskEffect = field(default_factory=MaskEffect)
 
     def __post_init__(self) -> None:
         shape_3d, shape_2d = self.binning.shape_3d, self.binning.shape_2d
@@ -173,6 +206,16 @@ class RunCounts:
         return exposure
 
     @property
+    def lowest_energy(self) -> float:
+        """Safe energy, or else the first safe bin; NaN if there is none [TeV]."""
+        if not self.is_safe.any():
+            return float("nan")
+        # As found in the table: its steps are finer than the bins, and say more
+        if self.safe_energy_min > 0:
+            return self.safe_energy_min
+        return float(self.binning.energy_edges[:-1][self.is_safe][0])
+
+    @property
     def shape(self) -> RunShape:
         """What ranking and grouping need of the run."""
         return RunShape(
@@ -181,6 +224,8 @@ class RunCounts:
             exposure_2d=self.exposure_2d,
             livetime=self.livetime,
             kept_fraction=self.kept_fraction,
+            control=self.control,
+            lowest_energy=self.lowest_energy,
         )
 
 
@@ -198,6 +243,10 @@ class RunShape:
         Sum of the good time intervals less dead time [s].
     kept_fraction : float
         Share of the solid angle of the field that the mask keeps.
+    control : ControlEvents
+        Events beside the model; none when not known.
+    lowest_energy : float
+        Lowest energy at which the run contributes, NaN when there is none [TeV].
     """
 
     run: Run
@@ -205,6 +254,8 @@ class RunShape:
     exposure_2d: np.ndarray
     livetime: float
     kept_fraction: float
+    control: ControlEvents = _NO_CONTROL
+    lowest_energy: float = float("nan")
 
     @property
     def obs_id(self) -> int:

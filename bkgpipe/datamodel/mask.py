@@ -8,7 +8,7 @@ import numpy as np
 
 from bkgpipe.datamodel.checks import require_shape
 
-__all__ = ["ExclusionMask", "ExclusionRegion"]
+__all__ = ["ExclusionMask", "ExclusionRegion", "distinct_pixels"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,3 +79,23 @@ class ExclusionMask:
         n_regions = len(self.region_names)
         require_shape("region_circles", self.region_circles, (n_regions, 4))
         require_shape("region_capped", self.region_capped, (n_regions,))
+
+
+def distinct_pixels(pixels: np.ndarray) -> np.ndarray:
+    """Sort pixels, each once.
+
+    Parameters
+    ----------
+    pixels : np.ndarray
+        Pixel numbers in any order, shape ``(n,)``.
+
+    Returns
+    -------
+    np.ndarray
+        Numbers, shape ``(n_distinct,)``.
+    """
+    # np.unique hashes first, which is slow for millions
+    ordered = np.sort(pixels)
+    is_first = np.ones(ordered.size, dtype=bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return np.asarray(ordered[is_first])

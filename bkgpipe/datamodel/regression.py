@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.checks import require_shape
 
-__all__ = ["RegressionFit", "RegressionRate", "RunConditions"]
+__all__ = ["FitPoints", "RegressionFit", "RegressionRate", "RunConditions", "RunHead"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,8 @@ class RunConditions:
         energy of 1 TeV [log(s-1 sr-1)].
     control_low : float
         Logarithm of the rate of control events below the safe energy, likewise.
+    safe_energy : float
+        Lowest energy at which the run contributes [TeV].
     """
 
     cos_zenith: float
@@ -45,6 +48,102 @@ class RunConditions:
     time: float
     control_outer: float
     control_low: float
+    safe_energy: float = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHead:
+    """What is known of a run before its counts are read, to choose points of a fit.
+
+    Attributes
+    ----------
+    obs_id : int
+        Run number.
+    conditions : RunConditions
+        Its conditions.
+    n_events : int
+        Events kept.
+    """
+
+    obs_id: int
+    conditions: RunConditions
+    n_events: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FitPoints:
+    """What a regression is fitted to: single runs, or runs of like conditions joined.
+
+    Attributes
+    ----------
+    binning : Binning
+        Axes of the histograms.
+    counts : np.ndarray
+        Events where there is exposure, summed over the runs of each point, shape
+        ``(n_points, n_energy, n_fov_lon, n_fov_lat)``.
+    exposure : np.ndarray
+        Exposure, likewise [s sr].
+    conditions : tuple of RunConditions
+        Those of each run.
+    point : np.ndarray
+        Number of the point that each run is in, shape ``(n_runs,)``.
+    share : np.ndarray
+        Weight of the conditions of each run in its point, shape ``(n_runs,)``; they
+        sum to one over the runs of a point.
+    livetime : np.ndarray
+        Of each run, shape ``(n_runs,)`` [s].
+    """
+
+    binning: Binning
+    counts: np.ndarray
+    exposure: np.ndarray
+    conditions: tuple[RunConditions, ...]
+    point: np.ndarray
+    share: np.ndarray
+    livetime: np.ndarray
+
+    def __post_init__(self) -> None:
+        shape = (len(self.counts), *self.binning.shape_3d)
+        require_shape("counts", self.counts, shape)
+        require_shape("exposure", self.exposure, shape)
+        for name in ("point", "share", "livetime"):
+            require_shape(name, getattr(self, name), (self.n_runs,))
+
+    @property
+    def n_points(self) -> int:
+        """Number of points."""
+        return len(self.counts)
+
+    @property
+    def n_runs(self) -> int:
+        """Number of runs in all points."""
+        return len(self.conditions)
+
+    def take(self, points: np.ndarray) -> FitPoints:
+        """Return some of the points, with their runs.
+
+        Parameters
+        ----------
+        points : np.ndarray
+            Numbers of different points.
+
+        Returns
+        -------
+        FitPoints
+            They alone, in the order given.
+        """
+        number = np.full(self.n_points, -1)
+        number[points] = np.arange(len(points))
+        runs = np.flatnonzero(number[self.point] >= 0)
+        return FitPoints(
+            binning=self.binning,
+            counts=self.counts[points],
+            exposure=self.exposure[points],
+            conditions=tuple(self.conditions[run] for run in runs),
+            point=number[self.point[runs]],
+            share=self.share[runs],
+            livetime=self.livetime[runs],
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,14 +183,16 @@ class RegressionFit:
     coefficients : np.ndarray
         Shape ``(n_energy_splines, n_columns)``.
     covariance : np.ndarray
-        Sandwich covariance of the coefficients in C order, ``(n, n)`` with
-        n = n_energy_splines x n_columns; Poisson noise alone.
+        Covariance of the coefficients in C order, ``(n, n)`` with
+        n = n_energy_splines x n_columns: Poisson noise, scatter of the runs, and what
+        the penalty may have taken.
     deviance : float
         Poisson deviance of all bins.
     edf : float
         Effective degrees of freedom.
     scatter : float
-        Relative scatter of the runs' counts about the fit beyond Poisson noise.
+        Relative scatter of the counts of single runs about the fit beyond Poisson
+        noise; NaN as long as it is not measured.
     n_steps : int
         Newton steps taken.
     n_runs : int
@@ -101,6 +202,10 @@ class RegressionFit:
     penalty, term_penalty, ridge : float
         Strengths: second differences of the splines, first differences of the terms
         in energy, squares of the terms.
+    trials : np.ndarray
+        Strengths that were tried on runs left out, the deviance of these, and the error
+        of its difference to the least, the best first, shape ``(n_trials, 5)``; no rows
+        where the strengths were given.
     """
 
     fov_alignment: str
@@ -128,6 +233,7 @@ class RegressionFit:
     penalty: float
     term_penalty: float
     ridge: float
+    trials: np.ndarray = field(default_factory=lambda: np.zeros((0, 5)))
 
     def __post_init__(self) -> None:
         shape = (self.energy_knots.size - 4, len(self.columns))
@@ -137,6 +243,7 @@ class RegressionFit:
         for name in ("mean", "scale", "low", "high"):
             values = getattr(self, f"condition_{name}")
             require_shape(f"condition_{name}", values, (len(self.condition_names),))
+        require_shape("trials", self.trials, (len(self.trials), 5))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -24,7 +24,6 @@ _FILES = {
     "hgps": "catalogs/hgps_catalog_v1.fits.gz",
     "stars": "veritas/crab-point-like-ED/Hipparcos_MAG8_1997.dat",
 }
-_MAX_MAGNITUDE = 8.0
 _POSITIONS = (
     ("RA", "DEC", "icrs"),
     ("RAJ2000", "DEJ2000", "icrs"),
@@ -46,9 +45,13 @@ _NAMES = ("COMMON_NAME", "SOURCE_NAME", "NAME", "SOURCE", "ID")
 
 
 def read_catalog(
-    name_or_path: str, *, gammapy_data: Path | None
+    name_or_path: str,
+    *,
+    gammapy_data: Path | None,
+    star_radius: float = 0.35,
+    star_magnitude: float = 8.0,
 ) -> tuple[ExclusionRegion, ...]:
-    """Read the sources of a catalogue, or the stars brighter than 8 mag.
+    """Read the sources of a catalogue, or the bright stars.
 
     Parameters
     ----------
@@ -58,11 +61,16 @@ def read_catalog(
         name and extension.
     gammapy_data : Path or None
         Folder with ``catalogs/`` and ``veritas/``; only asked for by the four names.
+    star_radius : float
+        Radius around a star [deg].
+    star_magnitude : float
+        Only stars brighter than this are taken; the table ends at 8 [mag].
 
     Returns
     -------
     tuple of ExclusionRegion
-        Sources with a position; their radius is NaN, for the mask settings to decide.
+        Sources with a position; their radius is NaN, for `size_regions` to decide,
+        but for stars.
 
     Raises
     ------
@@ -73,7 +81,7 @@ def read_catalog(
     """
     path = _find(name_or_path, gammapy_data)
     if name_or_path.lower() == "stars":
-        return _read_stars(path)
+        return _read_stars(path, radius=star_radius, magnitude=star_magnitude)
     table = _read_table(path)
     ra, dec = _positions(table, path)
     extension = _extensions(table, path)
@@ -104,7 +112,9 @@ def _find(name_or_path: str, gammapy_data: Path | None) -> Path:
     return gammapy_data / file
 
 
-def _read_stars(path: Path) -> tuple[ExclusionRegion, ...]:
+def _read_stars(
+    path: Path, *, radius: float, magnitude: float
+) -> tuple[ExclusionRegion, ...]:
     try:
         # The last column, the colour, is blank for some stars
         rows = np.loadtxt(path, usecols=range(4), ndmin=2)
@@ -120,10 +130,10 @@ def _read_stars(path: Path) -> tuple[ExclusionRegion, ...]:
             origin="stars",
             ra=ra,
             dec=dec,
-            radius=float("nan"),
+            radius=radius,
         )
-        for ra, dec, number, magnitude in rows.tolist()
-        if magnitude < _MAX_MAGNITUDE
+        for ra, dec, number, brightness in rows.tolist()
+        if brightness < magnitude
     )
 
 

@@ -13,7 +13,7 @@ from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning, NoConvergence
 from astropy.wcs.utils import proj_plane_pixel_scales
 
-from bkgpipe.datamodel import ExclusionRegion
+from bkgpipe.datamodel import ExclusionRegion, distinct_pixels
 from bkgpipe.errors import InputError
 
 __all__ = ["read_mask_file"]
@@ -59,11 +59,11 @@ def read_mask_file(path: Path, *, nside: int) -> ExclusionRegion:
             where=str(path),
             fix="Write zero where the sky is excluded, or leave the file out",
         )
-    own = _distinct(_pixels_of(cells, nside))
+    own = distinct_pixels(_pixels_of(cells, nside))
     near = _near(own, size, nside)
     blocks = np.array_split(near, near.size // _BLOCK + 1)
     inside = [block[is_excluded(_places(block, nside))] for block in blocks]
-    pixels = _distinct(np.concatenate([own, *inside]))
+    pixels = distinct_pixels(np.concatenate([own, *inside]))
     centre, radius = _bounds(pixels, nside)
     ra, dec = hp.vec2ang(centre, lonlat=True)
     return ExclusionRegion(
@@ -166,7 +166,7 @@ def _near(pixels: np.ndarray, size: float, nside: int) -> np.ndarray:
     coarse = min(nside, _MAX_COARSE_NSIDE)
     while coarse > 1 and np.degrees(hp.nside2resol(coarse)) < size:
         coarse //= 2
-    parents = _distinct(hp.vec2pix(coarse, *hp.pix2vec(nside, pixels), nest=True))
+    parents = distinct_pixels(hp.vec2pix(coarse, *hp.pix2vec(nside, pixels), nest=True))
     around = hp.get_all_neighbours(coarse, parents, nest=True).ravel()
     parents = np.union1d(parents, around[around >= 0])
     n_children = (nside // coarse) ** 2
@@ -184,11 +184,3 @@ def _bounds(pixels: np.ndarray, nside: int) -> tuple[np.ndarray, float]:
     chord = np.linalg.norm(vectors - centre[:, np.newaxis], axis=0).max()
     radius = np.degrees(2 * np.arcsin(min(chord / 2, 1.0)) + hp.max_pixrad(nside))
     return centre, min(float(radius), 180.0)
-
-
-def _distinct(pixels: np.ndarray) -> np.ndarray:
-    """Sort pixels, each once; np.unique hashes first, which is slow."""
-    ordered = np.sort(pixels)
-    is_first = np.ones(ordered.size, dtype=bool)
-    is_first[1:] = ordered[1:] != ordered[:-1]
-    return np.asarray(ordered[is_first])

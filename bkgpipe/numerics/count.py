@@ -12,6 +12,7 @@ from bkgpipe.datamodel import (
     ControlEvents,
     Events,
     ExclusionMask,
+    MaskEffect,
     Run,
     RunCounts,
 )
@@ -27,6 +28,10 @@ from bkgpipe.numerics.sampling import (
 )
 
 __all__ = ["count_run"]
+
+# Near the safe energy the number of events in the ring follows the safe energy itself
+# as much as the air; from this multiple of it on it does not
+_CONTROL_FACTOR = 2.0
 
 
 def count_run(
@@ -80,16 +85,15 @@ def count_run(
     valid = _valid_events(events)
     alignment = align_run(run, valid, binning, fov_alignment=fov_alignment)
     located = _locate(valid, alignment, mask, binning=binning, is_safe=is_safe)
-    solid_angle_3d, solid_angle_2d = _kept_solid_angles(binning, alignment, mask)
-    ring = _ring_solid_angle(binning, alignment, mask, control_offset)
+    angle_3d, angle_2d, ring = _solid_angles(binning, alignment, mask, control_offset)
     counts_3d, counts_2d = _histograms(binning, located)
     return RunCounts(
         run=run,
         binning=binning,
         counts_3d=counts_3d,
         counts_2d=counts_2d,
-        solid_angle_3d=solid_angle_3d,
-        solid_angle_2d=solid_angle_2d,
+        solid_angle_3d=angle_3d,
+        solid_angle_2d=angle_2d,
         is_safe=is_safe,
         safe_energy_min=safe_energy[0],
         safe_energy_origin=safe_energy[1],
@@ -99,10 +103,11 @@ def count_run(
         conservation=_conserve(events, located, int(counts_3d.sum())),
         control=_control_events(
             located,
-            radii=(binning.offset_max, control_offset),
-            exposures=(livetime * ring, livetime * float(solid_angle_2d.sum())),
+            ring=(control_offset, _high_energy(binning, is_safe, safe_energy[0])),
+            exposures=(livetime * ring, livetime * float(angle_2d.sum())),
         ),
         checksum=checksum,
+        mask_effect=_mask_effect(binning, located, angle_2d),
     )
 
 
@@ -111,6 +116,7 @@ class _Located:
     """Where each valid event is, all arrays of shape ``(n_events,)``."""
 
     bins: FieldBins
+    energy: np.ndarray
     energy_index: np.ndarray
     in_energy: np.ndarray
     is_safe: np.ndarray
@@ -123,9 +129,15 @@ class _Located:
         return is_counted
 
     @property
+    def is_usable(self) -> np.ndarray:
+        """Counted at a safe energy, were it not for the mask."""
+        is_usable: np.ndarray = self.is_counted & self.is_safe
+        return is_usable
+
+    @property
     def is_kept(self) -> np.ndarray:
         """In the counts."""
-        is_kept: np.ndarray = self.is_counted & self.is_safe & self.is_unmasked
+        is_kept: np.ndarray = self.is_usable & self.is_unmasked
         return is_kept
 
 
@@ -188,6 +200,7 @@ def _locate(
     in_energy = (index >= 0) & (index < binning.n_energy)
     return _Located(
         bins=find_bins(binning, vectors),
+        energy=events.energy,
         energy_index=index,
         in_energy=in_energy,
         is_safe=in_energy & is_safe[index.clip(0, binning.n_energy - 1)],
@@ -195,9 +208,10 @@ def _locate(
     )
 
 
-def _kept_solid_angles(
-    binning: Binning, alignment: Alignment, mask: ExclusionMask
-) -> tuple[np.ndarray, np.ndarray]:
+def _solid_angles(
+    binning: Binning, alignment: Alignment, mask: ExclusionMask, control_offset: float
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return what is kept of the image, of the annuli and of the ring [sr]."""
     samples = make_field_samples(binning)
     kept = _kept_share(samples.vectors, alignment, mask)
     shape_3d, shape_2d = binning.shape_3d[1:], binning.shape_2d[1:]
@@ -207,7 +221,8 @@ def _kept_solid_angles(
     sum_2d = np.bincount(
         samples.index_2d, samples.weight_2d * kept, minlength=shape_2d[0]
     )
-    return sum_3d.reshape(shape_3d), sum_2d
+    ring = _ring_solid_angle(binning, alignment, mask, control_offset)
+    return sum_3d.reshape(shape_3d), sum_2d, ring
 
 
 def _kept_share(
@@ -237,14 +252,29 @@ def _ring_solid_angle(
     return ring * float(is_kept_vectors(mask, points).mean())
 
 
+def _high_energy(
+    binning: Binning, is_safe: np.ndarray, safe_energy_min: float
+) -> float:
+    """Return the energy beyond which events of the ring are control events [TeV]."""
+    if not is_safe.any():
+        return float("inf")
+    lowest = safe_energy_min or float(binning.energy_edges[:-1][is_safe][0])
+    return _CONTROL_FACTOR * lowest
+
+
 def _control_events(
-    located: _Located, *, radii: tuple[float, float], exposures: tuple[float, float]
+    located: _Located,
+    *,
+    ring: tuple[float, float],
+    exposures: tuple[float, float],
 ) -> ControlEvents:
     """Count the kept events in the ring beyond the field, and in it at low energies."""
-    in_ring = (located.bins.offset >= radii[0]) & (located.bins.offset < radii[1])
+    offset_max, high_energy = ring
+    outer = ~located.bins.is_inside & (located.bins.offset < offset_max)
+    outer &= located.in_energy & (located.energy >= high_energy)
     low = located.is_counted & ~located.is_safe
     return ControlEvents(
-        counts_outer=_number(in_ring & located.is_safe & located.is_unmasked),
+        counts_outer=_number(outer & located.is_unmasked),
         exposure_outer=exposures[0],
         counts_low=_number(low & located.is_unmasked),
         exposure_low=exposures[1],
@@ -266,10 +296,26 @@ def _histograms(binning: Binning, located: _Located) -> tuple[np.ndarray, np.nda
     return counts_3d.reshape(shape_3d), counts_2d.reshape(shape_2d)
 
 
+def _mask_effect(
+    binning: Binning, located: _Located, solid_angle_2d: np.ndarray
+) -> MaskEffect:
+    usable, shape = located.is_usable, binning.shape_3d[1:]
+    events_3d = np.bincount(
+        located.bins.index_3d[usable], minlength=shape[0] * shape[1]
+    )
+    return MaskEffect(
+        events_3d=events_3d.reshape(shape),
+        events_2d=np.bincount(
+            located.bins.index_2d[usable], minlength=binning.shape_2d[1]
+        ),
+        solid_angle_2d=solid_angle_2d,
+    )
+
+
 def _conserve(events: Events, located: _Located, n_kept: int) -> Conservation:
     """Say where each event went: the first of these that it fails."""
     in_field, counted = located.bins.is_inside, located.is_counted
-    safe = counted & located.is_safe
+    safe = located.is_usable
     return Conservation(
         n_read=events.n_events,
         n_invalid=events.n_events - in_field.size,

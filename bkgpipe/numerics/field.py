@@ -10,7 +10,6 @@ from bkgpipe.numerics.splines import spline_basis
 __all__ = [
     "annulus_points",
     "field_functions",
-    "field_solid_angle",
     "mean_functions",
 ]
 
@@ -75,28 +74,6 @@ def mean_functions(binning: Binning, *, offset_knots: np.ndarray) -> np.ndarray:
     seen = area > 0
     values[seen] = sums[seen] / area[seen, np.newaxis]
     return values
-
-
-def field_solid_angle(binning: Binning) -> np.ndarray:
-    """Return the solid angle of each bin inside the largest offset.
-
-    Parameters
-    ----------
-    binning : Binning
-        Axes.
-
-    Returns
-    -------
-    np.ndarray
-        Solid angle, shape ``(n_fov_lon * n_fov_lat,)`` [sr].
-    """
-    _, lat, bins = _inside_points(binning)
-    whole = binning.solid_angle_3d.ravel()
-    inside = np.bincount(bins, np.cos(np.radians(lat)), minlength=whole.size)
-    centers = (binning.fov_lat_edges[:-1] + binning.fov_lat_edges[1:]) / 2
-    full = np.cos(np.radians(np.broadcast_to(centers, binning.shape_3d[1:]))).ravel()
-    solid_angle: np.ndarray = whole * inside / (full * _N_SAMPLES**2)
-    return solid_angle
 
 
 def annulus_points(binning: Binning) -> tuple[np.ndarray, np.ndarray]:

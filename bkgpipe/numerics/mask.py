@@ -9,7 +9,7 @@ from functools import lru_cache
 import healpy as hp
 import numpy as np
 
-from bkgpipe.datamodel import ExclusionMask, ExclusionRegion, Run
+from bkgpipe.datamodel import ExclusionMask, ExclusionRegion, Run, distinct_pixels
 from bkgpipe.errors import InputError
 from bkgpipe.numerics.geometry import fov_matrix, pointing_of, unit_vectors
 
@@ -87,7 +87,9 @@ def make_exclusion_mask(
     return ExclusionMask(
         obs_id=run.obs_id,
         nside=nside,
-        excluded_pixels=_distinct(np.concatenate([np.empty(0, np.int64), *pixels])),
+        excluded_pixels=distinct_pixels(
+            np.concatenate([np.empty(0, np.int64), *pixels])
+        ),
         region_names=tuple(region.name for region in touching),
         region_origins=tuple(region.origin for region in touching),
         region_circles=np.array(circles, dtype=float).reshape(-1, 4),
@@ -212,7 +214,7 @@ def _region_pixels(
 @lru_cache(maxsize=64)
 def _sorted_pixels(region: ExclusionRegion) -> np.ndarray:
     is_sorted = bool((np.diff(region.pixels) > 0).all())
-    return region.pixels if is_sorted else _distinct(region.pixels)
+    return region.pixels if is_sorted else distinct_pixels(region.pixels)
 
 
 def _disc_pixels(region: ExclusionRegion, nside: int) -> np.ndarray:
@@ -222,11 +224,3 @@ def _disc_pixels(region: ExclusionRegion, nside: int) -> np.ndarray:
         # A disc smaller than a pixel still excludes the one that it is in
         pixels = np.array([hp.vec2pix(nside, *centre)])
     return np.asarray(pixels, dtype=np.int64)
-
-
-def _distinct(pixels: np.ndarray) -> np.ndarray:
-    """Sort pixels, each once; np.unique hashes first, which is slow."""
-    ordered = np.sort(pixels)
-    is_first = np.ones(ordered.size, dtype=bool)
-    is_first[1:] = ordered[1:] != ordered[:-1]
-    return np.asarray(ordered[is_first])

@@ -13,6 +13,7 @@ from bkgpipe.numerics.geometry import lon_lat, offset_angle, unit_vectors
 __all__ = [
     "FieldBins",
     "FieldSamples",
+    "field_solid_angles",
     "find_bins",
     "make_field_samples",
     "ring_vectors",
@@ -69,6 +70,9 @@ class FieldSamples:
     weight_3d, weight_2d : np.ndarray
         Solid angle, shape ``(n,)`` [sr]; those of a bin add up to the part of the bin
         that is inside the field.
+    solid_angle_3d, solid_angle_2d : np.ndarray
+        These parts of all bins, shapes ``(n_fov_lon, n_fov_lat)`` and ``(n_offset,)``
+        [sr].
     """
 
     vectors: np.ndarray
@@ -76,6 +80,8 @@ class FieldSamples:
     index_2d: np.ndarray
     weight_3d: np.ndarray
     weight_2d: np.ndarray
+    solid_angle_3d: np.ndarray
+    solid_angle_2d: np.ndarray
 
 
 def find_bins(binning: Binning, vectors: np.ndarray) -> FieldBins:
@@ -136,6 +142,27 @@ def solid_angle_in_disc(
     width = np.diff(np.radians(lon_edges))[:, np.newaxis]
     area: np.ndarray = width * height.mean(axis=1)
     return area
+
+
+def field_solid_angles(binning: Binning) -> tuple[np.ndarray, np.ndarray]:
+    """Return the solid angle of the field in each bin of both projections.
+
+    Parameters
+    ----------
+    binning : Binning
+        Axes.
+
+    Returns
+    -------
+    solid_angle_3d : np.ndarray
+        Of the part of each bin inside the largest offset, shape ``(n_fov_lon,
+        n_fov_lat)`` [sr].
+    solid_angle_2d : np.ndarray
+        Of the part of each annulus inside the image, shape ``(n_offset,)`` [sr]. Both
+        are made once for each binning, not to be changed.
+    """
+    samples = make_field_samples(binning)
+    return samples.solid_angle_3d, samples.solid_angle_2d
 
 
 def make_field_samples(binning: Binning) -> FieldSamples:
@@ -221,6 +248,8 @@ def _sample(binning: Binning, spacing: float) -> FieldSamples:
         index_2d=index_2d,
         weight_3d=_scaled(weight, index_3d, area_3d.ravel()),
         weight_2d=_scaled(weight, index_2d, area_2d),
+        solid_angle_3d=area_3d,
+        solid_angle_2d=area_2d,
     )
 
 
@@ -248,7 +277,6 @@ def _scaled(weight: np.ndarray, index: np.ndarray, area: np.ndarray) -> np.ndarr
 
 
 def _field_solid_angles(binning: Binning) -> tuple[np.ndarray, np.ndarray]:
-    """Return the solid angle of the field in each bin of both projections."""
     lon, lat = binning.fov_lon_edges, binning.fov_lat_edges
     discs = [solid_angle_in_disc(lon, lat, edge) for edge in binning.offset_edges]
     annuli = np.diff([disc.sum() for disc in discs])

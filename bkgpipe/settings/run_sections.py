@@ -120,6 +120,20 @@ class MaskSettings:
         "gammacat, 3hwc",
         "gammacat, 3hwc, hgps, stars or table files",
     )
+    star_radius: float = key(
+        quantity("deg"),
+        "0.35 deg",
+        "Radius around a star",
+        minimum=0,
+        maximum=10,
+    )
+    star_magnitude: float = key(
+        NUMBER,
+        "8",
+        "Only stars brighter than this [mag]; the table ends at 8",
+        minimum=-2,
+        maximum=8,
+    )
     circles: tuple[Circle, ...] = key(
         CIRCLES, "", "Discs: 'name: ra dec radius' in degrees, separated by commas"
     )
@@ -197,8 +211,13 @@ class BinningSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class CountSettings:
-    """Which energies of a run are safe, and its control events."""
+    """Which energies of a run are safe, its exposure, and its control events."""
 
+    exposure: str = key(
+        choice("geometry", "events"),
+        "geometry",
+        "Kept solid angle from the mask, or from the kept share of the events (biased)",
+    )
     safe_energy: str = key(
         choice("auto", "table", "aeff", "none"),
         "auto",

@@ -13,6 +13,7 @@ from bkgpipe.io.count import write_counts
 from bkgpipe.io.mask import read_masks
 from bkgpipe.io.store import read_events
 from bkgpipe.numerics.count import count_run
+from bkgpipe.numerics.exposure import with_event_exposure
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import ChunkTask
 from bkgpipe.tasks.chunks import AllChunks
@@ -48,7 +49,7 @@ class Count(ChunkTask):
 
     def _count(self, run: Run, mask: ExclusionMask) -> RunCounts:
         events, checksum = read_events(self.settings.store, run)
-        return count_run(
+        counts = count_run(
             run,
             events,
             mask,
@@ -58,6 +59,9 @@ class Count(ChunkTask):
             control_offset=self.settings.count.control_offset,
             checksum=checksum,
         )
+        if self.settings.count.exposure == "events":
+            return with_event_exposure(counts)
+        return counts
 
 
 def _safe_energy(settings: Settings, run: Run) -> tuple[float, str]:

@@ -75,7 +75,12 @@ def read_exclusion_regions(settings: Settings) -> tuple[ExclusionRegion, ...]:
     mask = settings.mask
     found: list[ExclusionRegion] = []
     for name in mask.catalogs:
-        found += read_catalog(str(name), gammapy_data=settings.data.gammapy_data)
+        found += read_catalog(
+            str(name),
+            gammapy_data=settings.data.gammapy_data,
+            star_radius=mask.star_radius,
+            star_magnitude=mask.star_magnitude,
+        )
     for path in mask.regions:
         found += read_regions(path, nside=mask.nside)
     found += [read_mask_file(path, nside=mask.nside) for path in mask.masks]

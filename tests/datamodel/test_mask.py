@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import ExclusionMask, ExclusionRegion
+from bkgpipe.datamodel import ExclusionMask, ExclusionRegion, distinct_pixels
 from bkgpipe.errors import BinningMismatchError
 
 
@@ -58,3 +58,9 @@ def test_a_region_is_a_disc_unless_it_has_pixels():
     assert one.pixels.size == 0
     assert not one.is_capped
     assert one.pixels is not other.pixels
+
+
+def test_distinct_pixels_are_sorted_and_each_once():
+    found = distinct_pixels(np.array([7, 3, 7, 0, 3, 9]))
+    assert found.tolist() == [0, 3, 7, 9]
+    assert distinct_pixels(np.empty(0, dtype=np.int64)).size == 0

@@ -61,8 +61,10 @@ def test_stars(gammapy_data: Path) -> None:
     regions = read_catalog("stars", gammapy_data=gammapy_data)
 
     assert len(regions) == 41057
-    assert all(np.isnan(region.radius) for region in regions)
+    assert {region.radius for region in regions} == {0.35}
     assert {region.origin for region in regions} == {"stars"}
+    brighter = read_catalog("stars", gammapy_data=gammapy_data, star_magnitude=5.0)
+    assert 1000 < len(brighter) < 2000
     sirius = _find(regions, "HIP 32349")
     assert _separation(sirius, 101.287, -16.716) < 0.01
     assert sirius.extension == 0.0
@@ -87,6 +89,16 @@ def test_faint_stars_are_left_out(tmp_path: Path) -> None:
 
     assert (first.name, first.ra, first.dec) == ("HIP 3", 10.5, -20.5)
     assert second.name == "HIP 5"
+
+
+def test_stars_have_a_radius_and_a_limit_of_their_own(tmp_path: Path) -> None:
+    _write_stars(tmp_path, "1\t2\t 3\t 4.99\t0.1", "3\t4\t 5\t 5.00\t0.1")
+
+    (star,) = read_catalog(
+        "stars", gammapy_data=tmp_path, star_radius=0.2, star_magnitude=5.0
+    )
+
+    assert (star.name, star.radius, star.extension) == ("HIP 3", 0.2, 0.0)
 
 
 def test_damaged_stars(tmp_path: Path) -> None:

@@ -8,11 +8,20 @@ import h5py
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import Binning, Chunk, Conservation, ProductHeader, RunCounts
+from bkgpipe.datamodel import (
+    Binning,
+    Chunk,
+    Conservation,
+    MaskEffect,
+    ProductHeader,
+    RunCounts,
+)
 from bkgpipe.errors import DamagedFileError, InputError
 from bkgpipe.io.count import (
     read_conservation,
     read_counts,
+    read_heads,
+    read_mask_effects,
     read_run_counts,
     read_shapes,
     write_counts,
@@ -84,6 +93,20 @@ def test_shapes_do_not_read_the_cubes(written: Path) -> None:
         read_counts(written)
 
 
+def test_heads_are_the_counts_without_the_cubes(written: Path) -> None:
+    chunk = read_heads(written)
+
+    assert chunk.refused == {9: "no events"}
+    for obs_id, counts in read_counts(written).records.items():
+        head = chunk.records[obs_id]
+        assert head.control.counts_outer == counts.control.counts_outer
+        assert head.position_angle == counts.position_angle
+        np.testing.assert_array_equal(head.is_safe, counts.is_safe)
+        assert head.counts_3d.shape == counts.counts_3d.shape
+        assert not head.counts_3d.any()
+        assert not head.solid_angle_3d.any()
+
+
 def test_conservation_of_each_run(written: Path) -> None:
     found = read_conservation(written)
 
@@ -144,3 +167,25 @@ def test_damaged_file(path: Path) -> None:
     for read in (read_counts, read_shapes, read_conservation):
         with pytest.raises(DamagedFileError, match=r"count_0\.h5: .*Run the stage"):
             read(path)
+
+
+def test_mask_effects_come_back(
+    path: Path, header: ProductHeader, make_counts: Callable[[int], RunCounts]
+) -> None:
+    counts = make_counts(7)
+    effect = MaskEffect(
+        events_3d=counts.counts_3d.sum(axis=0) + 3,
+        events_2d=counts.counts_2d.sum(axis=0) + 2,
+        solid_angle_2d=counts.solid_angle_2d,
+    )
+    write_counts(path, header, Chunk(records={7: replace(counts, mask_effect=effect)}))
+
+    (found,) = read_mask_effects(path)
+
+    assert sorted(found) == ["binning", "counts_2d", "mask_effect", "run"]
+    assert found["run"].obs_id == 7
+    np.testing.assert_array_equal(found["counts_2d"], counts.counts_2d)
+    for name in ("events_3d", "events_2d", "solid_angle_2d"):
+        np.testing.assert_array_equal(
+            getattr(found["mask_effect"], name), getattr(effect, name)
+        )

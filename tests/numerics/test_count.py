@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import healpy as hp
@@ -203,6 +204,31 @@ def test_a_disc_takes_its_solid_angle(ra, dec, alignment, *, make_run, make_binn
     assert lost_3d == pytest.approx(lost, rel=0.01)
 
 
+@pytest.mark.parametrize(("ra", "dec"), [(200.0, 50.0), (0.05, 50.0), (359.9, -0.1)])
+@pytest.mark.parametrize(("radius", "step"), [(0.35, 0.75), (0.7, 1.5), (1.5, 9.0)])
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_discs_of_the_sizes_of_sources(
+    ra, dec, radius, *, step, alignment, make_run, make_binning
+):
+    # At declination 50 a flat distance in RA and Dec would be 36 % off; the other two
+    # fields reach over RA = 0. Pixels of 0.03 deg do not measure a single small disc
+    # to 1 %, so there are several of these
+    run = make_run(ra=ra, dec=dec)
+    grid = 0.1 + step * np.arange(-2, 3)
+    circles = [
+        (lon, lat, radius)
+        for lon, lat in product(grid, grid)
+        if np.hypot(lon, lat) + radius < 2.45
+    ]
+    mask = make_mask(run, *circles)
+    events = make_events(run, 0, 0)
+    found = count(run, events, mask, binning=make_binning(), alignment=alignment)
+    whole = ring_solid_angle(0, 2.5)
+    discs = len(circles) * ring_solid_angle(0, radius)
+    assert whole - found.solid_angle_2d.sum() == pytest.approx(discs, rel=0.01)
+    assert whole - found.solid_angle_3d.sum() == pytest.approx(discs, rel=0.01)
+
+
 @pytest.mark.parametrize("alignment", ALIGNMENTS)
 def test_events_follow_the_kept_solid_angle(alignment, make_run, make_binning):
     # Even events: what the mask takes of them is what it takes of the solid angle
@@ -276,15 +302,33 @@ def test_position_angle_is_unknown_without_a_place(make_run, make_binning):
 
 def test_control_events_are_beside_the_model(make_run, make_binning):
     run = make_run()
-    lon = np.array([3.0, 3.9, 4.1, 3.0, -3.0, 3.0, 1.0, 1.0, -1.0, 1.0])
-    energy = np.array([1.0, 9.0, 1.0, 0.2, 1.0, 500, 0.2, 0.05, 0.2, 1.0])
+    lon = np.array([3.0, 3.9, 4.1, 3.0, -3.0, 3.0, 3.0, 1.0, 1.0, -1.0, 1.0])
+    energy = np.array([1.0, 9.0, 1.0, 0.99, 1.0, 500, 0.2, 0.2, 0.05, 0.2, 1.0])
     events = make_events(run, lon, np.zeros(lon.size), energy)
     mask = make_mask(run, (-3.0, 0.0, 0.4), (-1.0, 0.0, 0.4))
     control = count(run, events, mask, binning=make_binning(), safe=0.5).control
-    # Beyond the field, safe, not masked: the first two
+    # Beyond the field, from twice the safe energy on, not masked: the first two
     assert control.counts_outer == 2
     # In the field, on the energy axis, not safe, not masked: only one
     assert control.counts_low == 1
+
+
+def test_without_a_safe_energy_the_ring_begins_at_twice_the_first_bin(
+    make_run, make_binning
+):
+    run, binning = make_run(), make_binning()
+    energy = binning.energy_edges[0] * np.array([1.9, 2.1, 2.2])
+    events = make_events(run, np.full(3, 3.0), np.zeros(3), energy)
+    found = count(run, events, make_mask(run), binning=binning, safe=0.0)
+    assert found.control.counts_outer == 2
+
+
+def test_no_safe_energy_no_outer_control_events(make_run, make_binning):
+    run, binning = make_run(), make_binning()
+    events = make_events(run, 3.0, 0)
+    safe = 2 * binning.energy_edges[-1]
+    found = count(run, events, make_mask(run), binning=binning, safe=safe)
+    assert found.control.counts_outer == 0
 
 
 def test_control_exposures(make_run, make_binning):

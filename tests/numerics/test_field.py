@@ -5,7 +5,6 @@ import numpy as np
 from bkgpipe.numerics.field import (
     annulus_points,
     field_functions,
-    field_solid_angle,
     mean_functions,
 )
 from bkgpipe.numerics.splines import spline_knots
@@ -31,16 +30,6 @@ def test_means_lie_inside_the_field(make_binning):
     centers = (binning.fov_lat_edges[:-1] + binning.fov_lat_edges[1:]) / 2
     np.testing.assert_allclose(lat[2, 2:6], centers[2:6], atol=1e-4)
     assert abs(lat[0, 1]) < abs(centers[1])
-
-
-def test_the_field_is_a_disc(make_binning):
-    binning = make_binning()
-    solid_angle = field_solid_angle(binning)
-    assert solid_angle.shape == (6 * 8,)
-    np.testing.assert_allclose(
-        solid_angle.sum(), binning.solid_angle_2d.sum(), rtol=0.01
-    )
-    assert np.all(solid_angle <= binning.solid_angle_3d.ravel() * 1.01)
 
 
 def test_points_stay_in_their_annulus(make_binning):

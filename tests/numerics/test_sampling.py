@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bkgpipe.numerics.geometry import lon_lat, offset_angle, unit_vectors
 from bkgpipe.numerics.sampling import (
+    field_solid_angles,
     find_bins,
     make_field_samples,
     ring_vectors,
@@ -86,6 +87,10 @@ def test_samples_add_up_to_the_field(make_binning):
     exact = solid_angle_in_disc(binning.fov_lon_edges, binning.fov_lat_edges, 2.5)
     np.testing.assert_allclose(area_3d.reshape(6, 8), exact, rtol=1e-12)
     assert area_3d.sum() == pytest.approx(area_2d.sum(), rel=1e-4)
+    field_3d, field_2d = field_solid_angles(binning)
+    np.testing.assert_array_equal(field_3d, exact)
+    np.testing.assert_allclose(field_2d, binning.solid_angle_2d, rtol=1e-12)
+    assert (field_3d <= binning.solid_angle_3d * (1 + 1e-9)).all()
 
 
 @pytest.mark.parametrize(("n_bins", "radius"), [(50, 2.5), (28, 3.5), (20, 2.5)])
