@@ -161,6 +161,8 @@ def _fold_overrides(
         f"export.obs_ids={', '.join(str(run.obs_id) for run in runs)}",
         f"export.format={settings.export.format[0]}",
         "export.store=index",
+        # Scaled to the run, a model would be scored on what it was scaled to
+        "export.norm=none",
         f"data.output={output}",
     ]
 

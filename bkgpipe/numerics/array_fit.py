@@ -1,7 +1,7 @@
-"""Penalised Poisson fit of arrays of counts, energy by run by place.
+"""Penalised Poisson fit of arrays of counts, point by energy by place.
 
 The logarithm of the mean is ``log(base) + sum_jkm B[e, j] gamma[j, k] A[g, k, m]
-P[b, m]``. Neither the functions of the field P nor the design A of the runs depend on
+P[b, m]``. Neither the functions of the field P nor the design A of the points depend on
 energy, so that no matrix with a row for each bin is ever made.
 
 References
@@ -11,36 +11,53 @@ Currie, Durban & Eilers 2006, Journal of the Royal Statistical Society B 68, 259
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-__all__ = ["ArrayFit", "CountsBlock", "fit_arrays"]
+__all__ = ["ArrayFit", "CountsArrays", "expected_counts", "fit_arrays"]
 
 _MAX_STEPS = 30
 _MAX_HALVINGS = 20
 _TOLERANCE = 1e-2  # of the deviance: far below the 1 that is one standard error
+_BLOCK = 32  # points; the means of a block stay in the cache of the processor
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class CountsBlock:
-    """Counts of some runs, and the mean that a fit of zeros gives.
+class CountsArrays:
+    """Counts of all points, and the mean that a fit of zeros gives.
 
     Attributes
     ----------
     counts : np.ndarray
-        Counts where the base is positive, ``(n_runs, n_energy, n_places)``.
+        Counts, zero where the base is, ``(n_points, n_energy, n_places)``.
     base : np.ndarray
         Mean expected for coefficients of zero, same shape; zero where unseen.
     design : np.ndarray
-        Weights of the functions of the field, ``(n_runs, n_columns, n_functions)``.
+        Weights of the functions of the field, ``(n_points, n_columns, n_functions)``.
     """
 
     counts: np.ndarray
     base: np.ndarray
     design: np.ndarray
+
+    def blocks(self) -> Iterator[CountsArrays]:
+        """Go through the points, some at a time.
+
+        Yields
+        ------
+        CountsArrays
+            Views of some points.
+        """
+        for start in range(0, len(self.counts), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            yield CountsArrays(
+                counts=self.counts[part],
+                base=self.base[part],
+                design=self.design[part],
+            )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,20 +68,20 @@ class ArrayFit:
     ----------
     coefficients : np.ndarray
         Shape ``(n_splines, n_columns)``.
-    covariance : np.ndarray
-        Sandwich covariance, ``(n, n)`` with n = n_splines x n_columns.
+    normal : np.ndarray
+        Fisher information of the data alone, ``(n, n)`` with n = n_splines x n_columns.
     deviance : float
         Poisson deviance without penalty.
     edf : float
         Effective degrees of freedom.
     observed, expected : np.ndarray
-        Counts of each run, and what the fit expects, shape ``(n_runs,)``.
+        Counts of each point, and what the fit expects, shape ``(n_points,)``.
     n_steps : int
         Newton steps taken.
     """
 
     coefficients: np.ndarray
-    covariance: np.ndarray
+    normal: np.ndarray
     deviance: float
     edf: float
     observed: np.ndarray
@@ -73,16 +90,24 @@ class ArrayFit:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class _Observed:
+    """What the counts say, whatever the coefficients."""
+
+    deviance: float
+    moments: np.ndarray
+    total: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class _Sums:
     deviance: float
     score: np.ndarray
     normal: np.ndarray
-    observed: np.ndarray
     expected: np.ndarray
 
 
 def fit_arrays(
-    blocks: Callable[[], Iterable[CountsBlock]],
+    arrays: CountsArrays,
     *,
     basis: np.ndarray,
     field: np.ndarray,
@@ -92,8 +117,8 @@ def fit_arrays(
 
     Parameters
     ----------
-    blocks : callable
-        Goes through all blocks of runs, once for each step.
+    arrays : CountsArrays
+        Counts, base and design.
     basis : np.ndarray
         Energy splines B, shape ``(n_energy, n_splines)``.
     field : np.ndarray
@@ -105,12 +130,14 @@ def fit_arrays(
     Returns
     -------
     ArrayFit
-        Coefficients of the least penalised deviance, and their covariance.
+        Coefficients of the least penalised deviance.
     """
     n_columns = len(penalty) // basis.shape[1]
+    observed = _observe(arrays, basis=basis, field=field)
 
     def sums_at(gamma: np.ndarray) -> _Sums:
-        return _pass(blocks(), gamma.reshape(-1, n_columns), basis=basis, field=field)
+        matrix = gamma.reshape(-1, n_columns)
+        return _pass(arrays, matrix, observed, basis=basis, field=field)
 
     gamma = np.zeros(len(penalty))
     sums, n_steps = sums_at(gamma), 0
@@ -121,13 +148,12 @@ def fit_arrays(
         gamma, sums = _halve(sums_at, gamma, step, penalty=penalty, before=before)
         gain = before - _objective(sums, gamma, penalty)
         n_steps += 1
-    inverse = _solve(sums.normal + penalty, np.eye(len(penalty)))
     return ArrayFit(
         coefficients=gamma.reshape(-1, n_columns),
-        covariance=inverse @ sums.normal @ inverse,
+        normal=sums.normal,
         deviance=sums.deviance,
-        edf=float(np.sum(inverse * sums.normal)),
-        observed=sums.observed,
+        edf=float(np.trace(_solve(sums.normal + penalty, sums.normal))),
+        observed=observed.total,
         expected=sums.expected,
         n_steps=n_steps,
     )
@@ -159,51 +185,91 @@ def _halve(
     return gamma, sums_at(gamma)
 
 
+def expected_counts(
+    arrays: CountsArrays,
+    coefficients: np.ndarray,
+    *,
+    basis: np.ndarray,
+    field: np.ndarray,
+) -> np.ndarray:
+    """Evaluate the mean of each bin.
+
+    Parameters
+    ----------
+    arrays : CountsArrays
+        Base and design.
+    coefficients : np.ndarray
+        Shape ``(n_splines, n_columns)``.
+    basis, field : np.ndarray
+        As in `fit_arrays`.
+
+    Returns
+    -------
+    np.ndarray
+        Means, shape ``(n_points, n_energy, n_places)``.
+    """
+    slopes = basis @ coefficients
+    weights = np.tensordot(slopes, arrays.design, axes=(1, 1)).swapaxes(0, 1)
+    mean: np.ndarray = weights @ field.T
+    # A step too far must come back as a large deviance, not as a warning
+    np.clip(mean, -200.0, 200.0, out=mean)
+    np.exp(mean, out=mean)
+    mean *= arrays.base
+    return mean
+
+
+def _observe(
+    arrays: CountsArrays, *, basis: np.ndarray, field: np.ndarray
+) -> _Observed:
+    """Sum the counts with the design; the deviance is that of a mean of one each.
+
+    Less the constant part, half the deviance is the sum of all means less the product
+    of coefficients and moments, since the logarithm of the mean is linear in them.
+    """
+    moments = np.zeros((len(basis), arrays.design.shape[1]))
+    deviance, total = 0.0, []
+    for block in arrays.blocks():
+        seen = block.counts > 0
+        n = block.counts[seen]
+        deviance += 2.0 * float(np.sum(n * np.log(n / block.base[seen])) - n.sum())
+        moments += _score(block.counts @ field, block.design)
+        total.append(block.counts.sum(axis=(1, 2)))
+    return _Observed(
+        deviance=deviance,
+        moments=(basis.T @ moments).ravel(),
+        total=np.concatenate(total),
+    )
+
+
 def _pass(
-    blocks: Iterable[CountsBlock],
+    arrays: CountsArrays,
     gamma: np.ndarray,
+    observed: _Observed,
     *,
     basis: np.ndarray,
     field: np.ndarray,
 ) -> _Sums:
-    """Add up what one Newton step needs over all runs."""
+    """Add up what one Newton step needs over all points."""
     n_energy, n_columns = len(basis), gamma.shape[1]
     first, second = np.triu_indices(field.shape[1])
-    squares = field[:, first] * field[:, second]
-    slopes = basis @ gamma
-    score = np.zeros((n_energy, n_columns))
+    squares = np.column_stack([field, field[:, first] * field[:, second]])
+    moments = np.zeros((n_energy, n_columns))
     normal = np.zeros((n_energy, n_columns, n_columns))
-    deviance = 0.0
-    observed, expected = [], []
-    for block in blocks:
-        weights = np.tensordot(slopes, block.design, axes=(1, 1)).swapaxes(0, 1)
-        mean = _mean(block.base, weights @ field.T)
-        deviance += _deviance(block.counts, mean)
-        score += _score((block.counts - mean) @ field, block.design)
-        normal += _normal(mean @ squares, block.design)
-        observed.append(block.counts.sum(axis=(1, 2)))
+    expected = []
+    for block in arrays.blocks():
+        mean = expected_counts(block, gamma, basis=basis, field=field)
+        sums = mean @ squares
+        moments += _score(sums[:, :, : field.shape[1]], block.design)
+        normal += _normal(sums[:, :, field.shape[1] :], block.design)
         expected.append(mean.sum(axis=(1, 2)))
+    total = np.concatenate(expected)
+    gain = float(gamma.ravel() @ observed.moments)
     return _Sums(
-        deviance=deviance,
-        score=(basis.T @ score).ravel(),
+        deviance=observed.deviance + 2.0 * (float(total.sum()) - gain),
+        score=observed.moments - (basis.T @ moments).ravel(),
         normal=_kron_sum(basis, normal),
-        observed=np.concatenate(observed),
-        expected=np.concatenate(expected),
+        expected=total,
     )
-
-
-def _mean(base: np.ndarray, exponent: np.ndarray) -> np.ndarray:
-    # A step too far must come back as a large deviance, not as a warning
-    np.clip(exponent, -200.0, 200.0, out=exponent)
-    mean: np.ndarray = np.exp(exponent, out=exponent)
-    mean *= base
-    return mean
-
-
-def _deviance(counts: np.ndarray, mean: np.ndarray) -> float:
-    seen = counts > 0
-    n, mu = counts[seen], mean[seen]
-    return 2.0 * float(np.sum(n * np.log(n / mu)) - n.sum() + mean.sum())
 
 
 def _score(residual: np.ndarray, design: np.ndarray) -> np.ndarray:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import csr_array
 
-from bkgpipe.datamodel.regression import RegressionFit, RunConditions
+from bkgpipe.datamodel.regression import FitPoints, RegressionFit, RunConditions
 from bkgpipe.numerics.terms import (
     CONDITION_NAMES,
     TERMS,
@@ -23,11 +24,13 @@ __all__ = [
     "design_columns",
     "find_scales",
     "is_outside",
+    "join_design",
     "scales_of",
 ]
 
 _CONSTANT = 1e-6  # a standard deviation below this is rounding
 _RANGE_TOLERANCE = 1e-9
+_BLOCK = 4096  # runs; bounds the memory that their designs take
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -160,6 +163,49 @@ def design_columns(
         parts.append(part)
         columns += [name] * part.shape[1]
     return np.concatenate(parts, axis=1), tuple(columns)
+
+
+def join_design(
+    points: FitPoints,
+    terms: tuple[str, ...],
+    scales: ConditionScales,
+    *,
+    n_radial: int,
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Build the design of points: the weighted mean of those of their runs.
+
+    Parameters
+    ----------
+    points : FitPoints
+        Points, and the conditions of their runs.
+    terms : tuple of str
+        Terms to include.
+    scales : ConditionScales
+        Scales of the fit.
+    n_radial : int
+        Number of splines in offset squared.
+
+    Returns
+    -------
+    design : np.ndarray
+        As of `design_columns`, shape ``(n_points, n_columns, n_radial + 4)``.
+    columns : tuple of str
+        As of `design_columns`.
+    """
+    first, columns = design_columns(
+        points.conditions[:1], terms, scales, n_radial=n_radial
+    )
+    design = np.zeros((points.n_points, first[0].size))
+    for start in range(0, points.n_runs, _BLOCK):
+        runs = slice(start, start + _BLOCK)
+        part, _ = design_columns(
+            points.conditions[runs], terms, scales, n_radial=n_radial
+        )
+        index = (points.point[runs], np.arange(len(part)))
+        shape = (points.n_points, len(part))
+        shares = csr_array((points.share[runs], index), shape=shape)
+        design += shares @ part.reshape(len(part), -1)
+    return design.reshape(-1, *first.shape[1:]), columns
 
 
 def is_outside(

@@ -10,10 +10,10 @@ from bkgpipe.numerics.design import design_columns, is_outside, scales_of
 from bkgpipe.numerics.field import (
     annulus_points,
     field_functions,
-    field_solid_angle,
     mean_functions,
 )
 from bkgpipe.numerics.reference import log_centers, log_reference
+from bkgpipe.numerics.sampling import solid_angle_in_disc
 from bkgpipe.numerics.splines import spline_basis
 
 __all__ = ["predict"]
@@ -101,7 +101,8 @@ def _same_counts(
     rate_2d: np.ndarray, rate_3d: np.ndarray, binning: Binning
 ) -> np.ndarray:
     """Scale the annuli to the counts of the image, whose bins are coarser."""
-    in_3d = rate_3d @ field_solid_angle(binning)
+    edges = binning.fov_lon_edges, binning.fov_lat_edges
+    in_3d = rate_3d @ solid_angle_in_disc(*edges, binning.offset_max).ravel()
     in_2d = rate_2d @ binning.solid_angle_2d
     scaled: np.ndarray = rate_2d * (in_3d / in_2d)[:, np.newaxis]
     return scaled

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bkgpipe.datamodel.binning import Binning
-from bkgpipe.datamodel.counts import RunCounts
+from bkgpipe.datamodel.regression import FitPoints
 from bkgpipe.errors import NoEventsError
 
 __all__ = ["Reference", "fit_reference", "log_centers", "log_reference"]
@@ -52,13 +51,13 @@ def log_centers(binning: Binning) -> np.ndarray:
     return centers
 
 
-def fit_reference(runs: Sequence[RunCounts]) -> Reference:
+def fit_reference(points: FitPoints) -> Reference:
     """Fit a cubic in log energy to the summed counts of all runs.
 
     Parameters
     ----------
-    runs : sequence of RunCounts
-        Runs of one binning.
+    points : FitPoints
+        Counts and exposure.
 
     Returns
     -------
@@ -70,16 +69,14 @@ def fit_reference(runs: Sequence[RunCounts]) -> Reference:
     NoEventsError
         If there is no event where there is exposure.
     """
-    binning = runs[0].binning
-    counts, exposure = np.zeros(binning.n_energy), np.zeros(binning.n_energy)
-    for run in runs:
-        counts += run.counts_3d.sum(axis=(1, 2)) * run.is_safe
-        exposure += run.livetime * run.is_safe * run.solid_angle_3d.sum()
+    binning = points.binning
+    counts = points.counts.sum(axis=(0, 2, 3))
+    exposure = points.exposure.sum(axis=(0, 2, 3))
     seen = exposure > 0
     if not counts[seen].sum() > 0:
         raise NoEventsError(
             what="no run has both events and exposure",
-            where=f"regression of {len(runs)} runs",
+            where=f"regression of {points.n_runs} runs",
             fix="Select more runs, exclude less, or lower the safe energy",
         )
     base = exposure[seen] * binning.energy_width[seen]

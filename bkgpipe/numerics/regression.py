@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bkgpipe.datamodel.counts import RunCounts
-from bkgpipe.datamodel.regression import RegressionFit
-from bkgpipe.errors import NoRunsError, SettingsError
-from bkgpipe.numerics.array_fit import ArrayFit, CountsBlock, fit_arrays
+from bkgpipe.datamodel.regression import FitPoints, RegressionFit
+from bkgpipe.errors import SettingsError
+from bkgpipe.numerics.array_fit import ArrayFit, CountsArrays, fit_arrays
+from bkgpipe.numerics.covariance import estimate_covariance
 from bkgpipe.numerics.design import (
     ConditionScales,
     choose_terms,
-    design_columns,
     find_scales,
+    join_design,
 )
 from bkgpipe.numerics.field import mean_functions
 from bkgpipe.numerics.reference import (
@@ -25,22 +24,23 @@ from bkgpipe.numerics.reference import (
     log_centers,
     log_reference,
 )
+from bkgpipe.numerics.scatter import count_run_terms, norm_scatter
 from bkgpipe.numerics.splines import difference_penalty, spline_basis, spline_knots
-from bkgpipe.numerics.terms import CONDITION_NAMES, TERMS, make_conditions
+from bkgpipe.numerics.terms import CONDITION_NAMES, TERMS
 
 __all__ = ["DEFAULT_TERMS", "fit_regression"]
 
 DEFAULT_TERMS = (
     "zenith",
     "azimuth",
-    "muon",
+    "time",
     "gradient",
     "gradient_zenith",
+    "quadrupole",
     "control_outer",
     "control_low",
 )
 
-_BLOCK = 64  # runs; bounds the memory whatever the archive
 _JITTER = 1e-6  # keeps the normal matrix regular where there are no data
 
 
@@ -59,22 +59,22 @@ class _Plan:
 
 
 def fit_regression(
-    runs: Sequence[RunCounts],
+    points: FitPoints,
     *,
     fov_alignment: str,
     terms: tuple[str, ...] = DEFAULT_TERMS,
     energy_splines: int = 5,
     offset_splines: int = 6,
     penalty: float = 1.0,
-    term_penalty: float = 10.0,
-    ridge: float = 100.0,
+    term_penalty: float = 100.0,
+    ridge: float = 10.0,
 ) -> RegressionFit:
     """Fit log counts by splines in energy and offset squared, and condition terms.
 
     Parameters
     ----------
-    runs : sequence of RunCounts
-        Runs or groups of one binning; each is gone through once a Newton step.
+    points : FitPoints
+        Runs, or points in which runs are joined.
     fov_alignment : str
         ``ALTAZ`` or ``RADEC``, that of the counts.
     terms : tuple of str
@@ -93,18 +93,15 @@ def fit_regression(
     Returns
     -------
     RegressionFit
-        Coefficients, covariance and all that a prediction needs.
+        Coefficients, covariance and all that a prediction needs. The scatter is NaN
+        where runs are joined: it is that of single runs.
 
     Raises
     ------
     SettingsError
         If a term is unknown, or a strength negative.
-    NoRunsError
-        If there are no runs.
     NoEventsError
         If the runs have no event where they have exposure.
-    BinningMismatchError
-        If the runs are counted on different axes.
 
     References
     ----------
@@ -112,49 +109,57 @@ def fit_regression(
     Journal of the Royal Statistical Society B 68, 259.
     """
     strengths = (penalty, term_penalty, ridge)
-    _check(runs, terms, strengths)
-    plan = _make_plan(
-        runs, fov_alignment, terms, n_splines=(energy_splines, offset_splines)
-    )
-    binning = runs[0].binning
-    result = fit_arrays(
-        lambda: _blocks(runs, plan.design, plan.reference),
-        basis=spline_basis(log_centers(binning), plan.energy_knots),
-        field=mean_functions(binning, offset_knots=plan.offset_knots),
-        penalty=_penalty(plan.energy_knots.size - 4, plan.columns, strengths),
-    )
+    _check(terms, strengths)
+    plan = _make_plan(points, terms, n_splines=(energy_splines, offset_splines))
     return RegressionFit(
         fov_alignment=fov_alignment,
         **_plan_fields(plan),
-        coefficients=result.coefficients,
-        covariance=result.covariance,
-        deviance=result.deviance,
-        edf=result.edf,
-        scatter=_scatter(result, plan.terms),
-        n_steps=result.n_steps,
-        n_runs=len(runs),
-        livetime=float(sum(run.livetime for run in runs)),
+        **_fit_fields(points, plan, strengths),
+        n_runs=points.n_runs,
+        livetime=float(points.livetime.sum()),
         penalty=penalty,
         term_penalty=term_penalty,
         ridge=ridge,
     )
 
 
+def _fit_fields(
+    points: FitPoints, plan: _Plan, strengths: tuple[float, ...]
+) -> dict[str, Any]:
+    is_seen = points.exposure.any(axis=(0, 1)).ravel()
+    arrays = _arrays(points, plan, is_seen)
+    field = mean_functions(points.binning, offset_knots=plan.offset_knots)
+    centers = log_centers(points.binning)
+    model = {
+        "basis": spline_basis(centers, plan.energy_knots),
+        "field": field[is_seen],
+        "penalty": _penalty(plan.energy_knots.size - 4, plan.columns, strengths),
+    }
+    result = fit_arrays(arrays, **model)
+    trends = np.vander(centers, 2, increasing=True)
+    return {
+        "coefficients": result.coefficients,
+        "covariance": estimate_covariance(
+            arrays, result, **model, columns=plan.columns, trends=trends
+        ),
+        "deviance": result.deviance,
+        "edf": result.edf,
+        "scatter": _scatter(result, points, plan.terms),
+        "n_steps": result.n_steps,
+    }
+
+
 def _make_plan(
-    runs: Sequence[RunCounts],
-    fov_alignment: str,
+    points: FitPoints,
     terms: tuple[str, ...],
     *,
     n_splines: tuple[int, int],
 ) -> _Plan:
-    conditions = [make_conditions(run, fov_alignment=fov_alignment) for run in runs]
-    scales, reference = find_scales(conditions), fit_reference(runs)
+    scales, reference = find_scales(points.conditions), fit_reference(points)
     kept, dropped = choose_terms(terms, scales)
-    limit = runs[0].binning.offset_max ** 2
+    limit = points.binning.offset_max**2
     offset_knots = spline_knots(0.0, limit, n_splines=n_splines[1])
-    design, columns = design_columns(
-        conditions, kept, scales, n_radial=offset_knots.size - 4
-    )
+    design, columns = join_design(points, kept, scales, n_radial=offset_knots.size - 4)
     return _Plan(
         terms=kept,
         dropped=dropped,
@@ -185,9 +190,7 @@ def _plan_fields(plan: _Plan) -> dict[str, Any]:
     }
 
 
-def _check(
-    runs: Sequence[RunCounts], terms: tuple[str, ...], strengths: tuple[float, ...]
-) -> None:
+def _check(terms: tuple[str, ...], strengths: tuple[float, ...]) -> None:
     unknown = [name for name in terms if name not in TERMS]
     if unknown:
         raise SettingsError(
@@ -201,14 +204,6 @@ def _check(
             where="section [smooth], penalties",
             fix="Make them zero or more",
         )
-    if not runs:
-        raise NoRunsError(
-            what="there are no runs to fit",
-            where="regression",
-            fix="Select more runs",
-        )
-    for run in runs[1:]:
-        runs[0].binning.require_same(run.binning, where=f"run {run.obs_id}")
 
 
 def _energy_knots(reference: Reference, per_decade: int) -> np.ndarray:
@@ -219,26 +214,20 @@ def _energy_knots(reference: Reference, per_decade: int) -> np.ndarray:
     return spline_knots(low, high, n_splines=n_splines)
 
 
-def _blocks(
-    runs: Sequence[RunCounts], design: np.ndarray, reference: Reference
-) -> Iterator[CountsBlock]:
-    binning = runs[0].binning
+def _arrays(points: FitPoints, plan: _Plan, is_seen: np.ndarray) -> CountsArrays:
+    """Return counts and base of the places that any point sees."""
+    binning, reference = points.binning, plan.reference
     spectrum = np.exp(
         log_reference(
             log_centers(binning), reference.coefficients, reference.energy_range
         )
     )
     spectrum *= binning.energy_width
-    for start in range(0, len(runs), _BLOCK):
-        block = runs[start : start + _BLOCK]
-        time = np.array([run.livetime * run.is_safe for run in block])
-        space = np.array([run.solid_angle_3d.ravel() for run in block])
-        base = (time * spectrum)[:, :, np.newaxis] * space[:, np.newaxis, :]
-        counts = np.array([run.counts_3d for run in block], dtype=np.float64)
-        counts = np.where(base > 0, counts.reshape(base.shape), 0.0)
-        yield CountsBlock(
-            counts=counts, base=base, design=design[start : start + _BLOCK]
-        )
+    shape = (points.n_points, binning.n_energy, -1)
+    base = points.exposure.reshape(shape)[:, :, is_seen]
+    base *= spectrum[:, np.newaxis]
+    counts = points.counts.reshape(shape)[:, :, is_seen]
+    return CountsArrays(counts=counts, base=base, design=plan.design)
 
 
 def _penalty(
@@ -261,12 +250,12 @@ def _penalty(
     return matrix
 
 
-def _scatter(result: ArrayFit, terms: tuple[str, ...]) -> float:
-    """Estimate the variance of the runs' norms from the moments of their counts.
-
-    E (n - mu)^2 = mu + scatter^2 mu^2; terms that scale whole runs take part of it.
-    """
-    mean = result.expected
-    n_free = max(1, mean.size - 1 - 2 * len(terms))
-    excess = np.sum((result.observed - mean) ** 2 * mean.size / n_free - mean)
-    return float(np.sqrt(max(0.0, excess) / np.sum(mean**2)))
+def _scatter(result: ArrayFit, points: FitPoints, terms: tuple[str, ...]) -> float:
+    if points.n_points < points.n_runs:
+        return float("nan")
+    return norm_scatter(
+        result.observed,
+        result.expected,
+        n_runs=points.n_runs,
+        n_terms=count_run_terms(terms),
+    )

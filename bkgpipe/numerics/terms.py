@@ -27,15 +27,17 @@ CONDITION_NAMES = (
     "azimuth",
     "muon",
     "deadtime",
+    "time",
+    "safe_energy",
     "control_outer",
     "control_low",
 )
 # A larger jump of the muon efficiency between runs is new mirrors or electronics
 _EPOCH_JUMP = 0.1
-# Control rates are integrals above and below the safe energy, which has steps from
-# run to run. These powers of it take most of that out; found on H.E.S.S. DR1 by
-# the deviance of runs left out, which is flat about them
-_OUTER_POWER = 1.0
+# Control rates are integrals far above and below the safe energy, which has steps from
+# run to run. These powers of it take most of that out; found on H.E.S.S. DR1 by the
+# deviance of runs left out, which is flat about them
+_OUTER_POWER = 0.5
 _LOW_POWER = -2.0
 
 
@@ -118,7 +120,7 @@ def make_conditions(run: RunCounts, *, fov_alignment: str) -> RunConditions:
         Its conditions.
     """
     control, source = run.control, run.run
-    log_safe = _log_safe_energy(run)
+    log_safe = float(np.log(run.lowest_energy))
     outer = _log_rate(control.counts_outer, control.exposure_outer)
     low = _log_rate(control.counts_low, control.exposure_low)
     return RunConditions(
@@ -128,6 +130,7 @@ def make_conditions(run: RunCounts, *, fov_alignment: str) -> RunConditions:
         muon_efficiency=source.muon_efficiency,
         deadc=source.deadc,
         time=(source.time_start + source.time_stop) / 2,
+        safe_energy=run.lowest_energy,
         control_outer=outer + _OUTER_POWER * log_safe,
         control_low=low + _LOW_POWER * log_safe,
     )
@@ -146,7 +149,8 @@ def condition_table(conditions: Sequence[RunConditions]) -> np.ndarray:
     np.ndarray
         In the order of `CONDITION_NAMES`, shape ``(n_runs, n_conditions)``: cosine of
         the zenith angle; north component of the pointing, cos(azimuth) sin(zenith);
-        muon efficiency; log of the dead-time fraction; logs of the control rates.
+        muon efficiency; log of the dead-time fraction; time [d]; logs of the safe
+        energy and of the control rates.
     """
     rows = [
         (
@@ -154,6 +158,8 @@ def condition_table(conditions: Sequence[RunConditions]) -> np.ndarray:
             np.cos(np.radians(one.azimuth)) * np.sqrt(max(0, 1 - one.cos_zenith**2)),
             one.muon_efficiency,
             np.log(one.deadc) if one.deadc > 0 else np.nan,
+            one.time,
+            np.log(one.safe_energy) if one.safe_energy > 0 else np.nan,
             one.control_outer,
             one.control_low,
         )
@@ -200,15 +206,6 @@ def find_epochs(conditions: Sequence[RunConditions]) -> np.ndarray:
     jumps = np.flatnonzero(np.abs(np.diff(muon)) > _EPOCH_JUMP)
     edges: np.ndarray = (time[order][jumps] + time[order][jumps + 1]) / 2
     return edges
-
-
-def _log_safe_energy(run: RunCounts) -> float:
-    lowest = run.binning.energy_edges[:-1][run.is_safe]
-    if not lowest.size:
-        return float("nan")
-    # As found in the table: its steps are finer than the bins, and say more
-    is_known = run.safe_energy_min > 0
-    return float(np.log(run.safe_energy_min if is_known else lowest[0]))
 
 
 def _log_rate(counts: int, exposure: float) -> float:
@@ -289,8 +286,10 @@ TERMS: MappingProxyType[str, Term] = MappingProxyType(
         "epoch": Term(needs=("muon",), columns=_epoch),
         "gradient": Term(needs=(), columns=_gradient),
         "gradient_zenith": Term(needs=(), columns=_gradient_zenith),
+        "time": Term(needs=("time",), columns=_linear("time")),
+        "safe_energy": Term(needs=("safe_energy",), columns=_linear("safe_energy")),
         "control_outer": Term(
-            needs=("control_outer",), columns=_with_zenith("control_outer")
+            needs=("control_outer",), columns=_linear("control_outer")
         ),
         "control_low": Term(
             needs=("control_low",), columns=_with_zenith("control_low")

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from bkgpipe.datamodel import RateModel, RegressionFit, RunCounts
-from bkgpipe.errors import NoRunsError, SettingsError
-from bkgpipe.io.count import read_counts
+from bkgpipe.datamodel import (
+    FitPoints,
+    RateModel,
+    RegressionFit,
+    RunCounts,
+    RunHead,
+)
+from bkgpipe.errors import NoRunsError
+from bkgpipe.io.count import read_counts, read_heads, read_run_counts
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.regression import read_fit, write_fit
 from bkgpipe.io.smooth import write_models
+from bkgpipe.numerics.penalties import (
+    PenaltyTrial,
+    Strengths,
+    choose_penalties,
+    pick_strengths,
+    trial_table,
+)
+from bkgpipe.numerics.points import find_points, join_runs, make_head
 from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.regression import fit_regression
-from bkgpipe.numerics.stack import stack_runs
+from bkgpipe.numerics.scatter import measure_scatter
+from bkgpipe.numerics.stack import refusal, stack_runs
 from bkgpipe.numerics.terms import make_conditions
-from bkgpipe.tasks.archive import read_archive
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.count import AllCounts, Count
@@ -27,8 +43,7 @@ __all__ = ["FitRegression", "Predict"]
 
 _log = logging.getLogger(__name__)
 
-# Counts of a run take about 100 kB in memory with the default binning.
-_MAX_RUNS = 5000
+_MAX_SCATTER_RUNS = 2000  # give the scatter to 2 per cent of itself
 
 
 class FitRegression(StageTask):
@@ -45,34 +60,65 @@ class FitRegression(StageTask):
         )
 
     def run(self) -> None:
-        archive = read_archive(
+        runs = _read_heads(
             self.requires().chunks(),
+            fov_alignment=self.settings.export.alignment,
             min_kept_fraction=self.settings.mask.min_kept_fraction,
         )
-        obs_ids = [shape.obs_id for shape in archive.candidates]
-        _require_number(len(obs_ids), where=str(self.folder))
-        runs = list(archive.read_counts(obs_ids))
+        _require_some(runs, where=str(self.folder))
 
         fit = self._fit(runs)
 
         with self.output().temporary_path() as path:
             write_fit(Path(path), self.header(), fit)
 
-    def _fit(self, runs: list[RunCounts]) -> RegressionFit:
+    def _fit(self, runs: _FitRuns) -> RegressionFit:
+        smooth, alignment = self.settings.smooth, self.settings.export.alignment
+        point = find_points(runs.heads, smooth.terms, max_points=smooth.max_points)
+        points = join_runs(runs.read(), point, fov_alignment=alignment)
+        strengths, trials = self._choose_strengths(points)
+        fit = replace(self._fit_points(points, strengths), trials=trial_table(trials))
+        for reason in fit.dropped:
+            _log.warning("Regression without the term %s", reason)
+        if points.n_points == points.n_runs:
+            return fit
+        sample = runs.read(every=-(-points.n_runs // _MAX_SCATTER_RUNS))
+        scatter = measure_scatter(fit, sample, binning=points.binning)
+        return replace(fit, scatter=scatter)
+
+    def _choose_strengths(
+        self, points: FitPoints
+    ) -> tuple[Strengths, tuple[PenaltyTrial, ...]]:
         smooth = self.settings.smooth
-        fit = fit_regression(
-            runs,
+        start = (smooth.penalty, smooth.term_penalty, smooth.ridge)
+        if not smooth.choose_penalties:
+            return start, ()
+        trials = choose_penalties(points, self._fit_points, start=start)
+        for *strengths, deviance, error in trial_table(trials):
+            _log.info(
+                "Penalties %s: deviance %.1f, less the best %.1f +- %.1f",
+                ", ".join(f"{strength:g}" for strength in strengths),
+                deviance,
+                deviance - trials[0].total,
+                error,
+            )
+        chosen = pick_strengths(trials)
+        _log.info("Penalties chosen: %g, %g, %g", *chosen)
+        return chosen, trials
+
+    def _fit_points(self, points: FitPoints, strengths: Strengths) -> RegressionFit:
+        smooth = self.settings.smooth
+        penalty, term_penalty, ridge = strengths
+        return fit_regression(
+            points,
             fov_alignment=self.settings.export.alignment,
             terms=smooth.terms,
             energy_splines=smooth.energy_splines,
             offset_splines=smooth.offset_splines,
-            penalty=smooth.penalty,
-            term_penalty=smooth.term_penalty,
-            ridge=smooth.ridge,
+            penalty=penalty,
+            term_penalty=term_penalty,
+            ridge=ridge,
         )
-        for reason in fit.dropped:
-            _log.warning("Regression without the term %s", reason)
-        return fit
 
 
 class Predict(ChunkTask):
@@ -97,20 +143,42 @@ class Predict(ChunkTask):
             write_models(Path(path), self.header(), chunk)
 
 
-def _require_number(n_runs: int, *, where: str) -> None:
-    if n_runs == 0:
+@dataclass(frozen=True, kw_only=True)
+class _FitRuns:
+    """Runs to fit, in order of ``obs_id``, and the file that holds each."""
+
+    heads: list[RunHead]
+    paths: list[Path]
+
+    def read(self, *, every: int = 1) -> Iterator[RunCounts]:
+        """Read each run, or each so many, one after the other."""
+        for head, path in zip(self.heads[::every], self.paths[::every], strict=True):
+            yield read_run_counts(path, head.obs_id)
+
+
+def _read_heads(
+    counts: Sequence[ChunkTask], *, fov_alignment: str, min_kept_fraction: float
+) -> _FitRuns:
+    """Read the conditions of all runs that may be fitted."""
+    heads: list[tuple[RunHead, Path]] = []
+    for task in counts:
+        for run in read_heads(task.path).records.values():
+            reason = refusal(run.shape, min_kept_fraction=min_kept_fraction)
+            if run.run.selected and not reason:
+                heads.append((make_head(run, fov_alignment=fov_alignment), task.path))
+    heads.sort(key=lambda pair: pair[0].obs_id)
+    return _FitRuns(
+        heads=[head for head, _ in heads], paths=[path for _, path in heads]
+    )
+
+
+def _require_some(runs: _FitRuns, *, where: str) -> None:
+    if not runs.heads:
         raise NoRunsError(
             what="no run is left to fit",
             where=where,
             fix="Widen [select] or [mask] min_kept_fraction; bkgpipe status tells why "
             "runs were refused",
-        )
-    if n_runs > _MAX_RUNS:
-        raise SettingsError(
-            what=f"a regression of {n_runs} runs would take more memory than a worker "
-            f"should have; {_MAX_RUNS} is the most",
-            where="[smooth] method",
-            fix="Select fewer runs, or set method = gaussian, which works in groups",
         )
 
 
@@ -133,4 +201,7 @@ def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
         n_runs=fit.n_runs,
         livetime=fit.livetime,
         conditions=stack_runs([run], stack_id=run.obs_id).conditions,
+        error_3d=predicted.error_3d,
+        error_2d=predicted.error_2d,
+        systematic=fit.scatter,
     )

@@ -37,6 +37,19 @@ def test_models_are_scored_on_the_runs_left_out(bkgpipe: Call) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_models_are_not_scaled_to_the_runs_that_they_are_scored_on(
+    bkgpipe: Call,
+) -> None:
+    only = ("--set", "export.obs_ids=1001, 1002", "--json")
+    found = [
+        bkgpipe("validate", *_FAST, *only, "--set", f"export.norm={norm}")
+        for norm in ("none", "run")
+    ]
+    assert [result.exit_code for result in found] == [0, 0]
+    assert json.loads(found[0].stdout) == json.loads(found[1].stdout)
+
+
+@pytest.mark.usefixtures("folder")
 def test_another_store_is_scored_on_the_same_runs(bkgpipe: Call) -> None:
     assert bkgpipe("run", "export").exit_code == 0
     (store,) = Path("out").glob("export-*/store")

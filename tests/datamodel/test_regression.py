@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel.regression import RegressionFit
+from bkgpipe.datamodel import Binning
+from bkgpipe.datamodel.regression import FitPoints, RegressionFit, RunConditions
 from bkgpipe.errors import BinningMismatchError
 
 
@@ -52,3 +53,57 @@ def fit():
 def test_shapes_are_checked(fit, name, value):
     with pytest.raises(BinningMismatchError, match=rf"{name}.*Make the product again"):
         replace(fit, **{name: value})
+
+
+@pytest.fixture
+def points():
+    """Five runs in three points."""
+    binning = Binning(
+        energy_edges=np.array([1.0, 2.0, 4.0]),
+        fov_lon_edges=np.linspace(-1.0, 1.0, 4),
+        fov_lat_edges=np.linspace(-1.0, 1.0, 5),
+        offset_edges=np.linspace(0.0, 1.0, 3),
+    )
+    cubes = np.arange(3 * 2 * 3 * 4.0).reshape(3, 2, 3, 4)
+    unknown = dict.fromkeys(RunConditions.__dataclass_fields__, float("nan"))
+    return FitPoints(
+        binning=binning,
+        counts=cubes,
+        exposure=cubes + 0.5,
+        conditions=tuple(
+            RunConditions(**(unknown | {"time": float(run)})) for run in range(5)
+        ),
+        point=np.array([2, 0, 0, 1, 2]),
+        share=np.array([0.25, 0.5, 0.5, 1.0, 0.75]),
+        livetime=np.arange(5.0),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("counts", np.zeros((3, 2, 4, 3))),
+        ("exposure", np.zeros((2, 2, 3, 4))),
+        ("point", np.zeros(4, dtype=int)),
+        ("share", np.zeros(3)),
+        ("livetime", np.zeros(6)),
+    ],
+)
+def test_shapes_of_points_are_checked(points, name, value):
+    with pytest.raises(BinningMismatchError, match=rf"{name}.*Make the product again"):
+        replace(points, **{name: value})
+
+
+def test_points_know_their_numbers(points):
+    assert (points.n_points, points.n_runs) == (3, 5)
+
+
+def test_points_are_taken_with_their_runs(points):
+    some = points.take(np.array([2, 0]))
+    assert (some.n_points, some.n_runs) == (2, 4)
+    np.testing.assert_array_equal(some.counts, points.counts[[2, 0]])
+    np.testing.assert_array_equal(some.exposure, points.exposure[[2, 0]])
+    assert [one.time for one in some.conditions] == [0.0, 1.0, 2.0, 4.0]
+    assert some.point.tolist() == [0, 1, 1, 0]
+    assert some.share.tolist() == [0.25, 0.5, 0.5, 0.75]
+    assert some.livetime.tolist() == [0.0, 1.0, 2.0, 4.0]

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bkgpipe.numerics.array_fit import CountsBlock, fit_arrays
+from bkgpipe.numerics import array_fit
+from bkgpipe.numerics.array_fit import CountsArrays, fit_arrays
 from bkgpipe.numerics.splines import difference_penalty, spline_basis, spline_knots
 
 N_RUNS, N_ENERGY, N_PLACES, N_SPLINES = 7, 6, 9, 4
@@ -31,14 +32,11 @@ def mean_of(problem):
     return base * np.exp(np.einsum("ek,gkm,bm->geb", basis @ truth, design, field))
 
 
-def fit(problem, counts, *, penalty=1e-6, n_blocks=1):
+def fit(problem, counts, *, penalty=1e-6):
     field, design, basis, _, base = problem
-    blocks = [
-        CountsBlock(counts=counts[i], base=base[i], design=design[i])
-        for i in np.array_split(np.arange(N_RUNS), n_blocks)
-    ]
+    arrays = CountsArrays(counts=counts, base=base, design=design)
     matrix = penalty * np.eye(N_SPLINES * 3)
-    return fit_arrays(lambda: blocks, basis=basis, field=field, penalty=matrix)
+    return fit_arrays(arrays, basis=basis, field=field, penalty=matrix)
 
 
 def test_counts_without_noise_give_back_the_truth(problem):
@@ -49,9 +47,11 @@ def test_counts_without_noise_give_back_the_truth(problem):
     assert result.n_steps <= 7
 
 
-def test_blocks_do_not_matter(problem):
+def test_blocks_do_not_matter(problem, monkeypatch):
     counts = np.random.default_rng(1).poisson(mean_of(problem)).astype(float)
-    whole, parts = fit(problem, counts), fit(problem, counts, n_blocks=3)
+    whole = fit(problem, counts)
+    monkeypatch.setattr(array_fit, "_BLOCK", 3)
+    parts = fit(problem, counts)
     np.testing.assert_allclose(whole.coefficients, parts.coefficients, atol=1e-10)
     np.testing.assert_allclose(whole.expected, parts.expected)
 
@@ -70,9 +70,7 @@ def test_the_normal_matrix_is_that_of_the_full_design(problem):
     rows = rows.reshape(-1, N_SPLINES * 3)
     normal = rows.T @ (counts.ravel()[:, None] * rows)
     result = fit(problem, counts, penalty=1e-9)
-    np.testing.assert_allclose(
-        result.covariance, np.linalg.inv(normal), rtol=1e-3, atol=1e-9
-    )
+    np.testing.assert_allclose(result.normal, normal, rtol=1e-3, atol=1e-9)
 
 
 def test_errors_cover_the_truth(problem):
@@ -81,7 +79,7 @@ def test_errors_cover_the_truth(problem):
     for seed in range(200):
         counts = np.random.default_rng(seed).poisson(mean).astype(float)
         result = fit(problem, counts)
-        error = np.sqrt(np.diag(result.covariance))
+        error = np.sqrt(np.diag(np.linalg.inv(result.normal)))
         inside.append(np.abs(result.coefficients.ravel() - truth) < error)
     assert 0.60 < np.mean(inside) < 0.76
 
@@ -89,9 +87,9 @@ def test_errors_cover_the_truth(problem):
 def test_a_bad_start_ends_at_the_same_place(problem):
     field, design, basis, truth, base = problem
     counts = mean_of(problem)
-    far = CountsBlock(counts=counts, base=base * 1e-6, design=design)
+    far = CountsArrays(counts=counts, base=base * 1e-6, design=design)
     result = fit_arrays(
-        lambda: [far],
+        far,
         basis=basis,
         field=field,
         penalty=1e-9 * np.eye(N_SPLINES * 3),
@@ -102,9 +100,23 @@ def test_a_bad_start_ends_at_the_same_place(problem):
 
 def test_a_penalty_lowers_the_degrees_of_freedom(problem):
     field, design, basis, _, base = problem
-    block = CountsBlock(counts=mean_of(problem), base=base, design=design)
+    block = CountsArrays(counts=mean_of(problem), base=base, design=design)
     stiff = np.kron(difference_penalty(N_SPLINES, order=1), 1e6 * np.eye(3))
     result = fit_arrays(
-        lambda: [block], basis=basis, field=field, penalty=stiff + 1e-9 * np.eye(12)
+        block, basis=basis, field=field, penalty=stiff + 1e-9 * np.eye(12)
     )
     assert result.edf == pytest.approx(3, abs=0.1)
+
+
+def test_the_deviance_is_that_of_the_definition(problem):
+    mean = mean_of(problem)
+    counts = np.random.default_rng(3).poisson(mean / 100).astype(float)
+    result = fit(problem, counts, penalty=1.0)
+    field, design, basis, _, base = problem
+    slopes = basis @ result.coefficients
+    fitted = base * np.exp(np.einsum("ek,gkm,bm->geb", slopes, design, field))
+    seen = counts > 0
+    terms = counts[seen] * np.log(counts[seen] / fitted[seen])
+    deviance = 2 * (terms.sum() - counts.sum() + fitted.sum())
+    assert result.deviance == pytest.approx(deviance, rel=1e-9)
+    np.testing.assert_allclose(result.expected, fitted.sum(axis=(1, 2)))

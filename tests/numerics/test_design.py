@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel.regression import RunConditions
+from bkgpipe.datamodel.regression import FitPoints, RunConditions
+from bkgpipe.numerics import design as design_module
 from bkgpipe.numerics.design import (
     choose_terms,
     design_columns,
     find_scales,
     is_outside,
+    join_design,
 )
 
 CONDITIONS = RunConditions(
@@ -92,3 +94,26 @@ def test_a_missing_condition_takes_the_mean(runs):
     lost = replace(CONDITIONS, control_outer=float("nan"))
     design, _ = design_columns([lost], ("control_outer",), scales, n_radial=5)
     np.testing.assert_array_equal(design[0, 5:], 0.0)
+
+
+@pytest.mark.parametrize("block", [2, 4096])
+def test_the_design_of_a_point_is_the_mean_of_its_runs(
+    runs, make_binning, monkeypatch, block
+):
+    monkeypatch.setattr(design_module, "_BLOCK", block)
+    scales, terms = find_scales(runs), ("zenith", "gradient_zenith")
+    cubes = np.zeros((2, *make_binning().shape_3d))
+    points = FitPoints(
+        binning=make_binning(),
+        counts=cubes,
+        exposure=cubes,
+        conditions=tuple(runs),
+        point=np.array([1, 0, 1]),
+        share=np.array([0.25, 1.0, 0.75]),
+        livetime=np.ones(3),
+    )
+    single, names = design_columns(runs, terms, scales, n_radial=5)
+    joined, columns = join_design(points, terms, scales, n_radial=5)
+    assert columns == names
+    np.testing.assert_array_equal(joined[0], single[1])
+    np.testing.assert_allclose(joined[1], 0.25 * single[0] + 0.75 * single[2])

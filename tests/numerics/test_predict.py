@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bkgpipe.datamodel.regression import RegressionFit, RunConditions
-from bkgpipe.numerics.field import field_solid_angle
 from bkgpipe.numerics.predict import predict
+from bkgpipe.numerics.sampling import field_solid_angles
 from bkgpipe.numerics.splines import spline_knots
 from bkgpipe.numerics.terms import CONDITION_NAMES
 
@@ -84,7 +84,7 @@ def test_both_projections_hold_the_same_counts(fit, make_binning):
     coefficients[:, :N_RADIAL] = [1.0, 0.4, -0.5, -2.0]
     coefficients[:, -2:] = [0.1, -0.2]
     rate = predict(replace(fit, coefficients=coefficients), CONDITIONS, binning)
-    in_3d = rate.rate_3d.reshape(4, -1) @ field_solid_angle(binning)
+    in_3d = rate.rate_3d.reshape(4, -1) @ field_solid_angles(binning)[0].ravel()
     np.testing.assert_allclose(rate.rate_2d @ binning.solid_angle_2d, in_3d)
 
 

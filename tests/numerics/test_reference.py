@@ -5,6 +5,7 @@ import pytest
 
 from bkgpipe.datamodel import Conservation, ControlEvents, RunCounts
 from bkgpipe.errors import NoEventsError
+from bkgpipe.numerics.points import join_runs
 from bkgpipe.numerics.reference import fit_reference, log_centers, log_reference
 
 LIVETIME = 1000.0
@@ -39,7 +40,9 @@ def run_counts(make_run, make_binning):
 
 
 def test_a_power_law_is_recovered(run_counts):
-    reference = fit_reference([run_counts, run_counts])
+    reference = fit_reference(
+        join_runs([run_counts, run_counts], np.arange(2), fov_alignment="ALTAZ")
+    )
     x = log_centers(run_counts.binning)
     np.testing.assert_allclose(reference.energy_range, [x[2], x[-1]])
     value = log_reference(x, reference.coefficients, reference.energy_range)
@@ -58,5 +61,6 @@ def test_beyond_the_range_it_goes_on_as_a_power_law():
 
 def test_no_events_are_refused(run_counts):
     run_counts.counts_3d[:] = 0.0
+    points = join_runs([run_counts], np.arange(1), fov_alignment="ALTAZ")
     with pytest.raises(NoEventsError, match=r"regression of 1 runs.*Select more runs"):
-        fit_reference([run_counts])
+        fit_reference(points)

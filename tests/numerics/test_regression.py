@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 
 from bkgpipe.datamodel import Binning, Conservation, ControlEvents, RunCounts
-from bkgpipe.errors import (
-    BinningMismatchError,
-    NoEventsError,
-    NoRunsError,
-    SettingsError,
-)
+from bkgpipe.errors import NoEventsError, SettingsError
+from bkgpipe.numerics.points import find_points, join_runs, make_head
 from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.regression import fit_regression
 from bkgpipe.numerics.terms import make_conditions
@@ -85,7 +81,12 @@ def archive(make_counts):
 
 @pytest.fixture(scope="module")
 def archive_fit(archive):
-    return fit_regression(archive, fov_alignment="RADEC", terms=TERMS, **SMALL)
+    return fit_runs(archive, fov_alignment="RADEC", terms=TERMS, **SMALL)
+
+
+def fit_runs(runs, *, fov_alignment, **settings):
+    points = join_runs(runs, np.arange(len(runs)), fov_alignment=fov_alignment)
+    return fit_regression(points, fov_alignment=fov_alignment, **settings)
 
 
 def columns_of(fit, name):
@@ -130,7 +131,7 @@ def test_errors_cover_the_truth(make_counts, binning):
             make_counts(100 * seed + i, zenith=z)
             for i, z in enumerate([10.0, 25.0, 40.0, 50.0])
         ]
-        fit = fit_regression(runs, fov_alignment="RADEC", terms=TERMS, **SMALL)
+        fit = fit_runs(runs, fov_alignment="RADEC", terms=TERMS, **SMALL)
         conditions = make_conditions(runs[1], fov_alignment="RADEC")
         rate = predict(fit, conditions, binning)
         pull = np.log(rate.rate_3d / true_rate(binning, 25.0)) / rate.error_3d
@@ -139,7 +140,7 @@ def test_errors_cover_the_truth(make_counts, binning):
 
 
 def test_counts_of_each_energy_are_conserved(archive, binning):
-    fit = fit_regression(
+    fit = fit_runs(
         archive, fov_alignment="RADEC", terms=TERMS, energy_splines=5, offset_splines=4
     )
     expected, observed = np.zeros(8), np.zeros(8)
@@ -168,12 +169,12 @@ def test_scatter_of_the_runs_is_measured(archive):
         replace(run, counts_3d=rng.poisson(run.counts_3d * factor))
         for run, factor in zip(archive, factors, strict=True)
     ]
-    fit = fit_regression(runs, fov_alignment="RADEC", terms=("gradient",), **SMALL)
+    fit = fit_runs(runs, fov_alignment="RADEC", terms=("gradient",), **SMALL)
     assert fit.scatter > 0.15
 
 
 def test_terms_without_their_condition_drop_out(archive):
-    fit = fit_regression(
+    fit = fit_runs(
         archive,
         fov_alignment="RADEC",
         terms=("zenith", "muon", "control_low", "control_outer"),
@@ -188,7 +189,7 @@ def test_terms_without_their_condition_drop_out(archive):
 
 
 def test_a_single_run_needs_no_conditions(archive, binning):
-    fit = fit_regression(
+    fit = fit_runs(
         archive[:1], fov_alignment="ALTAZ", terms=(*TERMS, "gradient_zenith"), **SMALL
     )
     assert fit.terms == ("gradient", "gradient_zenith")
@@ -204,7 +205,7 @@ def test_a_single_run_needs_no_conditions(archive, binning):
 
 def test_an_empty_run_pulls_the_others_down_a_little(archive):
     empty = replace(archive[3], counts_3d=np.zeros_like(archive[3].counts_3d))
-    fit = fit_regression([*archive, empty], fov_alignment="RADEC", terms=TERMS, **SMALL)
+    fit = fit_runs([*archive, empty], fov_alignment="RADEC", terms=TERMS, **SMALL)
     assert np.isfinite(fit.coefficients).all()
 
 
@@ -214,12 +215,10 @@ def test_a_masked_run_counts_for_nothing(archive):
         counts_3d=np.zeros_like(archive[3].counts_3d),
         solid_angle_3d=np.zeros_like(archive[3].solid_angle_3d),
     )
-    fit = fit_regression(
+    fit = fit_runs(
         [*archive, masked], fov_alignment="RADEC", terms=("gradient",), **SMALL
     )
-    without = fit_regression(
-        archive, fov_alignment="RADEC", terms=("gradient",), **SMALL
-    )
+    without = fit_runs(archive, fov_alignment="RADEC", terms=("gradient",), **SMALL)
     np.testing.assert_allclose(fit.coefficients, without.coefficients, atol=1e-6)
 
 
@@ -231,7 +230,7 @@ def test_a_single_energy_is_enough(make_counts, binning):
         offset_edges=binning.offset_edges,
     )
     run = make_counts(5, n_unsafe=0, axes=axes)
-    fit = fit_regression([run], fov_alignment="RADEC", terms=TERMS, **SMALL)
+    fit = fit_runs([run], fov_alignment="RADEC", terms=TERMS, **SMALL)
     rate = predict(fit, make_conditions(run, fov_alignment="RADEC"), axes)
     expected = rate.rate_3d * run.exposure_3d * axes.energy_width
     assert expected.sum() == pytest.approx(run.counts_3d.sum(), rel=0.01)
@@ -239,28 +238,58 @@ def test_a_single_energy_is_enough(make_counts, binning):
 
 def test_an_unknown_term_is_refused(archive):
     with pytest.raises(SettingsError, match=r"section \[smooth\].*moon.*Choose among"):
-        fit_regression(archive, fov_alignment="RADEC", terms=("moon",), **SMALL)
+        fit_runs(archive, fov_alignment="RADEC", terms=("moon",), **SMALL)
 
 
 def test_a_negative_penalty_is_refused(archive):
     with pytest.raises(SettingsError, match=r"penalties.*Make them zero or more"):
-        fit_regression(
-            archive, fov_alignment="RADEC", terms=TERMS, penalty=-1.0, **SMALL
-        )
-
-
-def test_no_runs_are_refused():
-    with pytest.raises(NoRunsError, match=r"regression.*Select more runs"):
-        fit_regression([], fov_alignment="RADEC", terms=TERMS, **SMALL)
+        fit_runs(archive, fov_alignment="RADEC", terms=TERMS, penalty=-1.0, **SMALL)
 
 
 def test_no_events_are_refused(archive):
     empty = replace(archive[3], counts_3d=np.zeros_like(archive[3].counts_3d))
     with pytest.raises(NoEventsError, match=r"regression of 1 runs.*Select more"):
-        fit_regression([empty], fov_alignment="RADEC", terms=TERMS, **SMALL)
+        fit_runs([empty], fov_alignment="RADEC", terms=TERMS, **SMALL)
 
 
-def test_other_axes_are_refused(archive, make_counts, make_binning):
-    other = make_counts(77, axes=make_binning())
-    with pytest.raises(BinningMismatchError, match=r"run 77.*Count both again"):
-        fit_regression([archive[0], other], fov_alignment="RADEC", terms=TERMS)
+def test_the_order_of_points_does_not_matter(archive, archive_fit):
+    point = np.arange(len(archive))[::-1]
+    points = join_runs(archive, point, fov_alignment="RADEC")
+    fit = fit_regression(points, fov_alignment="RADEC", terms=TERMS, **SMALL)
+    np.testing.assert_allclose(fit.coefficients, archive_fit.coefficients, atol=1e-10)
+    assert fit.scatter == pytest.approx(archive_fit.scatter)
+
+
+def test_runs_of_equal_conditions_may_as_well_be_joined(make_counts):
+    zeniths = np.repeat([10.0, 30.0, 45.0, 55.0], 3)
+    runs = [make_counts(i, zenith=z) for i, z in enumerate(zeniths, start=1)]
+    whole = fit_runs(runs, fov_alignment="RADEC", terms=TERMS, **SMALL)
+    heads = [make_head(run, fov_alignment="RADEC") for run in runs]
+    point = find_points(heads, TERMS, max_points=4)
+    points = join_runs(runs, point, fov_alignment="RADEC")
+    fit = fit_regression(points, fov_alignment="RADEC", terms=TERMS, **SMALL)
+    np.testing.assert_allclose(fit.coefficients, whole.coefficients, atol=1e-5)
+    np.testing.assert_array_equal(fit.condition_high, whole.condition_high)
+    assert (fit.n_runs, fit.livetime) == (12, 12 * LIVETIME)
+
+
+def test_joined_runs_give_the_rates_of_single_ones(make_counts, binning):
+    zeniths = np.random.default_rng(5).uniform(5.0, 55.0, 60)
+    runs = [make_counts(i, zenith=z) for i, z in enumerate(zeniths, start=1)]
+    whole = fit_runs(runs, fov_alignment="RADEC", terms=TERMS, **SMALL)
+    heads = [make_head(run, fov_alignment="RADEC") for run in runs]
+    point = find_points(heads, TERMS, max_points=10)
+    points = join_runs(runs, point, fov_alignment="RADEC")
+    fit = fit_regression(points, fov_alignment="RADEC", terms=TERMS, **SMALL)
+    conditions = make_conditions(make_counts(99, zenith=35.0), fov_alignment="RADEC")
+    ratio = (
+        predict(fit, conditions, binning).rate_3d
+        / predict(whole, conditions, binning).rate_3d
+    )
+    np.testing.assert_allclose(ratio[1:5], 1.0, atol=0.01)
+
+
+def test_scatter_of_joined_runs_is_left_open(archive):
+    points = join_runs(archive, np.arange(12) // 2, fov_alignment="RADEC")
+    fit = fit_regression(points, fov_alignment="RADEC", terms=TERMS, **SMALL)
+    assert np.isnan(fit.scatter)

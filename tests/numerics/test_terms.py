@@ -26,6 +26,7 @@ CONDITIONS = RunConditions(
     time=53000.0,
     control_outer=4.0,
     control_low=6.0,
+    safe_energy=0.5,
 )
 
 
@@ -74,7 +75,9 @@ def make_inputs(n_runs=3, n_radial=5):
         ("epoch", 1),
         ("gradient", 2),
         ("gradient_zenith", 3),
-        ("control_outer", 2),
+        ("time", 1),
+        ("safe_energy", 1),
+        ("control_outer", 1),
         ("control_low", 2),
         ("quadrupole", 2),
         ("deadtime", 1),
@@ -87,7 +90,7 @@ def test_each_term_gives_columns_for_each_run(name, n_columns):
 
 
 def test_all_terms_are_tested():
-    assert len(TERMS) == 10
+    assert len(TERMS) == 12
 
 
 def test_zenith_goes_with_each_spline():
@@ -105,10 +108,19 @@ def test_the_gradient_to_the_zenith_grows_with_its_tangent():
 
 
 def test_conditions_become_a_table():
-    table = condition_table([CONDITIONS, replace(CONDITIONS, deadc=0.0)])
+    table = condition_table(
+        [CONDITIONS, replace(CONDITIONS, deadc=0.0, safe_energy=np.nan)]
+    )
     assert table.shape == (2, len(CONDITION_NAMES))
     np.testing.assert_allclose(table[0, :3], [0.8, 0.5 * 0.6, 0.9])
-    assert np.isnan(table[1, CONDITION_NAMES.index("deadtime")])
+    known = dict(zip(CONDITION_NAMES, table[0], strict=True))
+    assert known["deadtime"] == pytest.approx(np.log(0.95))
+    assert known["time"] == 53000.0
+    assert (known["control_outer"], known["control_low"]) == (4.0, 6.0)
+    assert known["safe_energy"] == pytest.approx(np.log(0.5))
+    is_unknown = dict(zip(CONDITION_NAMES, np.isnan(table[1]), strict=True))
+    unknown = {name for name in CONDITION_NAMES if is_unknown[name]}
+    assert unknown == {"deadtime", "safe_energy"}
 
 
 def test_the_zenith_is_where_the_position_angle_says():
@@ -134,9 +146,10 @@ def test_epochs_change_where_the_muon_efficiency_jumps():
 def test_conditions_of_a_run(run_counts):
     conditions = make_conditions(run_counts, fov_alignment="RADEC")
     assert conditions.cos_zenith == pytest.approx(0.5)
+    assert conditions.safe_energy == 0.1
     assert conditions.position_angle == 12.0
     rate = 700.5 / 14.0
-    assert conditions.control_outer == pytest.approx(np.log(rate * 0.1))
+    assert conditions.control_outer == pytest.approx(np.log(rate * 0.1**0.5))
     assert conditions.control_low == pytest.approx(np.log(0.5 / 9.0 * 0.1**-2))
 
 

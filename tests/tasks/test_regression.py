@@ -1,26 +1,53 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from bkgpipe.errors import NoRunsError, SettingsError
+from bkgpipe.errors import NoRunsError
 from bkgpipe.io.regression import read_fit
 from bkgpipe.settings import settings_text
 from bkgpipe.tasks import FitRegression, regression
 
 
-def test_too_many_runs_are_refused_before_they_are_read(production, build, monkeypatch):
-    task = production(smooth__method="regression", binning__per_decade="5")
+def test_more_runs_than_points_are_joined(production, build):
+    """The coefficients change a little, and the scatter is still that of runs."""
+    found = {}
+    for max_points in (500, 4):
+        task = production(
+            smooth__method="regression",
+            smooth__terms="zenith, gradient",
+            smooth__max_points=str(max_points),
+            binning__per_decade="5",
+        )
+        fit = task.sibling(FitRegression)
+        assert build(fit)
+        found[max_points] = read_fit(fit.folder / "fit.h5")
+    single, joined = found[500], found[4]
+    assert single.n_runs == joined.n_runs == 8
+    assert single.livetime == pytest.approx(joined.livetime)
+    np.testing.assert_array_equal(single.condition_high, joined.condition_high)
+    assert np.isfinite(joined.scatter)
+    assert joined.scatter == pytest.approx(single.scatter, abs=0.03)
+    difference = np.abs(single.coefficients - joined.coefficients).max()
+    assert 0 < difference < 0.1
+
+
+def test_scatter_is_of_a_sample_of_many_runs(production, build, monkeypatch):
+    monkeypatch.setattr(regression, "_MAX_SCATTER_RUNS", 3)
+    read = []
+
+    def measure(_, runs, **__):
+        read.extend(run.obs_id for run in runs)
+        return 0.25
+
+    monkeypatch.setattr(regression, "measure_scatter", measure)
+    task = production(
+        smooth__method="regression", smooth__max_points="4", binning__per_decade="5"
+    )
     fit = task.sibling(FitRegression)
-    assert build(fit.requires())
-    monkeypatch.setattr(regression, "_MAX_RUNS", 7)
-
-    with pytest.raises(
-        SettingsError, match=r"\[smooth\] method: a regression of 8"
-    ) as e:
-        fit.run()
-
-    assert "method = gaussian" in e.value.fix
-    assert not fit.output().exists()
+    assert build(fit)
+    assert read == [1001, 1004, 1007]
+    assert read_fit(fit.folder / "fit.h5").scatter == 0.25
 
 
 def test_no_run_left_is_told(production, build):
@@ -54,3 +81,33 @@ def test_settings_of_a_regression_reach_the_fit(production, build):
     assert found.ridge == 7
     assert found.offset_knots.size == 5 + 4
     assert "ridge = 7.0" in settings_text(task.settings)
+
+
+def test_penalties_are_chosen_by_nights_left_out(production, build):
+    task = production(
+        smooth__method="regression",
+        smooth__terms="zenith, gradient",
+        smooth__ridge="1000",
+        smooth__choose_penalties="true",
+        binning__per_decade="5",
+    )
+    fit = task.sibling(FitRegression)
+    assert build(fit)
+
+    found = read_fit(fit.folder / "fit.h5")
+    chosen = [found.penalty, found.term_penalty, found.ridge]
+    strengths, deviance = found.trials[:, :3].tolist(), found.trials[:, 3]
+    assert len(strengths) >= 7
+    assert chosen in strengths
+    assert [1.0, 100.0, 1000.0] in strengths
+    assert np.all(np.diff(deviance) >= 0)
+    best, picked = found.trials[0], found.trials[strengths.index(chosen)]
+    assert picked[3] - best[3] <= picked[4]
+
+
+def test_given_penalties_are_not_tried(production, build):
+    fit = production(smooth__method="regression", binning__per_decade="5").sibling(
+        FitRegression
+    )
+    assert build(fit)
+    assert read_fit(fit.folder / "fit.h5").trials.shape == (0, 5)

@@ -1,0 +1,166 @@
+"""Covariance of the coefficients of a penalised Poisson fit.
+
+The sandwich covariance of Poisson noise alone is too small on two counts: the rates of
+the points of a fit scatter about their conditions, so that the residuals of all bins of
+a point go together, and the penalty pulls coefficients away from the truth.
+
+References
+----------
+Nychka 1988, Journal of the American Statistical Association 83, 1134; Wood 2017,
+Generalized Additive Models, 2nd ed., section 6.10; Liang & Zeger 1986, Biometrika 73,
+13; Wood & Fasiolo 2017, Biometrics 73, 1071.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+
+from bkgpipe.numerics.array_fit import ArrayFit, CountsArrays, expected_counts
+
+__all__ = ["estimate_covariance"]
+
+_LEAST_EDF = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Points:
+    """What points with rates higher by a trend in energy would differ in.
+
+    Attributes
+    ----------
+    residual : np.ndarray
+        Counts less means, summed with the trends, shape ``(n_points, n_trends)``.
+    slope : np.ndarray
+        Change of that with the strength of each trend, ``(n_points, n_trends,
+        n_trends)``.
+    score : np.ndarray
+        Change of the score, shape ``(n_points, n_trends, n)``.
+    """
+
+    residual: np.ndarray
+    slope: np.ndarray
+    score: np.ndarray
+
+
+def estimate_covariance(
+    arrays: CountsArrays,
+    fit: ArrayFit,
+    *,
+    basis: np.ndarray,
+    field: np.ndarray,
+    penalty: np.ndarray,
+    columns: tuple[str, ...],
+    trends: np.ndarray,
+) -> np.ndarray:
+    """Estimate the covariance from noise, scatter of the points, and shrinkage.
+
+    With the Fisher information H, the penalty P and A = (H + P)^-1 it is
+    A (H + R + B) A. R is the variance of the score by a scatter of the points' rates
+    along the trends, of which the covariance is estimated by moments. B is what the
+    penalty of each term may have taken from the truth: P of the term times the mean
+    square of its coefficients in units of the width that P stands for. With that
+    mean square at one and R at zero this is the Bayesian covariance A.
+
+    Parameters
+    ----------
+    arrays : CountsArrays
+        Counts, base and design of the fit.
+    fit : ArrayFit
+        The fit.
+    basis, field, penalty : np.ndarray
+        As in `fit_arrays`.
+    columns : tuple of str
+        Term that each column of the design belongs to.
+    trends : np.ndarray
+        Functions of energy along which the logarithm of a point's rate may scatter,
+        the first one constant, shape ``(n_energy, n_trends)``.
+
+    Returns
+    -------
+    np.ndarray
+        Covariance of the coefficients in C order, ``(n, n)``.
+    """
+    factor = cho_factor(fit.normal + penalty)
+    inverse = cho_solve(factor, np.eye(len(penalty)))
+    points = _gather(arrays, fit, basis=basis, field=field, trends=trends)
+    spread = _scatter_root(points, fit.normal, inverse)
+    scores = np.einsum("gtn,ts->gsn", points.score, spread).reshape(-1, len(penalty))
+    middle = fit.normal + scores.T @ scores
+    middle += _shrinkage(fit, inverse, penalty, columns)
+    covariance: np.ndarray = inverse @ middle @ inverse
+    return covariance
+
+
+def _gather(
+    arrays: CountsArrays,
+    fit: ArrayFit,
+    *,
+    basis: np.ndarray,
+    field: np.ndarray,
+    trends: np.ndarray,
+) -> _Points:
+    residual, slope, score = [], [], []
+    along = basis[:, :, np.newaxis] * trends[:, np.newaxis, :]
+    squares = trends[:, :, np.newaxis] * trends[:, np.newaxis, :]
+    for block in arrays.blocks():
+        mean = expected_counts(block, fit.coefficients, basis=basis, field=field)
+        spectrum = mean.sum(axis=2)
+        residual.append((block.counts.sum(axis=2) - spectrum) @ trends)
+        slope.append(np.tensordot(spectrum, squares, axes=1))
+        moments = (mean @ field) @ block.design.swapaxes(1, 2)
+        part = np.einsum("gek,ejt->gtjk", moments, along, optimize=True)
+        score.append(part.reshape(*part.shape[:2], -1))
+    return _Points(
+        residual=np.concatenate(residual),
+        slope=np.concatenate(slope),
+        score=np.concatenate(score),
+    )
+
+
+def _scatter_root(
+    points: _Points, normal: np.ndarray, inverse: np.ndarray
+) -> np.ndarray:
+    """Return a root of the covariance S of the points' strengths of each trend.
+
+    The fit follows a part of what it is to be compared with. To first order strengths s
+    and noise e of the points leave residuals r_i = sum_j C_ij s_j + e_i - N_i^T A sum_j
+    X_j^T e_j with C_ij = K_i if i = j, less N_i^T A N_j, where K are the slopes and N
+    the scores. So the expectation of r r^T is linear in S. Negative variances are those
+    of too little scatter, and zero.
+    """
+    n_points, n_trends, _ = points.score.shape
+    rows = points.score @ inverse
+    noise = np.einsum("itn,iun->tu", rows, points.score)
+    noise = points.slope.sum(axis=0) - 2 * noise
+    noise += np.einsum("itn,iun->tu", rows @ normal, rows)
+    excess = points.residual.T @ points.residual - noise
+    system = np.zeros((n_trends**2, n_trends**2))
+    for number in range(n_points):
+        follow = -np.tensordot(rows[number], points.score, axes=(1, 2)).swapaxes(1, 2)
+        follow[:, :, number] += points.slope[number]
+        flat = np.einsum("acj,bdj->abcd", follow, follow, optimize=True)
+        system += flat.reshape(system.shape)
+    found = np.linalg.lstsq(system, excess.ravel())[0].reshape(n_trends, n_trends)
+    variance, vectors = np.linalg.eigh((found + found.T) / 2)
+    root: np.ndarray = vectors * np.sqrt(np.maximum(variance, 0.0))
+    return root
+
+
+def _shrinkage(
+    fit: ArrayFit, inverse: np.ndarray, penalty: np.ndarray, columns: tuple[str, ...]
+) -> np.ndarray:
+    """Return the penalty, each term times the mean square of its coefficients."""
+    gamma, n_splines = fit.coefficients.ravel(), len(fit.coefficients)
+    edf = np.sum(inverse * fit.normal, axis=1)
+    scaled = np.zeros(penalty.shape)
+    for term in dict.fromkeys(columns):
+        is_term = np.array([name == term for name in columns])
+        index = np.flatnonzero(np.tile(is_term, n_splines))
+        block = penalty[np.ix_(index, index)]
+        square = gamma[index] @ block @ gamma[index]
+        block = block * square / max(edf[index].sum(), _LEAST_EDF)
+        scaled[np.ix_(index, index)] = block
+    return scaled
