@@ -179,6 +179,22 @@ def show(*, file: Path, number: int | None, plot: Path | None) -> None:
 
 
 @main.command()
+@click.argument("obs_id", type=int)
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG.")
+@_settings_options
+def explain(
+    *, obs_id: int, plot: Path | None, config: Path, overrides: tuple[str, ...]
+) -> None:
+    """Tell which runs are taken for run OBS_ID, and why not the others.
+
+    All candidates are ranked again from the counts on disk, by the [rank] settings.
+    """
+    from bkgpipe.cli.explain import explain_run
+
+    explain_run(config, overrides, obs_id=obs_id, plot=plot)
+
+
+@main.command()
 @click.option("--folds", default=5, show_default=True, help="Number of folds.")
 @click.option(
     "--by",

@@ -16,7 +16,7 @@ __all__ = ["show_status"]
 
 
 def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
-    """Print stages, refused runs with reasons, and folders no longer used.
+    """Print stages, runs not used with reasons, and folders no longer used.
 
     Parameters
     ----------
@@ -41,6 +41,7 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
             "stages": {state.stage: [state.n_done, state.n_total] for state in states},
             "used": summary.n_used,
             "refused": summary.refused,
+            "not_stacked": summary.unfit,
             "not_selected": summary.left_out,
             "unused": unused,
         }
@@ -63,6 +64,8 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
     )
     for obs_id, reason in summary.refused.items():
         click.echo(f"  refused {obs_id}: {reason}")
+    for obs_id, reason in summary.unfit.items():
+        click.echo(f"  not stacked {obs_id}: {reason}")
     for obs_id, reason in summary.left_out.items():
         click.echo(f"  not selected {obs_id}: {reason}")
     for folder in unused:

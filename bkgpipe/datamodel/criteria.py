@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["MimicLimits", "RunCuts"]
+__all__ = ["MimicLimits", "RankCriteria", "RunCuts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,8 @@ class MimicLimits:
         Difference of the muon efficiencies.
     nsb : float
         Difference of the night-sky background, in the unit of the store.
+    rate : float
+        Difference of the natural logarithm of the rate of control events.
     same_telescopes : bool
         Ask for the same telescope list.
     """
@@ -67,4 +69,41 @@ class MimicLimits:
     time: float = float("inf")
     muon_efficiency: float = float("inf")
     nsb: float = float("inf")
+    rate: float = float("inf")
     same_telescopes: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RankCriteria:
+    """How runs are ranked for a target, and how many are taken.
+
+    Attributes
+    ----------
+    divergence : str
+        ``kullback_leibler`` or ``jensen_shannon``.
+    energy_bins, offset_bins : int
+        Bins of the shapes that are compared, at most: neighbours are joined.
+    hours : float
+        Live time to reach [h].
+    own : bool
+        Let the target be its own candidate.
+    min_overlap : float
+        Least share of the target's shape in the bins that the candidate sees too.
+    limits : MimicLimits
+        Largest differences of the conditions.
+    widen : bool
+        Widen all limits by the same factor, as little as reaches the hours.
+    scale : str
+        ``control`` brings each run to the target's rate of control events, ``none``
+        takes it as it is.
+    """
+
+    divergence: str = "kullback_leibler"
+    energy_bins: int = 12
+    offset_bins: int = 5
+    hours: float = 10.0
+    own: bool = False
+    min_overlap: float = 0.5
+    limits: MimicLimits = field(default_factory=MimicLimits)
+    widen: bool = True
+    scale: str = "control"

@@ -6,10 +6,39 @@ from dataclasses import dataclass, field
 
 from bkgpipe.datamodel.counts import Conservation
 from bkgpipe.datamodel.model import RateModel
+from bkgpipe.datamodel.ranking import Ranking
 from bkgpipe.datamodel.run import Run, RunTable
 from bkgpipe.datamodel.stack import Group
 
-__all__ = ["Report"]
+__all__ = ["KeptShare", "Report"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeptShare:
+    """What the mask of a run keeps of an annulus, by its geometry and by the events.
+
+    Attributes
+    ----------
+    obs_id : int
+        Run number.
+    target : str
+        Name of the target.
+    offset_min, offset_max : float
+        The annulus [deg].
+    n_events, n_kept : int
+        Events of safe energies in it, and those that the mask keeps.
+    by_geometry, by_events : float
+        Share of the solid angle, and share of the events, that the mask keeps.
+    """
+
+    obs_id: int
+    target: str
+    offset_min: float
+    offset_max: float
+    n_events: int
+    n_kept: int
+    by_geometry: float
+    by_events: float
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +69,15 @@ class Report:
         Version of each package that computed something.
     store : str
         Folder of the DL3 store that was written; empty if none was.
+    unfit : dict of int to str
+        Reason for each run that was counted, but may not be stacked.
+    rankings : tuple of Ranking
+        What was taken for each target; empty for other strategies.
+    kept_shares : tuple of KeptShare
+        Runs in which the mask keeps another share of the events than of the solid
+        angle, the most significant first.
+    exposure : str
+        Which of the two made the exposure: ``geometry`` or ``events``.
     """
 
     title: str
@@ -53,6 +91,10 @@ class Report:
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     store: str = ""
+    unfit: dict[int, str] = field(default_factory=dict)
+    rankings: tuple[Ranking, ...] = ()
+    kept_shares: tuple[KeptShare, ...] = ()
+    exposure: str = "geometry"
 
     @property
     def runs_used(self) -> tuple[Run, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bkgpipe.datamodel.counts import Conservation
 
@@ -52,6 +52,9 @@ class Summary:
         Time spent in each stage, sum over its tasks [s].
     conservation : Conservation
         Where the events went, sum over the runs that were counted.
+    unfit : dict of int to str
+        Reason for each run that was counted, but may not be stacked; one that should
+        have got a model of its own is among those refused.
     """
 
     store: str
@@ -62,3 +65,4 @@ class Summary:
     left_out: dict[int, str]
     timing: dict[str, float]
     conservation: Conservation
+    unfit: dict[int, str] = field(default_factory=dict)

@@ -2,36 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bkgpipe.datamodel import MimicLimits, Ranking, RunShape
+from bkgpipe.datamodel import (
+    REASONS,
+    RankCriteria,
+    Ranking,
+    RunShape,
+)
 from bkgpipe.datamodel.checks import require_shape
+from bkgpipe.numerics.divergence import DIVERGENCES, Shapes, make_shapes
+from bkgpipe.numerics.mimic import control_scale, log_control_rates, mimic_excess
 
-__all__ = ["is_mimic", "kl_divergence", "mean_exposure", "rank_runs", "scaled_counts"]
+__all__ = [
+    "join_bins",
+    "mean_exposure",
+    "rank_runs",
+    "scaled_counts",
+]
 
 _PSEUDO_COUNT = 0.5  # Jeffreys' prior for the mean of a Poisson distribution
 _N_NEXT = 10  # listed beyond those taken: they show how sharp the choice was
-_BLOCK = 256  # targets at once; against 10^4 candidates a block needs some 150 MB
-_DECIMALS = 12  # beyond is rounding noise of the matrix products, which breaks ties
+_BLOCK = 64  # targets at once: against 10^4 candidates a matrix of 5 MB stays in cache
+
+_TAKEN, _BEYOND, _OWN, _UNFIT, _OVERLAP = (
+    REASONS.index(reason)
+    for reason in ("taken", "beyond the hours", "own run", "unfit", "overlap")
+)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Pool:
+    """The candidates in order of ``obs_id``, and what all targets need of them."""
+
+    runs: list[RunShape]
+    ids: np.ndarray
+    livetime: np.ndarray
+    rates: np.ndarray
+    is_unfit: np.ndarray
+    exposure: np.ndarray
+    shapes: Shapes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Row:
+    """The candidates as one target sees them, each of shape ``(n_candidates,)``."""
+
+    divergence: np.ndarray
+    reason: np.ndarray
+    excess: dict[str, np.ndarray]
+    widened: float = 1.0
 
 
 def rank_runs(
     targets: Sequence[RunShape],
     candidates: Sequence[RunShape],
     *,
-    limits: MimicLimits,
-    hours: float,
-    own: bool,
-    min_overlap: float,
+    criteria: RankCriteria,
+    unfit: Collection[int] = (),
+    list_all: bool = False,
 ) -> list[Ranking]:
-    """Rank the candidates for each target by Kullback-Leibler divergence.
+    """Rank the candidates for each target by the divergence of their shapes.
 
     A candidate must pass the mimic limits and see enough of what the target sees.
-    The most alike are taken until their live times reach `hours`, the last one whole;
-    a few of the next ones are listed, but not taken. Equal divergences are ordered by
-    ``obs_id``.
+    The most alike are taken until their live times reach the hours asked for, the last
+    one whole. Equal divergences are ordered by ``obs_id``. When too few pass, the
+    limits are widened, all by the least factor that reaches the hours.
 
     Parameters
     ----------
@@ -40,72 +79,101 @@ def rank_runs(
     candidates : sequence of RunShape
         Runs that may be taken, ``n_candidates``. Only they set the scale of the pseudo
         count, so the other targets do not change the ranking of one.
-    limits : MimicLimits
-        Largest differences of the conditions.
-    hours : float
-        Live time to reach [h].
-    own : bool
-        Let the target be its own candidate.
-    min_overlap : float
-        Least share of the target's shape in the bins that the candidate sees too.
+    criteria : RankCriteria
+        What is compared, and how many are taken.
+    unfit : collection of int
+        Candidates that may not be stacked.
+    list_all : bool
+        List all candidates in each ranking, not only those taken and a few of the next.
 
     Returns
     -------
     list of Ranking
-        One for each target, in their order; empty and short when no candidate is left.
+        One for each target, in their order; short when too few candidates are left.
 
     Raises
     ------
     BinningMismatchError
         If the runs do not have the same bins.
     """
-    pool = sorted(candidates, key=lambda shape: shape.obs_id)
-    _require_same_bins([*targets, *pool])
-    exposure = mean_exposure(pool or targets)
-    shapes = scaled_counts(pool, exposure)
-    ids, livetime = _column(pool, "obs_id"), _column(pool, "livetime")
+    if not targets:
+        return []
+    _require_same_bins([*targets, *candidates])
+    pool = _make_pool(candidates, targets, criteria=criteria, unfit=unfit)
     rankings = []
     for start in range(0, len(targets), _BLOCK):
         block = targets[start : start + _BLOCK]
-        divergence, overlap = kl_divergence(scaled_counts(block, exposure), shapes)
-        is_alike = np.isfinite(divergence) & (overlap >= min_overlap)
-        is_alike &= is_mimic(block, pool, limits=limits)
-        for i, target in enumerate(block):
-            is_open = (ids != target.obs_id) | own
+        rows = _judge(block, pool, criteria)
+        for target, rate, row in zip(
+            block, log_control_rates(block), rows, strict=True
+        ):
             ranking = _take(
-                target.obs_id,
-                np.flatnonzero(is_open & is_alike[i]),
-                ids=ids,
-                divergence=divergence[i],
-                livetime=livetime,
-                needed=hours * 3600.0,
-                n_refused=int((is_open & ~is_alike[i]).sum()),
+                target.obs_id, row, pool, criteria=criteria, list_all=list_all
             )
+            if criteria.scale == "control":
+                listed = np.searchsorted(pool.ids, ranking.obs_ids)
+                scale = control_scale(rate, pool.rates[listed])
+                ranking = replace(ranking, scale=scale)
             rankings.append(ranking)
     return rankings
 
 
-def mean_exposure(runs: Sequence[RunShape]) -> np.ndarray:
-    """Average the exposure of each bin over the runs that see it.
+def join_bins(
+    runs: Sequence[RunShape], *, energy_bins: int, offset_bins: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Join neighbouring bins, so that shapes are about physics more than about noise.
+
+    A joined bin is seen where all its parts are: below the safe energy of a run a part
+    of it would bend the shape.
 
     Parameters
     ----------
     runs : sequence of RunShape
         Runs with the same bins, ``n_runs``.
+    energy_bins, offset_bins : int
+        Bins that are left, at most.
+
+    Returns
+    -------
+    counts, exposure : np.ndarray
+        Sums where a run sees the bin, zero elsewhere, shape ``(n_runs, n_joined)``
+        [1, s sr].
+    """
+    counts = np.array([run.counts_2d for run in runs], dtype=np.float64)
+    exposure = np.array([run.exposure_2d for run in runs], dtype=np.float64)
+    n_unseen = (exposure <= 0).astype(np.float64)
+    for axis, n_bins in ((1, energy_bins), (2, offset_bins)):
+        starts = _starts(counts.shape[axis], n_bins)
+        counts, exposure, n_unseen = (
+            np.add.reduceat(values, starts, axis=axis)
+            for values in (counts, exposure, n_unseen)
+        )
+    is_seen = (n_unseen == 0).reshape(len(runs), -1)
+    joined = (values.reshape(len(runs), -1) * is_seen for values in (counts, exposure))
+    return next(joined), next(joined)
+
+
+def mean_exposure(exposure: np.ndarray) -> np.ndarray:
+    """Average the exposure of each bin over the runs that see it.
+
+    Parameters
+    ----------
+    exposure : np.ndarray
+        Exposure of each run, shape ``(n_runs, n_bins)`` [s sr].
 
     Returns
     -------
     np.ndarray
-        Mean exposure, shape ``(n_energy * n_offset,)``; zero where no run sees the
-        bin [s sr].
+        Mean exposure, shape ``(n_bins,)``; zero where no run sees the bin [s sr].
     """
-    exposure = np.array([run.exposure_2d.ravel() for run in runs])
     n_seen = np.count_nonzero(exposure > 0, axis=0)
     mean: np.ndarray = exposure.sum(axis=0) / np.maximum(n_seen, 1)
     return mean
 
 
-def scaled_counts(runs: Sequence[RunShape], exposure: np.ndarray) -> np.ndarray:
+def scaled_counts(
+    counts: np.ndarray, exposure: np.ndarray, common: np.ndarray
+) -> np.ndarray:
     """Scale the counts of each run to a common exposure, plus Jeffreys' pseudo count.
 
     p = counts * common exposure / exposure + 1/2. Both terms are the same for a run
@@ -113,9 +181,9 @@ def scaled_counts(runs: Sequence[RunShape], exposure: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    runs : sequence of RunShape
-        Runs with the same bins, ``n_runs``.
-    exposure : np.ndarray
+    counts, exposure : np.ndarray
+        Counts and exposure of each run, shape ``(n_runs, n_bins)`` [1, s sr].
+    common : np.ndarray
         Common exposure, shape ``(n_bins,)``; where it is zero, counts stay as they
         are [s sr].
 
@@ -124,112 +192,156 @@ def scaled_counts(runs: Sequence[RunShape], exposure: np.ndarray) -> np.ndarray:
     np.ndarray
         Positive where a run sees the bin, zero elsewhere, ``(n_runs, n_bins)``.
     """
-    if not runs:
-        return np.zeros((0, exposure.size))
-    counts = np.array([run.counts_2d.ravel() for run in runs], dtype=np.float64)
-    own = np.array([run.exposure_2d.ravel() for run in runs])
-    is_seen = own > 0
-    scale = np.ones(own.shape)
-    np.divide(exposure, own, out=scale, where=is_seen & (exposure > 0))
+    is_seen = exposure > 0
+    scale = np.ones(exposure.shape)
+    np.divide(common, exposure, out=scale, where=is_seen & (common > 0))
     return np.where(is_seen, counts * scale + _PSEUDO_COUNT, 0.0)
 
 
-def kl_divergence(p: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Divergence of each row of `p` from each row of `q`, over their common bins.
-
-    KL(P||Q) = sum P log(P / Q), with P = p / sum p and Q = q / sum q over the bins
-    where both p and q are positive. Four matrix products serve all pairs.
-
-    Parameters
-    ----------
-    p, q : np.ndarray
-        Shapes, zero in bins that a run does not see, ``(n_targets, n_bins)`` and
-        ``(n_candidates, n_bins)``; of any norm.
-
-    Returns
-    -------
-    divergence : np.ndarray
-        Divergence, shape ``(n_targets, n_candidates)``; infinite without common bins,
-        zero below the rounding noise of 1e-12 [nat].
-    overlap : np.ndarray
-        Share of p in the common bins, shape ``(n_targets, n_candidates)``.
-
-    References
-    ----------
-    Kullback & Leibler 1951, Ann. Math. Statist. 22, 79, equation 2.4.
-    """
-    p, q = _normalised(p), _normalised(q)
-    seen_by_q = (q > 0).astype(np.float64)
-    sum_p = p @ seen_by_q.T
-    sum_q = (p > 0).astype(np.float64) @ q.T
-    excess = (p * _log(p)) @ seen_by_q.T - p @ _log(q).T
-    divergence = np.full(sum_p.shape, np.inf)
-    is_common = sum_p > 0
-    in_p, in_q = sum_p[is_common], sum_q[is_common]
-    nats = excess[is_common] / in_p + np.log(in_q) - np.log(in_p)
-    divergence[is_common] = np.maximum(np.round(nats, _DECIMALS), 0.0)
-    return divergence, sum_p
-
-
-def is_mimic(
-    targets: Sequence[RunShape], candidates: Sequence[RunShape], *, limits: MimicLimits
-) -> np.ndarray:
-    """Tell which candidates were taken under conditions like those of each target.
-
-    Parameters
-    ----------
-    targets, candidates : sequence of RunShape
-        Runs, ``n_targets`` and ``n_candidates``.
-    limits : MimicLimits
-        Largest differences; a difference from an unknown value passes.
-
-    Returns
-    -------
-    np.ndarray
-        True where it passes all limits, shape ``(n_targets, n_candidates)``.
-    """
-    zenith, azimuth, time, muons, nsb = (
-        np.abs(
-            np.subtract.outer(_condition(targets, name), _condition(candidates, name))
-        )
-        for name in ("zenith", "azimuth", "time_start", "muon_efficiency", "nsb")
+def _make_pool(
+    candidates: Sequence[RunShape],
+    targets: Sequence[RunShape],
+    *,
+    criteria: RankCriteria,
+    unfit: Collection[int],
+) -> _Pool:
+    runs = sorted(candidates, key=lambda shape: shape.obs_id)
+    is_unfit = np.array([run.obs_id in unfit for run in runs], dtype=bool)
+    counts, exposure = _joined(runs or targets[:1], criteria)
+    is_usable = ~is_unfit if runs else np.ones(len(counts), dtype=bool)
+    common = mean_exposure(exposure[is_usable])
+    values = scaled_counts(counts, exposure, common) * is_usable[:, np.newaxis]
+    return _Pool(
+        runs=runs,
+        ids=np.array([run.obs_id for run in runs], dtype=np.int64),
+        livetime=np.array([run.livetime for run in runs]),
+        rates=log_control_rates(runs),
+        is_unfit=is_unfit,
+        exposure=common,
+        shapes=make_shapes(values[: len(runs)]),
     )
-    azimuth = np.minimum(azimuth % 360.0, -azimuth % 360.0)
-    # "not larger" rather than "smaller": NaN passes
-    passes: np.ndarray = ~(zenith > limits.zenith) & ~(azimuth > limits.azimuth)
-    passes &= ~(time > limits.time) & ~(muons > limits.muon_efficiency)
-    passes &= ~(nsb > limits.nsb)
-    if limits.same_telescopes:
-        theirs = _condition(candidates, "telescopes")
-        ours = _condition(targets, "telescopes")[:, np.newaxis]
-        passes &= (ours == theirs) | (ours == "") | (theirs == "")
-    return passes
+
+
+def _joined(
+    runs: Sequence[RunShape], criteria: RankCriteria
+) -> tuple[np.ndarray, np.ndarray]:
+    if not runs:
+        return np.zeros((0, 1)), np.zeros((0, 1))
+    return join_bins(
+        runs, energy_bins=criteria.energy_bins, offset_bins=criteria.offset_bins
+    )
+
+
+def _judge(
+    block: Sequence[RunShape], pool: _Pool, criteria: RankCriteria
+) -> Iterator[_Row]:
+    """Compare each target of a block with all candidates."""
+    shapes = make_shapes(scaled_counts(*_joined(block, criteria), pool.exposure))
+    divergence, overlap = DIVERGENCES[criteria.divergence](shapes, pool.shapes)
+    excess = mimic_excess(block, pool.runs, limits=criteria.limits)
+    reason = _refused_by(excess, 1.0, shape=divergence.shape)
+    np.copyto(reason, _OVERLAP, where=~(overlap >= criteria.min_overlap))
+    np.copyto(reason, _OVERLAP, where=np.isinf(divergence))
+    reason[:, pool.is_unfit] = _UNFIT
+    for i, target in enumerate(block):
+        if not criteria.own:
+            reason[i, pool.ids == target.obs_id] = _OWN
+        yield _Row(
+            divergence=divergence[i],
+            reason=reason[i],
+            excess={name: values[i] for name, values in excess.items()},
+        )
+
+
+def _refused_by(
+    excess: dict[str, np.ndarray], factor: float, *, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Find the first limit that each candidate is beyond, when widened by a factor."""
+    reason = np.full(shape, _BEYOND, dtype=np.int8)
+    for name in reversed(excess):
+        np.copyto(reason, REASONS.index(name), where=excess[name] > factor)
+    return reason
 
 
 def _take(
-    obs_id: int,
-    usable: np.ndarray,
-    *,
-    ids: np.ndarray,
-    divergence: np.ndarray,
-    livetime: np.ndarray,
-    needed: float,
-    n_refused: int,
+    obs_id: int, row: _Row, pool: _Pool, *, criteria: RankCriteria, list_all: bool
 ) -> Ranking:
-    # the candidates come in order of obs_id, and a stable sort keeps it for ties
-    order = usable[np.argsort(divergence[usable], kind="stable")]
-    reached = np.cumsum(livetime[order])
-    n_taken = int(np.count_nonzero(reached - livetime[order] < needed))
-    order = order[: n_taken + _N_NEXT]
+    needed = criteria.hours * 3600.0
+    is_open = row.reason == _BEYOND
+    if criteria.widen and row.excess and pool.livetime[is_open].sum() < needed:
+        row = _widened(row, pool.livetime, needed)
+        is_open = row.reason == _BEYOND
+    order, reached = _first(
+        np.flatnonzero(is_open), row.divergence, pool.livetime, needed=needed
+    )
+    n_taken = int(np.count_nonzero(reached - pool.livetime[order] < needed))
+    reason = row.reason.copy()
+    reason[order[:n_taken]] = _TAKEN
+    listed = order[: n_taken + _N_NEXT]
+    if list_all:
+        listed = _all_in_order(reason, row.divergence)
     return Ranking(
         obs_id=obs_id,
-        obs_ids=ids[order],
-        divergence=divergence[order],
-        livetime=livetime[order],
-        is_taken=np.arange(order.size) < n_taken,
-        n_refused=n_refused,
-        is_short=n_taken == 0 or bool(reached[-1] < needed),
+        obs_ids=pool.ids[listed],
+        divergence=row.divergence[listed],
+        livetime=pool.livetime[listed],
+        scale=np.ones(listed.size),
+        reason=reason[listed].astype(np.int64),
+        n_by_reason=np.bincount(reason, minlength=len(REASONS)),
+        widened=row.widened,
+        is_short=n_taken == 0 or bool(reached[n_taken - 1] < needed),
     )
+
+
+def _widened(row: _Row, livetime: np.ndarray, needed: float) -> _Row:
+    """Widen all limits by the least factor that reaches the time needed."""
+    worst = np.nan_to_num(np.fmax.reduce(list(row.excess.values())), posinf=np.inf)
+    is_fixed = np.isin(row.reason, (_OWN, _UNFIT, _OVERLAP))
+    usable = np.flatnonzero(~is_fixed & np.isfinite(worst))
+    if not usable.size:
+        return row
+    order = usable[np.argsort(worst[usable], kind="stable")]
+    reached = np.cumsum(livetime[order])
+    last = min(int(np.searchsorted(reached, needed)), order.size - 1)
+    factor = max(1.0, float(worst[order[last]]))
+    reason = _refused_by(row.excess, factor, shape=livetime.shape)
+    return replace(row, reason=np.where(is_fixed, row.reason, reason), widened=factor)
+
+
+def _first(
+    usable: np.ndarray, divergence: np.ndarray, livetime: np.ndarray, *, needed: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Order the most alike, as many as reach the time needed and the next ones.
+
+    Returned are their positions and the live times so far, each ``(n_ordered,)``.
+    Sorting all candidates of all targets would take longer than the divergences.
+    """
+    distance = divergence[usable]
+    n_ordered = 4 * _N_NEXT
+    while True:
+        is_last = n_ordered >= usable.size
+        near = np.arange(usable.size)
+        if not is_last:
+            limit = np.partition(distance, n_ordered)[n_ordered]
+            near = np.flatnonzero(distance <= limit)
+        # the candidates come in order of obs_id, and a stable sort keeps it for ties
+        order = usable[near[np.argsort(distance[near], kind="stable")]]
+        reached = np.cumsum(livetime[order])
+        if is_last or reached[-_N_NEXT - 1] >= needed:
+            return order, reached
+        n_ordered *= 4
+
+
+def _all_in_order(reason: np.ndarray, divergence: np.ndarray) -> np.ndarray:
+    """Those taken, then the next ones, then the others, each by divergence."""
+    rank = np.where(reason == _TAKEN, 0, np.where(reason == _BEYOND, 1, 2))
+    return np.lexsort((divergence, rank))
+
+
+def _starts(n_bins: int, n_joined: int) -> np.ndarray:
+    sizes = [part.size for part in np.array_split(np.arange(n_bins), n_joined)]
+    starts: np.ndarray = np.cumsum([0, *[size for size in sizes if size]])[:-1]
+    return starts
 
 
 def _require_same_bins(runs: Sequence[RunShape]) -> None:
@@ -237,24 +349,3 @@ def _require_same_bins(runs: Sequence[RunShape]) -> None:
         expected = runs[0].counts_2d.shape
         require_shape(f"counts of run {run.obs_id}", run.counts_2d, expected)
         require_shape(f"exposure of run {run.obs_id}", run.exposure_2d, expected)
-
-
-def _column(runs: Sequence[RunShape], name: str) -> np.ndarray:
-    return np.array([getattr(run, name) for run in runs])
-
-
-def _condition(runs: Sequence[RunShape], name: str) -> np.ndarray:
-    return np.array([getattr(shape.run, name) for shape in runs])
-
-
-def _normalised(shapes: np.ndarray) -> np.ndarray:
-    total = shapes.sum(axis=1, keepdims=True)
-    normalised: np.ndarray = shapes / np.where(total > 0, total, 1.0)
-    return normalised
-
-
-def _log(shapes: np.ndarray) -> np.ndarray:
-    # zero outside the bins seen, where it is multiplied by zero
-    logarithm = np.zeros(shapes.shape)
-    np.log(shapes, out=logarithm, where=shapes > 0)
-    return logarithm

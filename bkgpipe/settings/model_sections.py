@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bkgpipe.datamodel import MimicLimits
+from bkgpipe.datamodel import MimicLimits, RankCriteria
+from bkgpipe.numerics.divergence import DIVERGENCES
 from bkgpipe.numerics.regression import DEFAULT_TERMS
 from bkgpipe.numerics.terms import TERMS
 from bkgpipe.settings.keys import key
@@ -34,6 +35,19 @@ class RankSettings:
     hours: float = key(
         quantity("h"), "10 h", "Live time to stack for one target", minimum=0
     )
+    divergence: str = key(
+        choice(*DIVERGENCES),
+        "kullback_leibler",
+        "How unlike two shapes are; jensen_shannon is slower",
+    )
+    energy_bins: int = key(
+        INTEGER,
+        "12",
+        "Energy bins of the shapes, joined from those of [binning]",
+        minimum=1,
+        maximum=1000,
+    )
+    offset_bins: int = key(INTEGER, "5", "Likewise in offset", minimum=1, maximum=1000)
     own: bool = key(FLAG, "false", "Whether the target itself may be taken")
     min_overlap: float = key(
         NUMBER,
@@ -52,26 +66,48 @@ class RankSettings:
         quantity("d"), "inf", "Mimic limit in time (epoch)", minimum=0
     )
     max_muon_efficiency_difference: float = key(
-        NUMBER, "inf", "Mimic limit in muon efficiency", minimum=0
+        NUMBER, "0.2", "Mimic limit in muon efficiency", minimum=0
     )
     max_nsb_difference: float = key(
         NUMBER, "inf", "Mimic limit in night-sky background", minimum=0
     )
+    max_rate_difference: float = key(
+        NUMBER, "inf", "Mimic limit in the log of the rate of control events", minimum=0
+    )
     same_telescopes: bool = key(FLAG, "false", "Ask for the same telescope list")
+    widen: bool = key(
+        FLAG, "true", "Widen the limits, all alike, when too few runs pass them"
+    )
+    scale: str = key(
+        choice("control", "none"),
+        "control",
+        "Bring each run to the rate of control events of the target, or leave it",
+    )
     allow_short: bool = key(
         FLAG, "true", "Go on with a warning when fewer hours are found than asked for"
     )
 
     @property
-    def limits(self) -> MimicLimits:
-        """The mimic limits, for the numerics."""
-        return MimicLimits(
-            zenith=self.max_zenith_difference,
-            azimuth=self.max_azimuth_difference,
-            time=self.max_time_difference,
-            muon_efficiency=self.max_muon_efficiency_difference,
-            nsb=self.max_nsb_difference,
-            same_telescopes=self.same_telescopes,
+    def criteria(self) -> RankCriteria:
+        """How to rank, for the numerics."""
+        return RankCriteria(
+            divergence=self.divergence,
+            energy_bins=self.energy_bins,
+            offset_bins=self.offset_bins,
+            hours=self.hours,
+            own=self.own,
+            min_overlap=self.min_overlap,
+            limits=MimicLimits(
+                zenith=self.max_zenith_difference,
+                azimuth=self.max_azimuth_difference,
+                time=self.max_time_difference,
+                muon_efficiency=self.max_muon_efficiency_difference,
+                nsb=self.max_nsb_difference,
+                rate=self.max_rate_difference,
+                same_telescopes=self.same_telescopes,
+            ),
+            widen=self.widen,
+            scale=self.scale,
         )
 
 
@@ -83,6 +119,11 @@ class StackSettings:
         choice("groups", "ranked", "own"),
         "groups",
         "Groups of like conditions, the ranked runs of each target, or its own run",
+    )
+    method: str = key(
+        choice("sum", "michi"),
+        "sum",
+        "Exposure without what the masks take, or live time alone as gammapy in 2015",
     )
     zenith_edges: tuple[float, ...] = key(
         quantities("deg"), "0, 20, 30, 40, 50, 60, 90 deg", "Edges of groups in zenith"
@@ -125,10 +166,22 @@ class SmoothSettings:
         NUMBER, "1", "Strength of its penalty on bends of the splines", minimum=0
     )
     term_penalty: float = key(
-        NUMBER, "10", "Strength of its penalty on steps of a term in energy", minimum=0
+        NUMBER, "100", "Strength of its penalty on steps of a term in energy", minimum=0
     )
     ridge: float = key(
-        NUMBER, "100", "Strength of its pull of the terms to zero", minimum=0
+        NUMBER, "10", "Strength of its pull of the terms to zero", minimum=0
+    )
+    choose_penalties: bool = key(
+        FLAG,
+        "false",
+        "Whether to start from these three strengths and choose by nights left out",
+    )
+    max_points: int = key(
+        INTEGER,
+        "500",
+        "More runs than these are joined by like conditions before the fit",
+        minimum=1,
+        maximum=100000,
     )
 
 

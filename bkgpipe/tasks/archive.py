@@ -36,13 +36,14 @@ class Archive:
     paths: dict[int, Path]
 
     @property
+    def selected(self) -> list[RunShape]:
+        """Runs that may contribute to models, unfit ones among them."""
+        return [shape for shape in self.shapes.values() if shape.run.selected]
+
+    @property
     def candidates(self) -> list[RunShape]:
         """Runs that may be stacked."""
-        return [
-            shape
-            for obs_id, shape in self.shapes.items()
-            if shape.run.selected and obs_id not in self.unfit
-        ]
+        return [shape for shape in self.selected if shape.obs_id not in self.unfit]
 
     def read_counts(self, obs_ids: Iterable[int]) -> Iterator[RunCounts]:
         """Read runs one after the other.

@@ -6,16 +6,17 @@ import logging
 from pathlib import Path
 
 from bkgpipe.datamodel import Ranking
-from bkgpipe.errors import NoRunsError
-from bkgpipe.io.rank import write_rankings
+from bkgpipe.errors import InputError, NoRunsError
+from bkgpipe.io.rank import read_rankings, write_rankings
 from bkgpipe.numerics.rank import rank_runs
+from bkgpipe.settings import Settings
 from bkgpipe.tasks.archive import Archive, read_archive
-from bkgpipe.tasks.base import ChunkTask
+from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.count import AllCounts
 
-__all__ = ["AllRankings", "Rank"]
+__all__ = ["AllRankings", "Rank", "explain_ranking", "read_all_rankings"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,20 +47,17 @@ class Rank(ChunkTask):
 
     def _rank(self, archive: Archive) -> dict[int, Ranking]:
         shapes = archive.shapes
-        rank = self.settings.rank
         rankings = rank_runs(
             [shapes[run.obs_id] for run in self.exported if run.obs_id in shapes],
-            archive.candidates,
-            limits=rank.limits,
-            hours=rank.hours,
-            own=rank.own,
-            min_overlap=rank.min_overlap,
+            archive.selected,
+            criteria=self.settings.rank.criteria,
+            unfit=archive.unfit.keys(),
         )
         return {ranking.obs_id: ranking for ranking in rankings}
 
     def _accept(self, ranking: Ranking) -> Ranking:
-        hours = ranking.livetime[ranking.is_taken].sum() / 3600
-        found = f"{hours:.1f} h found of {self.settings.rank.hours:g} h asked for"
+        asked = self.settings.rank.hours
+        found = f"{ranking.hours:.1f} h found of {asked:g} h asked for"
         if ranking.taken.size == 0 or (
             ranking.is_short and not self.settings.rank.allow_short
         ):
@@ -80,3 +78,70 @@ class AllRankings(AllChunks):
     stage = "rank"
     stage_class = Rank
     only_exported = True
+
+
+def read_all_rankings(settings: Settings) -> tuple[Ranking, ...]:
+    """Read the rankings of a production.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    tuple of Ranking
+        In order of the targets; empty unless the strategy is ``ranked``.
+    """
+    if settings.in_groups or settings.stack.strategy != "ranked":
+        return ()
+    found: dict[int, Ranking] = {}
+    for path in settings.folder("rank").glob("rank_*.h5"):
+        found |= read_rankings(path).records
+    return tuple(found[obs_id] for obs_id in sorted(found))
+
+
+def explain_ranking(task: StageTask, obs_id: int) -> Ranking:
+    """Rank all candidates for one target again, from the counts on disk.
+
+    Parameters
+    ----------
+    task : StageTask
+        Any task of the production.
+    obs_id : int
+        The target.
+
+    Returns
+    -------
+    Ranking
+        Every candidate with what became of it.
+
+    Raises
+    ------
+    InputError
+        If the runs were not counted yet, or the target could not be.
+    """
+    counts, settings = task.sibling(AllCounts), task.settings
+    if not counts.complete():
+        raise InputError(
+            what="the runs were not counted yet with these settings",
+            where=str(settings.data.output),
+            fix="Run bkgpipe run count first",
+        )
+    archive = read_archive(
+        counts.chunks(), min_kept_fraction=settings.mask.min_kept_fraction
+    )
+    if obs_id not in archive.shapes:
+        raise InputError(
+            what=archive.refused.get(obs_id, "is no run of this production"),
+            where=f"run {obs_id}",
+            fix="Name a run that bkgpipe status does not list as refused",
+        )
+    (ranking,) = rank_runs(
+        [archive.shapes[obs_id]],
+        archive.selected,
+        criteria=settings.rank.criteria,
+        unfit=archive.unfit.keys(),
+        list_all=True,
+    )
+    return ranking

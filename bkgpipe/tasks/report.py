@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bkgpipe.datamodel import RateModel, Report
+from bkgpipe.datamodel import KeptShare, RateModel, Report
+from bkgpipe.io.count import read_mask_effects
 from bkgpipe.io.record import read_page_header, write_page
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups
+from bkgpipe.numerics.exposure import compare_exposure, most_different
 from bkgpipe.settings import Settings, settings_values
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.count import AllCounts
 from bkgpipe.tasks.inputs import load_table
+from bkgpipe.tasks.rank import read_all_rankings
 from bkgpipe.tasks.smooth import AllSmooths
 from bkgpipe.tasks.store import MakeStore
 from bkgpipe.tasks.summary import read_summary
@@ -22,6 +25,7 @@ from bkgpipe.view.report import make_report
 __all__ = ["MakeReport"]
 
 _MAX_MODELS = 12
+_MAX_KEPT_SHARES = 8
 
 
 class MakeReport(StageTask):
@@ -63,7 +67,18 @@ def _read_report(settings: Settings) -> Report:
         settings=settings_values(settings),
         versions=versions(),
         store=summary.store,
+        unfit=summary.unfit,
+        rankings=read_all_rankings(settings),
+        kept_shares=_read_kept_shares(settings),
+        exposure=settings.count.exposure,
     )
+
+
+def _read_kept_shares(settings: Settings) -> tuple[KeptShare, ...]:
+    shares: list[KeptShare | None] = []
+    for path in sorted(settings.folder("count").glob("count_*.h5")):
+        shares += [compare_exposure(**found) for found in read_mask_effects(path)]
+    return most_different(shares, n_runs=_MAX_KEPT_SHARES)
 
 
 def _read_some_models(settings: Settings) -> tuple[RateModel, ...]:

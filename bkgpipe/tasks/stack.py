@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from bkgpipe.datamodel import Chunk
 from bkgpipe.datamodel import Stack as StackedRuns
 from bkgpipe.io.rank import read_rankings
 from bkgpipe.io.stack import read_groups, write_stacks
-from bkgpipe.numerics.stack import stack_runs
+from bkgpipe.numerics.scaled import stack_scaled
 from bkgpipe.tasks.archive import Archive, read_archive
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllStackChunks
@@ -26,7 +25,7 @@ class _Stack(ChunkTask):
 
     stage = "stack"
 
-    def members(self, archive: Archive) -> Chunk[Any]:
+    def members(self, archive: Archive) -> Chunk[dict[int, float]]:
         """Tell the runs of each stack of this chunk, and stacks refused before.
 
         Parameters
@@ -37,7 +36,7 @@ class _Stack(ChunkTask):
         Returns
         -------
         Chunk
-            Run numbers of each stack, and reasons.
+            Runs of each stack, each with its rate over that of the stack; and reasons.
         """
         raise NotImplementedError
 
@@ -58,14 +57,23 @@ class _Stack(ChunkTask):
         members = self.members(archive)
 
         def stack(stack_id: int) -> StackedRuns:
-            runs = archive.read_counts(members.records[stack_id])
-            return stack_runs(runs, stack_id=stack_id)
+            return self._stack(archive, stack_id, members.records[stack_id])
 
         chunk = collect(members.records, stack, refused={})
         chunk.refused.update(members.refused)
 
         with self.output().temporary_path() as path:
             write_stacks(Path(path), self.header(), chunk)
+
+    def _stack(
+        self, archive: Archive, stack_id: int, scale: dict[int, float]
+    ) -> StackedRuns:
+        return stack_scaled(
+            archive.read_counts(scale),
+            scale=scale,
+            stack_id=stack_id,
+            method=self.settings.stack.method,
+        )
 
 
 class StackGroups(_Stack):
@@ -74,10 +82,15 @@ class StackGroups(_Stack):
     def requires(self) -> list[StageTask]:
         return [self.sibling(MakeGroups), self.sibling(AllCounts)]
 
-    def members(self, archive: Archive) -> Chunk[Any]:  # noqa: ARG002
+    def members(self, archive: Archive) -> Chunk[dict[int, float]]:  # noqa: ARG002
         """Tell the runs of each stack."""
         groups = read_groups(Path(self.input()[0].path))
-        return Chunk(records={group.group_id: group.obs_ids for group in groups})
+        return Chunk(
+            records={
+                group.group_id: dict.fromkeys(group.obs_ids.tolist(), 1.0)
+                for group in groups
+            }
+        )
 
 
 class StackRanked(_Stack):
@@ -86,10 +99,10 @@ class StackRanked(_Stack):
     def requires(self) -> list[StageTask]:
         return [self.sibling(Rank), self.sibling(AllCounts)]
 
-    def members(self, archive: Archive) -> Chunk[Any]:  # noqa: ARG002
+    def members(self, archive: Archive) -> Chunk[dict[int, float]]:  # noqa: ARG002
         """Tell the runs of each stack."""
         rankings = read_rankings(Path(self.input()[0].path))
-        records = {obs_id: each.taken for obs_id, each in rankings.records.items()}
+        records = {obs_id: each.scales for obs_id, each in rankings.records.items()}
         return Chunk(records=records, refused=rankings.refused)
 
 
@@ -107,12 +120,13 @@ class StackOwn(_Stack):
         """List the chunks of counts that are needed."""
         return [self.requires()]
 
-    def members(self, archive: Archive) -> Chunk[Any]:
+    def members(self, archive: Archive) -> Chunk[dict[int, float]]:
         """Tell the runs of each stack."""
+        reasons = archive.unfit | archive.refused
         ids = [run.obs_id for run in self.exported]
         return Chunk(
-            records={obs_id: [obs_id] for obs_id in ids if obs_id in archive.shapes},
-            refused={i: why for i, why in archive.refused.items() if i in ids},
+            records={obs_id: {obs_id: 1.0} for obs_id in ids if obs_id not in reasons},
+            refused={obs_id: reasons[obs_id] for obs_id in ids if obs_id in reasons},
         )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from bkgpipe.datamodel import Conservation, ExportEntry, RunTable, StageState, Summary
-from bkgpipe.io.count import read_conservation
+from bkgpipe.io.count import read_conservation, read_shapes
 from bkgpipe.io.entries import read_entries
 from bkgpipe.io.hdf5 import read_header, read_refused
 from bkgpipe.io.select import read_runs_header
+from bkgpipe.numerics.stack import refusal
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.inputs import chunk_numbers, is_selected, load_table
 
@@ -56,6 +57,7 @@ def read_summary(settings: Settings) -> Summary:
         left_out={run.obs_id: run.reason for run in table.runs if not run.selected},
         timing=_read_timing(settings),
         conservation=conservation,
+        unfit=_read_unfit(settings, refused),
     )
 
 
@@ -140,6 +142,17 @@ def _read_refused(settings: Settings) -> dict[int, str]:
         for path in _chunk_files(settings, stage):
             refused.update(read_refused(path))
     return dict(sorted(refused.items()))
+
+
+def _read_unfit(settings: Settings, refused: dict[int, str]) -> dict[int, str]:
+    least = settings.mask.min_kept_fraction
+    reasons = {
+        shape.obs_id: refusal(shape, min_kept_fraction=least)
+        for path in _chunk_files(settings, "count")
+        for shape in read_shapes(path).records.values()
+        if shape.run.selected and shape.obs_id not in refused
+    }
+    return {obs_id: reason for obs_id, reason in sorted(reasons.items()) if reason}
 
 
 def _read_timing(settings: Settings) -> dict[str, float]:

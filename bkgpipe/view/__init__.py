@@ -5,11 +5,11 @@ from __future__ import annotations
 from bkgpipe.view.figures import (
     figure_counts,
     figure_mask,
-    figure_ranking,
     figure_rate,
     make_figure,
 )
 from bkgpipe.view.images import png_uri, save_figure
+from bkgpipe.view.ranking import figure_ranking, figure_rankings
 from bkgpipe.view.report import make_report
 from bkgpipe.view.words import describe
 
@@ -18,6 +18,7 @@ __all__ = [
     "figure_counts",
     "figure_mask",
     "figure_ranking",
+    "figure_rankings",
     "figure_rate",
     "make_figure",
     "make_report",

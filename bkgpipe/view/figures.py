@@ -18,11 +18,11 @@ from bkgpipe.datamodel import (
     RunCounts,
     Stack,
 )
+from bkgpipe.view.ranking import figure_ranking
 
 __all__ = [
     "figure_counts",
     "figure_mask",
-    "figure_ranking",
     "figure_rate",
     "make_figure",
 ]
@@ -154,36 +154,7 @@ def figure_mask(mask: ExclusionMask) -> Figure:
     return figure
 
 
-@make_figure.register
-def figure_ranking(ranking: Ranking) -> Figure:
-    """Draw the divergence of the ranked runs and the hours they add up to.
-
-    Parameters
-    ----------
-    ranking : Ranking
-        Ranking of ``n_runs`` candidates.
-
-    Returns
-    -------
-    Figure
-        Divergence and cumulative live time against the position in the list.
-    """
-    figure = Figure(figsize=(9.0, 4.0), layout="constrained")
-    divergence, hours = figure.subplots(1, 2)
-    position = np.arange(1, ranking.obs_ids.size + 1)
-    for is_taken, color, marker in ((True, _COLORS[1], "o"), (False, _COLORS[2], "x")):
-        chosen = ranking.is_taken == is_taken
-        label = f"{'taken' if is_taken else 'not taken'}: {int(chosen.sum())}"
-        style = {"color": color, "marker": marker, "linestyle": "none"}
-        divergence.plot(
-            position[chosen], ranking.divergence[chosen], label=label, **style
-        )
-    divergence.legend(title=f"run {ranking.obs_id}")
-    divergence.set(xlabel="position in the list", ylabel="divergence [nat]")
-    hours.step(position, np.cumsum(ranking.livetime) / 3600.0, where="post")
-    hours.axvline(float(ranking.is_taken.sum()), color=_COLORS[2], linestyle="--")
-    hours.set(xlabel="position in the list", ylabel="live time so far [h]")
-    return figure
+make_figure.register(Ranking, figure_ranking)
 
 
 def _energy_bands(model: RateModel) -> list[np.ndarray]:

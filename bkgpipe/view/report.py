@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from bkgpipe.datamodel import Conservation, Group, RateModel, Report
+from bkgpipe.datamodel import (
+    Conservation,
+    Group,
+    KeptShare,
+    Ranking,
+    RateModel,
+    Report,
+)
 from bkgpipe.view.figures import figure_rate
 from bkgpipe.view.images import png_uri
+from bkgpipe.view.ranking import (
+    figure_ranking,
+    figure_rankings,
+    ranking_rows,
+    worst_first,
+)
 
 __all__ = ["make_report"]
 
@@ -56,8 +70,13 @@ def make_report(report: Report) -> str:
         summary=_summary(report),
         places=_places(report.conservation),
         timing=_timing(report.timing),
-        refused=_refused(report),
+        refused=_with_reasons(report, report.refused),
         left_out=_left_out(report),
+        kept_shares=[_kept_share(share) for share in report.kept_shares],
+        unfit=_with_reasons(report, report.unfit),
+        rankings=ranking_rows(report.rankings),
+        n_rankings=len(report.rankings),
+        ranking_pictures=_ranking_pictures(report.rankings),
         groups=[_group(group) for group in report.groups],
         pictures=[_picture(model) for model in report.models],
     )
@@ -99,11 +118,11 @@ def _timing(timing: dict[str, float]) -> list[_Row]:
     ]
 
 
-def _refused(report: Report) -> list[_Row]:
+def _with_reasons(report: Report, reasons: dict[int, str]) -> list[_Row]:
     targets = {run.obs_id: run.target for run in report.table.runs}
     return [
         _Row(name=str(obs_id), value=targets.get(obs_id, ""), note=reason)
-        for obs_id, reason in sorted(report.refused.items())
+        for obs_id, reason in sorted(reasons.items())
     ]
 
 
@@ -113,6 +132,21 @@ def _left_out(report: Report) -> list[_Row]:
         for run in report.table.runs
         if not run.selected
     ]
+
+
+def _kept_share(share: KeptShare) -> dict[str, str]:
+    # the rate is counts over exposure: it grows as the share shrinks
+    excess = share.by_geometry / share.by_events - 1 if share.n_kept else float("inf")
+    return {
+        "run": str(share.obs_id),
+        "target": share.target,
+        "offset [deg]": f"{share.offset_min:.2f} to {share.offset_max:.2f}",
+        "events": f"{share.n_events:,}",
+        "of them kept": f"{share.n_kept:,}",
+        "kept by geometry": f"{share.by_geometry:.3f}",
+        "kept by events": f"{share.by_events:.3f}",
+        "rate by events": f"{excess:+.0%}",
+    }
 
 
 def _group(group: Group) -> dict[str, str]:
@@ -128,6 +162,30 @@ def _group(group: Group) -> dict[str, str]:
         "azimuth cell [deg]": f"{azimuth_min:g} to {azimuth_max:g}",
         "joined by": ", ".join(group.merged) or "-",
     }
+
+
+def _ranking_pictures(rankings: Sequence[Ranking]) -> list[_Picture]:
+    if not rankings:
+        return []
+    worst = worst_first(rankings)[0]
+    return [
+        _Picture(
+            title="All targets",
+            caption="Runs taken for each target, how unlike they are, how often each "
+            "was taken.",
+            alt="Matrix of targets and the runs taken for them, divergences of these "
+            "runs, and how often each run was taken",
+            uri=png_uri(figure_rankings(rankings)),
+        ),
+        _Picture(
+            title=f"Run {worst.obs_id}, the target whose runs are least like it",
+            caption=f"{worst.hours:.2f} h taken. bkgpipe show rank_N.h5 --id OBS_ID "
+            "--plot FILE draws any target, bkgpipe explain OBS_ID tells all.",
+            alt=f"Divergence of the candidates of run {worst.obs_id} against the live "
+            "time so far, and why the others were not taken",
+            uri=png_uri(figure_ranking(worst)),
+        ),
+    ]
 
 
 def _picture(model: RateModel) -> _Picture:

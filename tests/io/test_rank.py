@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import Chunk, ProductHeader, Ranking
+from bkgpipe.datamodel import REASONS, Chunk, ProductHeader, Ranking
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.rank import read_rankings, write_rankings
 
@@ -16,8 +16,10 @@ def _make_ranking(n_runs: int) -> Ranking:
         obs_ids=np.arange(n_runs)[::-1] + 20_000_000_000,
         divergence=np.arange(n_runs) * 0.01,
         livetime=np.full(n_runs, 1500.0),
-        is_taken=np.arange(n_runs) < 2,
-        n_refused=4,
+        scale=np.full(n_runs, 1.25),
+        reason=(np.arange(n_runs) >= 2).astype(int),
+        n_by_reason=np.arange(len(REASONS)),
+        widened=1.5,
         is_short=n_runs < 2,
     )
 
@@ -32,10 +34,12 @@ def test_rankings_come_back(tmp_path: Path, header: ProductHeader, n_runs: int) 
 
     found = chunk.records[7]
     assert chunk.refused == {8: "short"}
-    assert (found.obs_id, found.n_refused) == (7, 4)
+    assert (found.obs_id, found.widened) == (7, 1.5)
+    assert found.counted == expected.counted
+    assert found.scales == expected.scales
     assert found.is_short is expected.is_short
     np.testing.assert_array_equal(found.taken, expected.taken)
-    for name in ("obs_ids", "divergence", "livetime", "is_taken"):
+    for name in ("obs_ids", "divergence", "livetime", "is_taken", "scale"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+
+from bkgpipe.datamodel import REASONS
+from bkgpipe.errors import InputError
+from bkgpipe.io.stack import read_stacks
+from bkgpipe.tasks.count import AllCounts
+from bkgpipe.tasks.rank import AllRankings, explain_ranking, read_all_rankings
+from bkgpipe.tasks.stack import AllStacks
+from bkgpipe.tasks.summary import read_summary
+
+
+def test_all_rankings_are_read_in_order(production, build):
+    task = production(stack__strategy="ranked")
+    assert build(task.sibling(AllRankings))
+
+    rankings = read_all_rankings(task.settings)
+
+    assert [ranking.obs_id for ranking in rankings] == list(range(1001, 1009))
+    assert all(ranking.n_by_reason.sum() == 8 for ranking in rankings)
+    assert all(ranking.counted["own run"] == 1 for ranking in rankings)
+    assert read_all_rankings(production().settings) == ()
+
+
+def test_explanation_is_of_all_candidates(production, build):
+    task = production(stack__strategy="ranked", select__exclude_obs_ids="1005")
+    assert build(task.sibling(AllRankings))
+    short = {r.obs_id: r for r in read_all_rankings(task.settings)}
+
+    whole = explain_ranking(task.sibling(AllCounts), 1003)
+
+    assert sorted(whole.obs_ids) == [1001, 1002, 1003, 1004, 1006, 1007, 1008]
+    assert whole.taken.tolist() == short[1003].taken.tolist()
+    assert whole.counted == short[1003].counted
+    assert REASONS[whole.reason[whole.obs_ids == 1003][0]] == "own run"
+
+
+def test_explanation_needs_counts_and_a_known_run(production, build):
+    counts = production(stack__strategy="ranked").sibling(AllCounts)
+    with pytest.raises(InputError, match=r"not counted yet.*Run bkgpipe run count"):
+        explain_ranking(counts, 1003)
+    assert build(counts)
+    with pytest.raises(InputError, match=r"run 77: is no run .*bkgpipe status"):
+        explain_ranking(counts, 77)
+
+
+def test_unfit_runs_are_not_taken(production, build):
+    # the mask around the source takes part of each field
+    task = production(
+        stack__strategy="ranked",
+        mask__min_kept_fraction="1",
+        run__allow_refused="true",
+    )
+    build(task)
+
+    assert read_all_rankings(task.settings) == ()
+    reasons = read_summary(task.settings).refused.values()
+    assert len(reasons) == 8
+    assert all("too few runs look like it" in reason for reason in reasons)
+
+
+def test_ranked_and_own_share_masks_and_counts(production, build):
+    task = production(stack__strategy="ranked")
+    assert build(task)
+    output = task.settings.data.output
+    before = {path: path.stat().st_mtime_ns for path in output.rglob("*_33?.h5")}
+
+    own = production(stack__strategy="own")
+    assert build(own)
+
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    folders = {path.name.partition("-")[0] for path in output.glob("*-??????")}
+    n_folders = {
+        stage: len(list(output.glob(f"{stage}-*"))) for stage in sorted(folders)
+    }
+    assert n_folders["mask"] == n_folders["count"] == n_folders["rank"] == 1
+    assert n_folders["stack"] == n_folders["export"] == n_folders["report"] == 2
+
+
+def test_scales_reach_the_stack(production, build):
+    task = production(stack__strategy="ranked")
+    assert build(task.sibling(AllStacks))
+    scaled = _exposures(task.settings)
+
+    plain = production(stack__strategy="ranked", rank__scale="none")
+    assert build(plain.sibling(AllStacks))
+
+    assert scaled.keys() == _exposures(plain.settings).keys()
+    assert scaled != _exposures(plain.settings)
+
+
+def _exposures(settings):
+    return {
+        obs_id: stack.exposure_2d.sum()
+        for path in settings.folder("stack").glob("stack_*.h5")
+        for obs_id, stack in read_stacks(path).records.items()
+    }
