@@ -38,6 +38,13 @@ class RateModel:
         Live time of the stack [s].
     conditions : Conditions
         Exposure-weighted conditions of the stack.
+    error_3d, error_2d : np.ndarray
+        Relative statistical errors of the rates, of the same shapes, as standard
+        deviations; those of bins without a rate are of what may be filled in. Empty
+        when unknown.
+    systematic : float
+        Relative scatter of the norm from run to run beyond Poisson noise; NaN when
+        unknown.
     """
 
     stack_id: int
@@ -50,12 +57,16 @@ class RateModel:
     n_runs: int
     livetime: float
     conditions: Conditions
+    error_3d: np.ndarray = field(default_factory=lambda: np.empty(0))
+    error_2d: np.ndarray = field(default_factory=lambda: np.empty(0))
+    systematic: float = float("nan")
 
     def __post_init__(self) -> None:
         for name in ("rate_3d", "exposure_3d"):
             require_shape(name, getattr(self, name), self.binning.shape_3d)
         for name in ("rate_2d", "exposure_2d"):
             require_shape(name, getattr(self, name), self.binning.shape_2d)
+        _require_errors(self)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -87,6 +98,13 @@ class NodeModel:
     norm, norm_error : np.ndarray
         Factor that scaled the model to its run at each energy, and its error, shape
         ``(n_energy,)``; empty when none was applied.
+    error_3d, error_2d : np.ndarray
+        Relative statistical errors of the rates, of the same shapes, as standard
+        deviations; empty when unknown.
+    systematic : float
+        Relative error of the norm: its scatter from run to run, or, once the model is
+        scaled to its run, the statistical error of that factor; NaN when unknown, or
+        when it depends on energy.
     """
 
     stack_id: int
@@ -102,6 +120,9 @@ class NodeModel:
     conditions: Conditions
     norm: np.ndarray = field(default_factory=lambda: np.empty(0))
     norm_error: np.ndarray = field(default_factory=lambda: np.empty(0))
+    error_3d: np.ndarray = field(default_factory=lambda: np.empty(0))
+    error_2d: np.ndarray = field(default_factory=lambda: np.empty(0))
+    systematic: float = float("nan")
 
     def __post_init__(self) -> None:
         require_shape("bkg_3d", self.bkg_3d, self.binning.shape_3d)
@@ -109,3 +130,11 @@ class NodeModel:
         for name in ("norm", "norm_error"):
             if getattr(self, name).size:
                 require_shape(name, getattr(self, name), self.binning.shape_3d[:1])
+        _require_errors(self)
+
+
+def _require_errors(model: RateModel | NodeModel) -> None:
+    shapes = {"error_3d": model.binning.shape_3d, "error_2d": model.binning.shape_2d}
+    for name, shape in shapes.items():
+        if getattr(model, name).size:
+            require_shape(name, getattr(model, name), shape)

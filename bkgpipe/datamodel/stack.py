@@ -92,6 +92,9 @@ class Stack:
         Sums [s].
     conditions : Conditions
         Exposure-weighted means.
+    systematic : float
+        Relative scatter of the runs' norms about the sum beyond Poisson noise; NaN
+        when unknown, as for a single run.
     """
 
     stack_id: int
@@ -104,6 +107,7 @@ class Stack:
     ontime: float
     livetime: float
     conditions: Conditions
+    systematic: float = float("nan")
 
     def __post_init__(self) -> None:
         for name in ("counts_3d", "exposure_3d"):

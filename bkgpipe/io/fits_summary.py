@@ -27,6 +27,7 @@ _KEYWORDS = (
     "ZENITH",
     "DEADC",
     "NFILLED",
+    "SYSERR",
 )
 
 
@@ -56,7 +57,8 @@ def read_fits_summary(path: Path) -> str:
             warnings.simplefilter("error", AstropyUserWarning)
             with fits.open(BytesIO(content)) as hdus:
                 shown = [hdu for hdu in hdus if hdu.data is not None]
-                return "\n".join(line for hdu in shown for line in _hdu(hdu))
+                lines = [line for hdu in shown for line in _hdu(hdu)]
+                return "\n".join([*lines, *_relative_error(hdus)])
     except (OSError, ValueError, TypeError, AstropyUserWarning) as error:
         raise InputError(
             what=f"is not whole FITS ({error})",
@@ -74,6 +76,15 @@ def _hdu(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU) -> list[str]:
         columns = [_column(column, hdu.data) for column in hdu.columns]
         return [*lines, f"  {len(hdu.data)} rows", *columns]
     return [*lines, f"  shape {hdu.data.shape}{_range(hdu.data)}"]
+
+
+def _relative_error(hdus: fits.HDUList) -> list[str]:
+    """Statistical error of a background model, as part of its rate."""
+    if not {"BACKGROUND", "BACKGROUND_ERROR"} <= {hdu.name for hdu in hdus}:
+        return []
+    error = hdus["BACKGROUND_ERROR"].data["BKG_ERR"] / hdus["BACKGROUND"].data["BKG"]
+    limits = f"{error.min():.2%} to {error.max():.2%}"
+    return [f"Statistical error: {limits} of the rate, median {np.median(error):.2%}"]
 
 
 def _column(column: fits.Column, data: fits.FITS_rec) -> str:

@@ -14,6 +14,7 @@ from bkgpipe.io.fits_file import row_table, write_hdus
 
 __all__ = [
     "BKG_HDU_NAME",
+    "ERROR_HDU_NAME",
     "GADF_URL",
     "Origin",
     "edge_cells",
@@ -24,6 +25,7 @@ __all__ = [
 
 # The name that gammapy looks for when it is given none
 BKG_HDU_NAME = "BACKGROUND"
+ERROR_HDU_NAME = "BACKGROUND_ERROR"
 
 GADF_URL = "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats"
 _MEV_PER_TEV = 1e6
@@ -116,17 +118,20 @@ def write_bkg_3d(
     ------
     OutputError
         If readers could not use the file: fewer than two bins on an axis, as many
-        energies as bins in the field, or a rate that is not positive.
+        energies as bins in the field, a rate that is not positive, or an error that
+        is not a number.
 
     References
     ----------
     GADF 0.3, section "Background / BKG_3D".
     """
-    _require_readable(path, model.bkg_3d)
+    _require_readable(path, model.bkg_3d, model.error_3d)
     keywords = {"HDUCLAS4": "BKG_3D", "NFILLED": model.n_filled_3d}
+    keywords = _keywords(model, header, origin) | keywords
     hdu = _background_hdu(model, model.bkg_3d)
-    hdu.header.update(_keywords(model, header, origin) | keywords)
-    write_hdus(path, [fits.PrimaryHDU(), hdu, *_norm_hdus(model)])
+    hdu.header.update(keywords)
+    errors = _error_hdus(model, model.bkg_3d, model.error_3d, keywords=keywords)
+    write_hdus(path, [fits.PrimaryHDU(), hdu, *errors, *_norm_hdus(model)])
 
 
 def write_bkg_2d(
@@ -149,20 +154,23 @@ def write_bkg_2d(
     ------
     OutputError
         If readers could not use the file: fewer than two bins on an axis, as many
-        energies as bins in the field, or a rate that is not positive.
+        energies as bins in the field, a rate that is not positive, or an error that
+        is not a number.
 
     References
     ----------
     GADF 0.3, section "Background / BKG_2D".
     """
-    _require_readable(path, model.bkg_2d)
+    _require_readable(path, model.bkg_2d, model.error_2d)
     keywords = {"HDUCLAS4": "BKG_2D", "NFILLED": model.n_filled_2d}
+    keywords = _keywords(model, header, origin) | keywords
     hdu = _background_hdu(model, model.bkg_2d)
-    hdu.header.update(_keywords(model, header, origin) | keywords)
-    write_hdus(path, [fits.PrimaryHDU(), hdu, *_norm_hdus(model)])
+    hdu.header.update(keywords)
+    errors = _error_hdus(model, model.bkg_2d, model.error_2d, keywords=keywords)
+    write_hdus(path, [fits.PrimaryHDU(), hdu, *errors, *_norm_hdus(model)])
 
 
-def _require_readable(path: Path, rate: np.ndarray) -> None:
+def _require_readable(path: Path, rate: np.ndarray, error: np.ndarray) -> None:
     n_energy, *n_spatial = rate.shape
     if min(rate.shape) < 2:
         raise OutputError(
@@ -184,6 +192,13 @@ def _require_readable(path: Path, rate: np.ndarray) -> None:
             where=str(path),
             fix="Smooth more, or ask for wider bins or more hours",
         )
+    n_bad = int((~(np.isfinite(error) & (error >= 0))).sum())
+    if n_bad:
+        raise OutputError(
+            what=f"{n_bad} of {error.size} errors are not finite and at least zero",
+            where=str(path),
+            fix="Smooth more, or ask for wider bins or more hours",
+        )
 
 
 def _background_hdu(model: NodeModel, rate: np.ndarray) -> fits.BinTableHDU:
@@ -191,6 +206,31 @@ def _background_hdu(model: NodeModel, rate: np.ndarray) -> fits.BinTableHDU:
     # Reversed, so that energy is the first axis as FITS counts, as in gammapy's files
     cells["BKG"] = (gadf_rate(rate).T, "s-1 MeV-1 sr-1")
     return row_table(BKG_HDU_NAME, cells)
+
+
+def _error_hdus(
+    model: NodeModel,
+    rate: np.ndarray,
+    error: np.ndarray,
+    *,
+    keywords: dict[str, object],
+) -> list[fits.BinTableHDU]:
+    """Statistical error of each rate, if known, in the layout of the background."""
+    if not error.size:
+        return []
+    cells = edge_cells(model.binning, n_axes=rate.ndim)
+    cells["BKG_ERR"] = (gadf_rate(rate * error).T, "s-1 MeV-1 sr-1")
+    table = row_table(ERROR_HDU_NAME, cells)
+    # Classes of its own: readers take what is RESPONSE, or BKG, for a background
+    classes = {
+        "HDUCLASS": ("BKGPIPE", "not a class of GADF"),
+        "HDUCLAS1": ("ERROR", "not a response"),
+        "HDUCLAS2": ("STATISTICAL", "standard deviation of BKG in BACKGROUND"),
+        "HDUCLAS3": (keywords["HDUCLAS4"], "model that it belongs to"),
+    }
+    shared = ("FOVALIGN", "CREATOR", "FPRINT", "STACK_ID", "OBS_ID")
+    table.header.update(classes | {k: keywords[k] for k in shared if k in keywords})
+    return [table]
 
 
 def _norm_hdus(model: NodeModel) -> list[fits.BinTableHDU]:
@@ -234,6 +274,9 @@ def _keywords(
     if model.norm.size and np.ptp(model.norm) == 0:
         keywords["BKGNORM"] = float(model.norm[0])
         keywords["BKGNERR"] = float(model.norm_error[0])
+    if np.isfinite(model.systematic):
+        kind = "statistical" if model.norm.size else "from run to run"
+        keywords["SYSERR"] = (model.systematic, f"relative error of the norm, {kind}")
     conditions = {
         "ZENITH": model.conditions.zenith,
         "AZIMUTH": model.conditions.azimuth,

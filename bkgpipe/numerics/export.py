@@ -17,6 +17,7 @@ from bkgpipe.numerics.interpolation import (
     single_axis,
     solve_nodes,
 )
+from bkgpipe.numerics.uncertainty import HOLE_ERROR
 
 __all__ = ["fill_holes", "make_node_model", "node_model_for_run"]
 
@@ -36,7 +37,8 @@ def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
     """Make the model of a stack as it is written: per on-time, at bin centres.
 
     Holes are filled, nodes are solved for which keep the counts of the bins when
-    gammapy integrates them, and all is multiplied by the dead-time fraction.
+    gammapy integrates them, and all is multiplied by the dead-time fraction. A node has
+    the relative error of its bin, or that of Jeffreys' prior where a hole was filled.
 
     Parameters
     ----------
@@ -60,11 +62,11 @@ def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
     where = f"stack {model.stack_id}"
     deadc = _require_deadc(model.conditions.deadc, where=where)
     binning = model.binning
-    bkg_3d, n_filled_3d = _nodes(
+    bkg_3d, is_hole_3d = _nodes(
         model.rate_3d, model.exposure_3d, _grid_3d(binning), where=where
     )
     # two dimensions are three with one bin in the field's first axis
-    bkg_2d, n_filled_2d = _nodes(
+    bkg_2d, is_hole_2d = _nodes(
         model.rate_2d[:, np.newaxis],
         model.exposure_2d[:, np.newaxis],
         _grid_2d(binning),
@@ -76,12 +78,15 @@ def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
         binning=binning,
         bkg_3d=bkg_3d * deadc,
         bkg_2d=bkg_2d[:, 0] * deadc,
-        n_filled_3d=n_filled_3d,
-        n_filled_2d=n_filled_2d,
+        n_filled_3d=int(is_hole_3d.sum()),
+        n_filled_2d=int(is_hole_2d.sum()),
         fov_alignment=fov_alignment,
         n_runs=model.n_runs,
         livetime=model.livetime,
         conditions=model.conditions,
+        error_3d=_error(model.error_3d, is_hole_3d),
+        error_2d=_error(model.error_2d, is_hole_2d[:, 0]),
+        systematic=model.systematic,
     )
 
 
@@ -118,7 +123,7 @@ def node_model_for_run(node_model: NodeModel, run: Run) -> NodeModel:
 
 def fill_holes(
     rate: np.ndarray, exposure: np.ndarray, energy_edges: np.ndarray
-) -> tuple[np.ndarray, int]:
+) -> tuple[np.ndarray, np.ndarray]:
     """Give bins without counts or exposure the rate to expect there.
 
     Expected is m = R S: R the norm at that energy, from the part of the field that was
@@ -149,8 +154,8 @@ def fill_holes(
     -------
     filled : np.ndarray
         Rate, larger than zero, same shape and unit.
-    n_filled : int
-        Number of holes.
+    is_hole : np.ndarray
+        True for the holes, same shape.
 
     References
     ----------
@@ -169,22 +174,27 @@ def fill_holes(
     factor = np.ones(wanted.shape)
     np.divide(wanted, found, out=factor, where=wanted > 0)
     filled = np.where(seen > 0, filled * factor, filled)
-    return filled, int(is_hole.sum())
+    return filled, is_hole
 
 
 def _nodes(
     rate: np.ndarray, exposure: np.ndarray, grid: NodeGrid, *, where: str
-) -> tuple[np.ndarray, int]:
+) -> tuple[np.ndarray, np.ndarray]:
     if not rate.any():
         raise NoEventsError(
             what="the rate is zero in all bins",
             where=where,
             fix="Stack more runs, or lower the safe energy or the [binning] range",
         )
-    filled, n_filled = fill_holes(rate, exposure, grid.energy_edges)
+    filled, is_hole = fill_holes(rate, exposure, grid.energy_edges)
     width = np.diff(grid.energy_edges)
     counts = (rate * exposure).sum(axis=(1, 2)) * width
-    return solve_nodes(filled, grid, counts=counts), n_filled
+    return solve_nodes(filled, grid, counts=counts), is_hole
+
+
+def _error(error: np.ndarray, is_hole: np.ndarray) -> np.ndarray:
+    """Keep the relative error of each bin; that of the prior where it was filled."""
+    return np.where(is_hole, HOLE_ERROR, error) if error.size else error
 
 
 def _grid_3d(binning: Binning) -> NodeGrid:

@@ -86,6 +86,9 @@ def run_energy_norm(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.nd
 def apply_norm(model: NodeModel, factor: np.ndarray, error: np.ndarray) -> NodeModel:
     """Scale a model, and keep the factor with it so that it can be undone.
 
+    How much the norm differs from run to run no longer matters for a model that was
+    scaled to its run, so the error of the factor takes the place of that scatter.
+
     Parameters
     ----------
     model : NodeModel
@@ -96,7 +99,7 @@ def apply_norm(model: NodeModel, factor: np.ndarray, error: np.ndarray) -> NodeM
     Returns
     -------
     NodeModel
-        Scaled model.
+        Scaled model; its ``systematic`` is NaN if the error depends on energy.
     """
     return replace(
         model,
@@ -104,7 +107,12 @@ def apply_norm(model: NodeModel, factor: np.ndarray, error: np.ndarray) -> NodeM
         bkg_2d=model.bkg_2d * factor[:, np.newaxis],
         norm=factor,
         norm_error=error,
+        systematic=_common(error / factor),
     )
+
+
+def _common(values: np.ndarray) -> float:
+    return float(values[0]) if np.ptp(values) == 0 else float("nan")
 
 
 def _spectra(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.ndarray]:

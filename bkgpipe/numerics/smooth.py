@@ -6,11 +6,12 @@ from collections.abc import Callable
 from types import MappingProxyType
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import correlate1d, gaussian_filter
 from scipy.special import i0e
 
 from bkgpipe.datamodel import RateModel, Stack
 from bkgpipe.errors import SettingsError
+from bkgpipe.numerics.uncertainty import HOLE_ERROR, poisson_error, weighted_error
 
 __all__ = ["SMOOTH_METHODS", "annulus_kernel", "mean_rate", "smooth_stack"]
 
@@ -18,7 +19,13 @@ _MIN_SIGMA = 0.05  # of the widest annulus: a narrower Gaussian moves next to no
 
 
 def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
-    """Make the background rate of a stack.
+    """Make the background rate of a stack, and its statistical error.
+
+    The error is that of Poisson noise, passed through the smoothing: a rate that is
+    proportional to the sum of K x counts has the relative error
+    sqrt(sum of K^2 x counts) / (sum of K x counts). Smoothing correlates neighbours,
+    and what it does to the shape is not in the error. Where there is no rate, the error
+    is that of Jeffreys' prior.
 
     Parameters
     ----------
@@ -47,6 +54,7 @@ def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
             fix=f"Choose one of {', '.join(SMOOTH_METHODS)} and a sigma of at least 0",
         )
     rate_3d, rate_2d = SMOOTH_METHODS[method](stack, sigma)
+    error_3d, error_2d = _ERRORS[method](stack, sigma)
     return RateModel(
         stack_id=stack.stack_id,
         binning=stack.binning,
@@ -58,6 +66,9 @@ def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
         n_runs=stack.obs_ids.size,
         livetime=stack.livetime,
         conditions=stack.conditions,
+        error_3d=np.where(rate_3d > 0, error_3d, HOLE_ERROR),
+        error_2d=np.where(rate_2d > 0, error_2d, HOLE_ERROR),
+        systematic=stack.systematic,
     )
 
 
@@ -136,13 +147,10 @@ def _plain(stack: Stack, _sigma: float) -> tuple[np.ndarray, np.ndarray]:
 def _gaussian(stack: Stack, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     if sigma == 0:
         return _plain(stack, sigma)
-    width, offset_edges = stack.binning.energy_width, stack.binning.offset_edges
-    kernel = annulus_kernel(offset_edges, sigma * float(np.diff(offset_edges).mean()))
+    width, kernel = stack.binning.energy_width, _annuli(stack, sigma)
 
     def blur_image(plane: np.ndarray) -> np.ndarray:
-        scale = (0.0, sigma, sigma)
-        blurred: np.ndarray = gaussian_filter(plane, scale, mode="constant")
-        return blurred
+        return _blur_image(plane, sigma)
 
     def blur_annuli(plane: np.ndarray) -> np.ndarray:
         blurred: np.ndarray = plane @ kernel.T
@@ -151,6 +159,40 @@ def _gaussian(stack: Stack, sigma: float) -> tuple[np.ndarray, np.ndarray]:
     rate_3d = _blurred_rate(stack.counts_3d, stack.exposure_3d, width, blur=blur_image)
     rate_2d = _blurred_rate(stack.counts_2d, stack.exposure_2d, width, blur=blur_annuli)
     return rate_3d, rate_2d
+
+
+def _plain_errors(stack: Stack, _sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    return poisson_error(stack.counts_3d), poisson_error(stack.counts_2d)
+
+
+def _gaussian_errors(stack: Stack, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    if sigma == 0:
+        return _plain_errors(stack, sigma)
+    image, kernel = stack.counts_3d.astype(np.float64), _annuli(stack, sigma)
+    error_3d = weighted_error(_blur_image(image, sigma), _blur_squared(image, sigma))
+    annuli = stack.counts_2d
+    return error_3d, weighted_error(annuli @ kernel.T, annuli @ kernel.T**2)
+
+
+def _annuli(stack: Stack, sigma: float) -> np.ndarray:
+    edges = stack.binning.offset_edges
+    return annulus_kernel(edges, sigma * float(np.diff(edges).mean()))
+
+
+def _blur_image(cube: np.ndarray, sigma: float) -> np.ndarray:
+    blurred: np.ndarray = gaussian_filter(cube, (0.0, sigma, sigma), mode="constant")
+    return blurred
+
+
+def _blur_squared(cube: np.ndarray, sigma: float) -> np.ndarray:
+    """Sum with the squares of the weights of `_blur_image`, also a product of two."""
+    reach = int(4 * sigma + 0.5)
+    point = np.zeros(2 * reach + 1)
+    point[reach] = 1.0
+    weights = gaussian_filter(point, sigma, mode="constant") ** 2
+    for axis in (1, 2):
+        cube = correlate1d(cube, weights, axis=axis, mode="constant")
+    return cube
 
 
 def _blurred_rate(
@@ -175,3 +217,7 @@ def _blurred_rate(
 SMOOTH_METHODS: MappingProxyType[
     str, Callable[[Stack, float], tuple[np.ndarray, np.ndarray]]
 ] = MappingProxyType({"none": _plain, "gaussian": _gaussian})
+
+_ERRORS: MappingProxyType[
+    str, Callable[[Stack, float], tuple[np.ndarray, np.ndarray]]
+] = MappingProxyType({"none": _plain_errors, "gaussian": _gaussian_errors})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, pairwise, product
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,9 +20,11 @@ from bkgpipe.datamodel import (
     RunShape,
     Stack,
 )
-from bkgpipe.errors import InputError, NoRunsError
+from bkgpipe.errors import InputError, NoRunsError, SettingsError
+from bkgpipe.numerics.sampling import field_solid_angles
+from bkgpipe.numerics.uncertainty import run_scatter
 
-__all__ = ["find_group", "make_groups", "refusal", "stack_runs"]
+__all__ = ["STACK_METHODS", "find_group", "make_groups", "refusal", "stack_runs"]
 
 # How the logarithm of the background rate depends on the pointing: above 1 TeV that of
 # H.E.S.S. DL3 DR1 goes as exp(-4.26 cos zenith), and its shape differs between north
@@ -191,7 +194,9 @@ def find_group(run: Run, groups: Sequence[Group]) -> Group:
     return min(groups, key=lambda group: _distance(here, (group.zenith, group.azimuth)))
 
 
-def stack_runs(runs: Iterable[RunCounts], *, stack_id: int) -> Stack:
+def stack_runs(
+    runs: Iterable[RunCounts], *, stack_id: int, method: str = "sum"
+) -> Stack:
     """Add up counts and exposure, and average the conditions by exposure.
 
     Parameters
@@ -200,6 +205,10 @@ def stack_runs(runs: Iterable[RunCounts], *, stack_id: int) -> Stack:
         Runs with the same bins, read one by one; their order does not matter.
     stack_id : int
         Number of the stack.
+    method : str
+        ``sum`` adds live time x kept solid angle. ``michi`` adds the live time of the
+        runs for which an energy bin is safe, and multiplies by the whole solid angle
+        of each bin, whatever the masks take, as gammapy did in 2015.
 
     Returns
     -------
@@ -208,11 +217,19 @@ def stack_runs(runs: Iterable[RunCounts], *, stack_id: int) -> Stack:
 
     Raises
     ------
+    SettingsError
+        If the method is unknown.
     NoRunsError
         If there are no runs.
     BinningMismatchError
         If the bins of two runs differ.
     """
+    if method not in STACK_METHODS:
+        raise SettingsError(
+            what=f"cannot stack with method {method!r}",
+            where="section [stack]",
+            fix=f"Choose one of {', '.join(STACK_METHODS)}",
+        )
     stream = iter(runs)
     first = next(stream, None)
     if first is None:
@@ -221,33 +238,54 @@ def stack_runs(runs: Iterable[RunCounts], *, stack_id: int) -> Stack:
             where=f"stack {stack_id}",
             fix="Loosen the cuts in [select] or min_kept_fraction in [mask]",
         )
-    total = _Sum(first.binning)
+    total = _Sum(first.binning, STACK_METHODS[method])
     for run in chain([first], stream):
         total.add(run)
     return total.to_stack(stack_id)
 
 
+def _kept_exposure(run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
+    return run.exposure_3d, run.exposure_2d
+
+
+def _whole_exposure(run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
+    time = run.livetime * run.is_safe
+    field_3d, field_2d = field_solid_angles(run.binning)
+    return np.multiply.outer(time, field_3d), np.multiply.outer(time, field_2d)
+
+
+_Exposure = Callable[[RunCounts], tuple[np.ndarray, np.ndarray]]
+
+STACK_METHODS: MappingProxyType[str, _Exposure] = MappingProxyType(
+    {"sum": _kept_exposure, "michi": _whole_exposure}
+)
+
+
 class _Sum:
     """Running sum, so that one run at a time is in memory."""
 
-    def __init__(self, binning: Binning) -> None:
+    def __init__(self, binning: Binning, exposure: _Exposure) -> None:
         self.binning = binning
+        self.exposure = exposure
         self.counts_3d = np.zeros(binning.shape_3d, dtype=np.int64)
         self.counts_2d = np.zeros(binning.shape_2d, dtype=np.int64)
         self.exposure_3d = np.zeros(binning.shape_3d)
         self.exposure_2d = np.zeros(binning.shape_2d)
         self.runs: list[Run] = []
         self.weights: list[tuple[float, float, float]] = []
+        self.seen: list[tuple[int, np.ndarray]] = []
 
     def add(self, run: RunCounts) -> None:
         self.binning.require_same(run.binning, where=f"run {run.obs_id}")
         # integers: their sum is exact in any order
         self.counts_3d += run.counts_3d.astype(np.int64)
         self.counts_2d += run.counts_2d.astype(np.int64)
-        self.exposure_3d += run.exposure_3d
-        self.exposure_2d += run.exposure_2d
+        exposure_3d, exposure_2d = self.exposure(run)
+        self.exposure_3d += exposure_3d
+        self.exposure_2d += exposure_2d
         self.runs.append(run.run)
-        self.weights.append((run.ontime, run.livetime, float(run.exposure_2d.sum())))
+        self.weights.append((run.ontime, run.livetime, float(exposure_2d.sum())))
+        self.seen.append((int(run.counts_2d.sum()), exposure_2d))
 
     def to_stack(self, stack_id: int) -> Stack:
         ontime, livetime, exposure = np.array(self.weights).T
@@ -263,7 +301,18 @@ class _Sum:
             ontime=math.fsum(ontime),
             livetime=math.fsum(livetime),
             conditions=_mean_conditions(self.runs, weight),
+            systematic=self._scatter(),
         )
+
+    def _scatter(self) -> float:
+        """Compare each run with the rate of all, in offset, where runs take 4 kB."""
+        counts, exposure = self.counts_2d, self.exposure_2d
+        rate = np.divide(
+            counts, exposure, out=np.zeros(counts.shape), where=exposure > 0
+        )
+        observed = np.array([n_events for n_events, _ in self.seen])
+        expected = np.array([np.vdot(rate, exposure) for _, exposure in self.seen])
+        return run_scatter(observed, expected)
 
 
 def _mean_conditions(runs: Sequence[Run], weight: np.ndarray) -> Conditions:

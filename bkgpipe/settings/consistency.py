@@ -34,11 +34,29 @@ def find_contradictions(settings: Settings) -> list[str]:
     problems += _binning_problems(settings.binning)
     problems += _mask_problems(settings.mask, has_data=bool(settings.data.gammapy_data))
     problems += _stack_problems(settings.stack)
-    if settings.smooth.method == "regression" and settings.stack.strategy != "groups":
+    problems += _method_problems(settings)
+    return problems
+
+
+def _method_problems(settings: Settings) -> list[str]:
+    problems = []
+    is_regression = settings.smooth.method == "regression"
+    if is_regression and settings.stack.strategy != "groups":
         problems.append(
             f"[stack] strategy = {settings.stack.strategy} says which runs to add up, "
             "but [smooth] method = regression fits all runs at once: "
             "set method = gaussian or none"
+        )
+    if is_regression and settings.stack.method != "sum":
+        problems.append(
+            f"[stack] method = {settings.stack.method} says how to add runs up, "
+            "but [smooth] method = regression fits all runs at once: "
+            "set [smooth] method = gaussian or none, or [stack] method = sum"
+        )
+    if settings.stack.method == "michi" and settings.count.exposure == "events":
+        problems.append(
+            "[stack] method = michi takes no kept solid angle into account, "
+            "but [count] exposure = events asks for one: set exposure = geometry"
         )
     return problems
 

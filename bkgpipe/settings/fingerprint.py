@@ -23,6 +23,8 @@ _OWN_KEYS = {
         "mask.extension_factor",
         "mask.max_radius",
         "mask.catalogs",
+        "mask.star_radius",
+        "mask.star_magnitude",
         "mask.circles",
         "mask.regions",
         "mask.masks",
@@ -30,12 +32,15 @@ _OWN_KEYS = {
         "mask.nside",
     ),
     "count": ("binning", "count", "export.alignment"),
-    "rank": ("rank",),
+    "rank": ("mask.min_kept_fraction", "rank"),
     "stack": ("mask.min_kept_fraction", "stack"),
     "smooth": ("mask.min_kept_fraction", "smooth"),
     "export": ("export",),
     "report": (),
 }
+
+# To be raised when a stage makes something else of the same settings
+_REVISIONS = {"count": 2, "rank": 2, "stack": 2, "smooth": 2, "export": 2}
 
 _PARENTS = {
     "select": (),
@@ -61,13 +66,17 @@ _ONLY_FOR = {
     "smooth.penalty": ("smooth.method", "regression"),
     "smooth.term_penalty": ("smooth.method", "regression"),
     "smooth.ridge": ("smooth.method", "regression"),
+    "smooth.choose_penalties": ("smooth.method", "regression"),
+    "smooth.max_points": ("smooth.method", "regression"),
 }
 
 
 def stage_fingerprint(settings: Any, stage: str) -> str:
     """Hash exactly the settings that a stage and its ancestors look at.
 
-    Files of excluded regions and masks count by their content, not by their name.
+    The revisions of their code are hashed as well, so that products of an earlier
+    version of bkgpipe are not taken for those of this one. Files of excluded regions
+    and masks count by their content, not by their name.
 
     Parameters
     ----------
@@ -82,7 +91,8 @@ def stage_fingerprint(settings: Any, stage: str) -> str:
         Six hexadecimal digits.
     """
     values: dict[str, Any] = {}
-    for ancestor in _ancestors(settings, stage):
+    ancestors = sorted(_ancestors(settings, stage))
+    for ancestor in ancestors:
         for name in _OWN_KEYS[ancestor]:
             values.update(_values(settings, name))
     relevant = {
@@ -90,7 +100,8 @@ def stage_fingerprint(settings: Any, stage: str) -> str:
         for name, value in sorted(values.items())
         if _is_used(settings, name)
     }
-    text = json.dumps(relevant, default=_plain, sort_keys=True)
+    revisions = [_REVISIONS.get(ancestor, 1) for ancestor in ancestors]
+    text = json.dumps([relevant, revisions], default=_plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
@@ -114,6 +125,8 @@ def _values(settings: Any, name: str) -> dict[str, Any]:
 def _is_used(settings: Any, name: str) -> bool:
     if name == "data.gammapy_data":
         return any(isinstance(word, str) for word in settings.mask.catalogs)
+    if name.startswith("mask.star_"):
+        return "stars" in settings.mask.catalogs
     if name not in _ONLY_FOR:
         return True
     section_key, word = _ONLY_FOR[name]

@@ -23,11 +23,11 @@ from bkgpipe.datamodel import (
     RunTable,
     Stack,
 )
+from bkgpipe.view.ranking import describe_ranking
 
 __all__ = ["describe"]
 
 _LISTED_RUNS = 10
-_LISTED_RANKS = 20
 
 
 @singledispatch
@@ -116,28 +116,7 @@ def _(counts: RunCounts) -> str:
     )
 
 
-@describe.register
-def _(ranking: Ranking) -> str:
-    taken = ranking.is_taken
-    hours = ranking.livetime[taken].sum() / 3600.0
-    lines = [
-        f"Ranking for run {ranking.obs_id}",
-        (
-            f"{_count(ranking.obs_ids.size, 'candidate')}, {ranking.n_refused} more "
-            f"refused by the mimic criteria"
-        ),
-        f"Taken: {_count(int(taken.sum()), 'run')}, {hours:.2f} h live time"
-        + (", fewer hours than asked for" if ranking.is_short else ""),
-    ]
-    rows = zip(
-        ranking.obs_ids, ranking.divergence, ranking.livetime, taken, strict=True
-    )
-    lines += [
-        f"  run {obs_id}: divergence {divergence:.5f} nat, {livetime / 3600:.2f} h, "
-        f"{'taken' if is_taken else 'not taken'}"
-        for obs_id, divergence, livetime, is_taken in list(rows)[:_LISTED_RANKS]
-    ]
-    return "\n".join(lines + _more(ranking.obs_ids.size - _LISTED_RANKS))
+describe.register(Ranking, describe_ranking)
 
 
 @describe.register
@@ -184,6 +163,7 @@ def _(model: RateModel) -> str:
             _conditions(model.conditions),
             _values("Rate 3D", model.rate_3d, model.exposure_3d > 0),
             _values("Rate 2D", model.rate_2d, model.exposure_2d > 0),
+            *_errors(model),
         ]
     )
 
@@ -206,6 +186,7 @@ def _(model: NodeModel) -> str:
                 f"Bins filled from their neighbours: {model.n_filled_3d} of bkg_3d, "
                 f"{model.n_filled_2d} of bkg_2d"
             ),
+            *_errors(model),
         ]
     )
 
@@ -250,10 +231,6 @@ def _(chunk: Chunk[object]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _more(number: int) -> list[str]:
-    return [f"  and {number} more"] if number > 0 else []
 
 
 def _run(run: Run) -> str:
@@ -345,3 +322,15 @@ def _values(name: str, values: np.ndarray, is_seen: np.ndarray) -> str:
     if not filled.size:
         return text
     return f"{text}, {filled.min():.4g} to {filled.max():.4g} s-1 TeV-1 sr-1"
+
+
+def _errors(model: RateModel | NodeModel) -> list[str]:
+    lines = []
+    for name, error in (("3D", model.error_3d), ("2D", model.error_2d)):
+        if error.size:
+            lines.append(
+                f"Statistical error {name}: {error.min():.2%} to {error.max():.2%}, "
+                f"median {np.median(error):.2%}"
+            )
+    known = f"{model.systematic:.2%}" if np.isfinite(model.systematic) else "unknown"
+    return [*lines, f"Systematic error of the norm: {known}"]

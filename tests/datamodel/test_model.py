@@ -59,6 +59,8 @@ def nodes() -> NodeModel:
         ("exposure_3d", (5, 6, 3)),
         ("rate_2d", (4, 3)),
         ("exposure_2d", (4,)),
+        ("error_3d", (3, 5, 6)),
+        ("error_2d", (4, 3)),
     ],
 )
 def test_transposed_rates_are_refused(rate, name, shape):
@@ -68,12 +70,26 @@ def test_transposed_rates_are_refused(rate, name, shape):
         replace(rate, **{name: np.zeros(shape)})
 
 
-@pytest.mark.parametrize(("name", "shape"), [("bkg_3d", (3, 5, 6)), ("bkg_2d", (4, 3))])
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("bkg_3d", (3, 5, 6)),
+        ("bkg_2d", (4, 3)),
+        ("error_3d", (6, 5, 3)),
+        ("error_2d", (12,)),
+    ],
+)
 def test_transposed_nodes_are_refused(nodes, name, shape):
     with pytest.raises(
         BinningMismatchError, match=f"^{name}: shape is .*Make the prod"
     ):
         replace(nodes, **{name: np.zeros(shape)})
+
+
+def test_errors_may_be_unknown(rate, nodes):
+    for model in (rate, nodes):
+        assert model.error_3d.size == model.error_2d.size == 0
+        assert np.isnan(model.systematic)
 
 
 def test_fields_cannot_be_set(rate):

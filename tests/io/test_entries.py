@@ -69,6 +69,8 @@ def test_node_models_come_back(
         conditions=Conditions(
             zenith=1.0, azimuth=2.0, cos_zenith=3.0, deadc=4.0, muon_efficiency=5.0
         ),
+        error_3d=rng.random(binning.shape_3d),
+        error_2d=rng.random(binning.shape_2d),
     )
 
     write_node_models(path, header, Chunk(records={3: model}, refused={4: "no events"}))
@@ -78,8 +80,9 @@ def test_node_models_come_back(
     assert chunk.refused == {4: "no events"}
     for name in ("stack_id", "obs_id", "fov_alignment", "n_filled_3d", "conditions"):
         assert getattr(found, name) == getattr(model, name)
-    np.testing.assert_array_equal(found.bkg_3d, model.bkg_3d)
-    np.testing.assert_array_equal(found.bkg_2d, model.bkg_2d)
+    assert np.isnan(found.systematic)
+    for name in ("bkg_3d", "bkg_2d", "error_3d", "error_2d"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(model, name))
     for name in ("energy", "fov_lon", "fov_lat", "offset"):
         np.testing.assert_array_equal(
             getattr(found.binning, f"{name}_edges"),

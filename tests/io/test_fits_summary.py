@@ -44,6 +44,23 @@ def test_every_hdu_with_data_is_described(
     ]
 
 
+def test_the_errors_of_a_background_are_told(
+    tmp_path: Path, hdus: fits.HDUList
+) -> None:
+    error = [[[0.1, 0.2, 0.3], [0.4, 0.6, 1.5]]]
+    column = fits.Column(name="BKG_ERR", format="6E", dim="(3,2)", array=error)
+    hdus.append(fits.BinTableHDU.from_columns([column], name="BACKGROUND_ERROR"))
+    hdus["BACKGROUND"].header["SYSERR"] = 0.07
+    hdus.writeto(tmp_path / "a.fits")
+
+    lines = read_fits_summary(tmp_path / "a.fits").splitlines()
+
+    assert "  HDUCLAS4 BKG_3D, OBS_ID 7, SYSERR 0.07" in lines
+    assert lines[-1] == (
+        "Statistical error: 10.00% to 150.00% of the rate, median 35.00%"
+    )
+
+
 def test_an_image_in_the_first_hdu(tmp_path: Path) -> None:
     fits.PrimaryHDU(np.zeros((2, 3), dtype=np.int16)).writeto(tmp_path / "a.fits")
 

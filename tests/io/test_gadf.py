@@ -10,7 +10,7 @@ from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.io import fits
 from astropy.time import Time
 from gammapy.data import FixedPointingInfo
-from gammapy.irf import Background2D, Background3D
+from gammapy.irf import Background2D, Background3D, load_irf_dict_from_file
 from gammapy.makers.utils import make_map_background_irf
 from gammapy.maps import MapAxis, WcsGeom, WcsNDMap
 from gammapy.utils.coordinates import FoVAltAzFrame, FoVICRSFrame
@@ -191,6 +191,110 @@ def test_group_models_have_no_run_and_unknown_conditions_no_keyword(
     header = fits.getheader(tmp_path / "bkg.fits", 1)
     assert "OBS_ID" not in header
     assert "MUONEFF" not in header
+
+
+def _with_errors(**changes: object) -> NodeModel:
+    rng = np.random.default_rng(5)
+    errors = {
+        "error_3d": rng.uniform(0.01, 1.4, BINNING.shape_3d),
+        "error_2d": rng.uniform(0.01, 1.4, BINNING.shape_2d),
+        "systematic": 0.07,
+    }
+    return _model(**(errors | changes))
+
+
+@pytest.mark.parametrize(
+    ("write", "kind", "axes"),
+    [
+        (write_bkg_3d, "3d", ("ENERG", "DETX", "DETY")),
+        (write_bkg_2d, "2d", ("ENERG", "THETA")),
+    ],
+)
+def test_errors_stand_beside_the_rates(
+    tmp_path: Path, write: type, kind: str, axes: tuple[str, ...]
+) -> None:
+    model = _with_errors()
+    write(tmp_path / "bkg.fits", model, header=HEADER, origin=ORIGIN)
+
+    with fits.open(tmp_path / "bkg.fits") as hdus:
+        assert [h.name for h in hdus] == ["PRIMARY", "BACKGROUND", "BACKGROUND_ERROR"]
+        rate, error = hdus["BACKGROUND"], hdus["BACKGROUND_ERROR"]
+        edges = [f"{axis}_{end}" for axis in axes for end in ("LO", "HI")]
+        assert error.columns.names == [*edges, "BKG_ERR"]
+        for name in edges:
+            assert error.columns[name].unit == rate.columns[name].unit
+            np.testing.assert_array_equal(error.data[name], rate.data[name])
+        assert error.columns["BKG_ERR"].unit == "s-1 MeV-1 sr-1"
+        relative = error.data["BKG_ERR"][0] / rate.data["BKG"][0]
+        assert rate.header["SYSERR"] == 0.07
+        assert "from run to run" in rate.header.comments["SYSERR"]
+    wanted = getattr(model, f"error_{kind}")
+    np.testing.assert_allclose(relative.T, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize("write", [write_bkg_3d, write_bkg_2d])
+def test_no_reader_takes_the_error_for_a_background(
+    tmp_path: Path, write: type
+) -> None:
+    write(tmp_path / "bkg.fits", _with_errors(), header=HEADER, origin=ORIGIN)
+    header = fits.getheader(tmp_path / "bkg.fits", "BACKGROUND_ERROR")
+
+    assert header["HDUCLASS"] != "GADF"
+    assert header["HDUCLAS1"] != "RESPONSE"
+    assert header["HDUCLAS2"] != "BKG"
+    assert "HDUCLAS4" not in header
+    assert header["FOVALIGN"] == "RADEC"
+    assert header["OBS_ID"] == 23523
+    found = load_irf_dict_from_file(tmp_path / "bkg.fits")
+    assert list(found) == ["bkg"]
+    assert found["bkg"].meta["EXTNAME"] == "BACKGROUND"
+
+
+@pytest.mark.parametrize(
+    ("write", "read"),
+    [(write_bkg_3d, Background3D.read), (write_bkg_2d, Background2D.read)],
+)
+def test_errors_change_nothing_in_the_background(
+    tmp_path: Path, write: type, read: type
+) -> None:
+    blob = _blob(lon=1.0, lat=-0.5, alignment="ALTAZ")
+    model = replace(_with_errors(), bkg_3d=blob.bkg_3d, systematic=float("nan"))
+    plain = replace(model, error_3d=np.empty(0), error_2d=np.empty(0))
+    for name, each in (("errors", model), ("plain", plain)):
+        write(tmp_path / name, each, header=HEADER, origin=ORIGIN)
+
+    content = (tmp_path / "plain").read_bytes()
+    assert (tmp_path / "errors").read_bytes().startswith(content)
+    one, other = (_predicted(read(tmp_path / name)) for name in ("errors", "plain"))
+    np.testing.assert_array_equal(one.data, other.data)
+
+
+def test_error_of_the_norm_is_told_as_what_it_is(tmp_path: Path) -> None:
+    norm = np.full(3, 1.2)
+    scaled = _with_errors(norm=norm, norm_error=norm / 50, systematic=0.02)
+    for name, model in (
+        ("scaled", scaled),
+        ("unknown", replace(scaled, systematic=float("nan"))),
+    ):
+        write_bkg_3d(tmp_path / name, model, header=HEADER, origin=ORIGIN)
+
+    header = fits.getheader(tmp_path / "scaled", 1)
+    assert header["SYSERR"] == 0.02
+    assert "statistical" in header.comments["SYSERR"]
+    assert "SYSERR" not in fits.getheader(tmp_path / "unknown", 1)
+    with fits.open(tmp_path / "scaled") as hdus:
+        names = [hdu.name for hdu in hdus[1:]]
+    assert names == ["BACKGROUND", "BACKGROUND_ERROR", "BKGNORM"]
+
+
+@pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])
+def test_unusable_errors_are_refused(tmp_path: Path, value: float) -> None:
+    model = _with_errors()
+    model.error_3d[1, 2, 3] = value
+    model.error_2d[0, 1] = value
+    for write in (write_bkg_3d, write_bkg_2d):
+        with pytest.raises(OutputError, match=r"bkg\.fits: 1 of .* errors are not"):
+            write(tmp_path / "bkg.fits", model, header=HEADER, origin=ORIGIN)
 
 
 def test_equal_models_give_equal_bytes(tmp_path: Path) -> None:

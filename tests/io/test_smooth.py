@@ -28,6 +28,9 @@ def test_rates_come_back(
         conditions=Conditions(
             zenith=1.0, azimuth=2.0, cos_zenith=3.0, deadc=4.0, muon_efficiency=5.0
         ),
+        error_3d=rng.random(binning.shape_3d),
+        error_2d=np.empty(0),
+        systematic=0.07,
     )
 
     write_models(path, header, Chunk(records={3: model}))
@@ -35,7 +38,9 @@ def test_rates_come_back(
 
     assert (found.stack_id, found.method, found.n_runs) == (3, "gaussian", 2)
     assert found.conditions == model.conditions
-    for name in ("rate_3d", "exposure_3d", "rate_2d", "exposure_2d"):
+    assert found.systematic == 0.07
+    arrays = ("rate_3d", "exposure_3d", "rate_2d", "exposure_2d")
+    for name in (*arrays, "error_3d", "error_2d"):
         np.testing.assert_array_equal(getattr(found, name), getattr(model, name))
 
 

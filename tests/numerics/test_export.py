@@ -230,6 +230,37 @@ def test_the_model_of_a_stack_says_what_it_is(smooth_model):
     assert nodes.n_filled_3d == nodes.n_filled_2d == 0
 
 
+def test_nodes_keep_the_relative_errors_of_their_bins(smooth_model, make_run):
+    rng = np.random.default_rng(6)
+    is_seen = np.ones(BINNING.shape_3d[1:])
+    is_seen[4:6, 3] = 0.0
+    model = replace(
+        smooth_model,
+        rate_3d=smooth_model.rate_3d * is_seen,
+        exposure_3d=smooth_model.exposure_3d * is_seen,
+        error_3d=rng.uniform(0.01, 0.5, BINNING.shape_3d),
+        error_2d=rng.uniform(0.01, 0.5, BINNING.shape_2d),
+        systematic=0.06,
+    )
+
+    nodes = make_node_model(model, fov_alignment="RADEC")
+    of_run = node_model_for_run(nodes, make_run(77, deadc=0.9))
+
+    for each in (nodes, of_run):
+        seen = is_seen > 0
+        np.testing.assert_array_equal(each.error_3d[:, seen], model.error_3d[:, seen])
+        np.testing.assert_array_equal(each.error_3d[:, ~seen], np.sqrt(2))
+        np.testing.assert_array_equal(each.error_2d, model.error_2d)
+        assert each.systematic == 0.06
+
+
+def test_unknown_errors_stay_unknown(smooth_model):
+    nodes = make_node_model(smooth_model, fov_alignment="RADEC")
+
+    assert nodes.error_3d.size == nodes.error_2d.size == 0
+    assert np.isnan(nodes.systematic)
+
+
 def test_the_model_of_a_run_has_its_dead_time(smooth_model, make_run):
     nodes = make_node_model(smooth_model, fov_alignment="RADEC")
 
@@ -283,9 +314,9 @@ def test_a_masked_hole_gets_the_shape_of_its_rim(smooth_model):
     rate[:, 4:6, 3] = 0.0
     exposure = smooth_model.exposure_3d * is_seen
 
-    filled, n_filled = fill_holes(rate, exposure, BINNING.energy_edges)
+    filled, is_hole = fill_holes(rate, exposure, BINNING.energy_edges)
 
-    assert n_filled == 15 * 2
+    np.testing.assert_array_equal(is_hole, exposure == 0)
     np.testing.assert_allclose(filled[:, is_seen > 0], rate[:, is_seen > 0], rtol=1e-12)
     # no energy sees the hole, so its rim says what to expect
     hole = smooth_model.rate_3d[:, 4:6, 3]
@@ -296,9 +327,9 @@ def test_a_bin_seen_at_other_energies_gets_their_shape(smooth_model):
     rate, exposure = smooth_model.rate_3d.copy(), smooth_model.exposure_3d.copy()
     rate[10, 8, 2] = exposure[10, 8, 2] = 0.0
 
-    filled, n_filled = fill_holes(rate, exposure, BINNING.energy_edges)
+    filled, is_hole = fill_holes(rate, exposure, BINNING.energy_edges)
 
-    assert n_filled == 1
+    assert np.argwhere(is_hole).tolist() == [[10, 8, 2]]
     assert filled[10, 8, 2] == pytest.approx(smooth_model.rate_3d[10, 8, 2], rel=0.1)
 
 
@@ -327,14 +358,14 @@ def test_filling_keeps_the_counts_of_each_energy(seed, mean, masked):
         return
     rate = np.divide(counts, seen, out=np.zeros(seen.shape), where=seen > 0)
 
-    filled, n_filled = fill_holes(rate, exposure, edges)
+    filled, is_hole = fill_holes(rate, exposure, edges)
 
     totals, wanted = (filled * seen).sum((1, 2)), counts.sum((1, 2))
     np.testing.assert_allclose(totals[wanted > 0], wanted[wanted > 0])
     assert (totals[wanted == 0] < 1.0).all()
     assert (filled > 0).all()
     assert np.isfinite(filled).all()
-    assert n_filled == np.count_nonzero(rate == 0)
+    np.testing.assert_array_equal(is_hole, rate == 0)
 
 
 def test_energies_without_counts_continue_the_spectrum():
@@ -346,9 +377,9 @@ def test_energies_without_counts_continue_the_spectrum():
     for unseen in (slice(0, 6), slice(11, 13), slice(20, 25)):
         rate[unseen] = exposure[unseen] = 0.0
 
-    filled, n_filled = fill_holes(rate, exposure, edges)
+    filled, is_hole = fill_holes(rate, exposure, edges)
 
-    assert n_filled == 13 * 6
+    assert is_hole.sum() == 13 * 6
     np.testing.assert_allclose(filled[:, 0, 0], spectrum, rtol=1e-9)
 
 

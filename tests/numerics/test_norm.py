@@ -44,6 +44,26 @@ def model(binning) -> RateModel:
 
 
 @pytest.fixture
+def nodes(binning) -> NodeModel:
+    rng = np.random.default_rng(2)
+    return NodeModel(
+        stack_id=1,
+        obs_id=5,
+        binning=binning,
+        bkg_3d=rng.uniform(1, 2, binning.shape_3d),
+        bkg_2d=rng.uniform(1, 2, binning.shape_2d),
+        n_filled_3d=0,
+        n_filled_2d=0,
+        fov_alignment="RADEC",
+        n_runs=3,
+        livetime=3e4,
+        conditions=_CONDITIONS,
+        error_3d=rng.uniform(0.1, 0.2, binning.shape_3d),
+        systematic=0.3,
+    )
+
+
+@pytest.fixture
 def run(binning, make_run) -> RunCounts:
     kept = binning.solid_angle_3d.copy()
     kept[:2] = 0.0
@@ -117,21 +137,7 @@ def test_bands_that_differ_keep_their_factors_as_far_as_counts_allow(model, run)
     assert (np.abs(factor - truth) < 4 * error).all()
 
 
-def test_a_norm_can_be_undone(binning):
-    rng = np.random.default_rng(2)
-    nodes = NodeModel(
-        stack_id=1,
-        obs_id=5,
-        binning=binning,
-        bkg_3d=rng.uniform(1, 2, binning.shape_3d),
-        bkg_2d=rng.uniform(1, 2, binning.shape_2d),
-        n_filled_3d=0,
-        n_filled_2d=0,
-        fov_alignment="RADEC",
-        n_runs=3,
-        livetime=3e4,
-        conditions=_CONDITIONS,
-    )
+def test_a_norm_can_be_undone(nodes):
     factor = np.linspace(0.5, 1.5, 8)
 
     scaled = apply_norm(nodes, factor, factor / 10)
@@ -139,8 +145,17 @@ def test_a_norm_can_be_undone(binning):
     np.testing.assert_allclose(scaled.bkg_3d / scaled.norm[:, None, None], nodes.bkg_3d)
     np.testing.assert_allclose(scaled.bkg_2d / scaled.norm[:, None], nodes.bkg_2d)
     np.testing.assert_array_equal(scaled.norm_error, factor / 10)
+    np.testing.assert_array_equal(scaled.error_3d, nodes.error_3d)
     with pytest.raises(BinningMismatchError, match="norm: shape is"):
         replace(nodes, norm=np.ones(3))
+
+
+def test_the_error_of_the_norm_replaces_the_scatter_of_the_runs(nodes):
+    one = apply_norm(nodes, np.full(8, 1.2), np.full(8, 0.06))
+    many = apply_norm(nodes, np.linspace(0.5, 1.5, 8), np.full(8, 0.06))
+
+    assert one.systematic == pytest.approx(0.05)
+    assert np.isnan(many.systematic)
 
 
 @pytest.mark.parametrize("norm", [run_norm, run_energy_norm])

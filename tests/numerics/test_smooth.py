@@ -227,6 +227,71 @@ def test_mean_rate_has_the_shape_of_the_counts():
     np.testing.assert_allclose(rate, [[2.0, 3.0], [1.5, 0.0], [0.0, 0.0]])
 
 
+def test_errors_of_plain_rates_are_those_of_poisson(make_stack):
+    stack = make_stack(hole=True)
+    stack = replace(stack, systematic=0.07)
+
+    model = smooth_stack(stack, method="none", sigma=2.0)
+
+    seen = stack.counts_3d > 0
+    wanted = 1 / np.sqrt(stack.counts_3d[seen])
+    np.testing.assert_allclose(model.error_3d[seen], wanted)
+    np.testing.assert_allclose(model.error_3d[~seen], np.sqrt(2))
+    np.testing.assert_allclose(model.error_2d[1:], 1 / np.sqrt(stack.counts_2d[1:]))
+    assert model.systematic == 0.07
+
+
+def test_smoothing_weighs_the_variance_with_the_kernel_squared(make_stack):
+    stack = make_stack()
+    response = np.zeros((6, 8, 6, 8))
+    for lon, lat in np.ndindex(6, 8):
+        point = np.zeros((6, 8))
+        point[lon, lat] = 1.0
+        response[:, :, lon, lat] = gaussian_filter(point, 1.2, mode="constant")
+    sums, squares = (
+        np.einsum("abij,eij->eab", response**power, stack.counts_3d[1:])
+        for power in (1, 2)
+    )
+
+    model = smooth_stack(stack, method="gaussian", sigma=1.2)
+
+    np.testing.assert_allclose(model.error_3d[1:], squares**0.5 / sums)
+
+
+@pytest.mark.parametrize("hole", [False, True])
+@pytest.mark.parametrize(("method", "sigma"), [("none", 0.0), ("gaussian", 1.5)])
+def test_pulls_of_a_flat_field_are_standard_normal(make_stack, method, sigma, hole):
+    pulls_3d, pulls_2d = [], []
+    for seed in range(60):
+        stack = make_stack(seed=seed, rate=300.0, hole=hole)
+        model = smooth_stack(stack, method=method, sigma=sigma)
+        seen = stack.exposure_3d[1] > 0.05 * stack.exposure_3d[1].max()
+        truth = 300.0 / 10
+        pull = (model.rate_3d / truth - 1) / model.error_3d
+        pulls_3d.append(pull[1:, seen])
+        pulls_2d.append(((model.rate_2d / truth - 1) / model.error_2d)[1:])
+
+    assert (stack.counts_3d[1:, seen] > 10).mean() > 0.95
+    assert np.mean(pulls_3d) == pytest.approx(0.0, abs=0.1)
+    assert np.std(pulls_3d) == pytest.approx(1.0, abs=0.07)
+    assert np.mean(pulls_2d) == pytest.approx(0.0, abs=0.15)
+    # the counts of each energy are kept, which leaves a little less freedom
+    assert 0.8 < np.std(pulls_2d) < 1.1
+
+
+def test_bins_without_a_rate_have_the_error_of_the_prior(make_stack):
+    stack = make_stack(hole=True)
+    empty = replace(stack, counts_3d=np.zeros_like(stack.counts_3d))
+
+    for case in (stack, empty):
+        for method in ("none", "gaussian"):
+            model = smooth_stack(case, method=method, sigma=1.0)
+            without = model.rate_3d == 0
+            assert without.any()
+            np.testing.assert_allclose(model.error_3d[without], np.sqrt(2))
+            assert (model.error_3d > 0).all()
+
+
 @pytest.mark.parametrize(
     ("method", "sigma"), [("median", 1.0), ("gaussian", -1.0), ("gaussian", np.nan)]
 )

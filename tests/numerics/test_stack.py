@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bkgpipe.datamodel import Conservation, ControlEvents, RunCounts, RunShape
-from bkgpipe.errors import BinningMismatchError, InputError, NoRunsError
+from bkgpipe.errors import (
+    BinningMismatchError,
+    InputError,
+    NoRunsError,
+    SettingsError,
+)
+from bkgpipe.numerics.sampling import field_solid_angles
 from bkgpipe.numerics.stack import find_group, make_groups, refusal, stack_runs
 
 ZENITHS = np.array([0.0, 20.0, 40.0, 60.0])
@@ -120,6 +127,32 @@ def test_stack_of_stacks_is_the_stack(make_counts):
     )
 
 
+def test_scatter_of_the_runs_is_found(make_counts):
+    rng = np.random.default_rng(3)
+    runs = []
+    for obs_id in range(1, 301):
+        run = make_counts(obs_id, livetime=rng.uniform(500.0, 2000.0))
+        norm = rng.gamma(1 / 0.2**2, 0.2**2)
+        runs.append((run, norm * 1e5 * run.exposure_2d))
+
+    def stacked(number):
+        noisy = (replace(r, counts_2d=rng.poisson(m)) for r, m in runs[:number])
+        return stack_runs(noisy, stack_id=1).systematic
+
+    n_events = np.mean([mean.sum() for _, mean in runs])
+    assert n_events > 100
+    assert stacked(300) == pytest.approx(0.2, abs=0.03)
+    assert np.isnan(stacked(1))
+
+
+def test_runs_that_differ_by_noise_alone_have_next_to_no_scatter(make_counts):
+    rng = np.random.default_rng(4)
+    runs = [make_counts(obs_id) for obs_id in range(1, 201)]
+    drawn = [replace(r, counts_2d=rng.poisson(1e5 * r.exposure_2d)) for r in runs]
+
+    assert stack_runs(drawn, stack_id=1).systematic < 0.03
+
+
 def test_conditions_are_weighted_by_exposure(make_counts):
     one = make_counts(1, livetime=1000.0, zenith=20.0, azimuth=350.0, deadc=0.9)
     other = make_counts(
@@ -161,6 +194,49 @@ def test_runs_without_livetime_have_equal_weights(make_counts):
     runs = [make_counts(i, livetime=0.0, zenith=10.0 * i) for i in (1, 3)]
 
     assert stack_runs(runs, stack_id=1).conditions.zenith == 20.0
+
+
+def test_michi_adds_the_live_time_of_safe_bins_alone(make_counts):
+    binning = make_counts(1).binning
+    safe = np.array([[False, True, True, True], [False, False, True, True]])
+    runs = [
+        make_counts(1, livetime=1000.0, is_safe=safe[0]),
+        make_counts(2, livetime=600.0, is_safe=safe[1]),
+    ]
+
+    stack = stack_runs(runs, stack_id=1, method="michi")
+
+    field_3d, field_2d = field_solid_angles(binning)
+    time = np.array([0.0, 1000.0, 1600.0, 1600.0])
+    np.testing.assert_allclose(stack.exposure_2d, np.multiply.outer(time, field_2d))
+    np.testing.assert_allclose(stack.exposure_3d, np.multiply.outer(time, field_3d))
+    summed = stack_runs(runs, stack_id=1)
+    np.testing.assert_array_equal(stack.counts_3d, summed.counts_3d)
+    np.testing.assert_array_equal(stack.counts_2d, summed.counts_2d)
+    assert (stack.exposure_2d >= summed.exposure_2d).all()
+    assert stack.livetime == summed.livetime == 1600.0
+
+
+def test_michi_is_the_sum_where_nothing_is_masked(make_counts):
+    run = make_counts(3)
+    field_3d, field_2d = field_solid_angles(run.binning)
+    runs = [
+        replace(make_counts(i), solid_angle_3d=field_3d, solid_angle_2d=field_2d)
+        for i in (3, 4)
+    ]
+
+    michi, summed = (
+        stack_runs(runs, stack_id=1, method=name) for name in ("michi", "sum")
+    )
+
+    np.testing.assert_allclose(michi.exposure_3d, summed.exposure_3d, rtol=1e-12)
+    np.testing.assert_allclose(michi.exposure_2d, summed.exposure_2d, rtol=1e-12)
+    assert repr(michi.conditions) == repr(summed.conditions)
+
+
+def test_unknown_method_is_refused(make_counts):
+    with pytest.raises(SettingsError, match=r"'mean'.*Choose one of sum, michi"):
+        stack_runs([make_counts(1)], stack_id=1, method="mean")
 
 
 def test_no_runs_cannot_be_stacked():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bkgpipe.settings import STAGES
+from bkgpipe.settings import STAGES, fingerprint
 
 
 def _changed(make_settings, *overrides, base=()):
@@ -22,6 +22,8 @@ def _changed(make_settings, *overrides, base=()):
         ("mask.radius=0.5 deg", "mask"),
         ("binning.per_decade=5", "count"),
         ("export.alignment=ALTAZ", "count"),
+        ("count.exposure=events", "count"),
+        ("stack.method=michi", "stack"),
         ("smooth.sigma=2", "smooth"),
         ("export.format=bkg_2d", "export"),
     ],
@@ -52,6 +54,8 @@ def test_ranking_matters_to_ranked_stacks_alone(make_settings):
         ("run.allow_refused=true", ()),
         ("data.output=elsewhere", ()),
         ("smooth.sigma=2", ("smooth.method=none",)),
+        ("mask.star_radius=0.2 deg", ()),
+        ("mask.star_magnitude=6", ()),
         ("stack.zenith_edges=0, 45, 90 deg", ("stack.strategy=own",)),
     ],
 )
@@ -109,3 +113,24 @@ def test_regression_has_no_use_for_stacks(make_settings):
         "report",
     ]
     assert _changed(make_settings, "smooth.ridge=3") == []
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        ("count", ["count", "rank", "stack", "smooth", "export", "report"]),
+        ("smooth", ["smooth", "export", "report"]),
+    ],
+)
+def test_a_revision_of_the_code_repeats_what_comes_after(
+    make_settings, monkeypatch, stage, expected
+):
+    def fingerprints():
+        settings = make_settings("smooth.method=gaussian")
+        return {name: settings.fingerprint(name) for name in STAGES}
+
+    before = fingerprints()
+    monkeypatch.setitem(fingerprint._REVISIONS, stage, 99)
+    after = fingerprints()
+
+    assert [name for name in STAGES if before[name] != after[name]] == expected

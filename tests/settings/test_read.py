@@ -75,11 +75,19 @@ def test_all_problems_are_listed_at_once_with_the_nearest_name(config):
         ("mask.catalogs=nowhere.fits", "catalogs: no such file"),
         ("stack.zenith_edges=40, 20 deg", "zenith_edges must increase"),
         ("stack.strategy=ranked", "set method = gaussian or none"),
+        ("stack.method=michi", r"or \[stack\] method = sum"),
     ],
 )
 def test_contradictions(config, override, message):
     with pytest.raises(SettingsError, match=message):
         read_settings(config, [override])
+
+
+def test_michi_takes_no_exposure_from_events(config):
+    given = ["smooth.method=none", "stack.method=michi"]
+    assert read_settings(config, given).stack.method == "michi"
+    with pytest.raises(SettingsError, match=r"michi takes no kept .* = geometry"):
+        read_settings(config, [*given, "count.exposure=events"])
 
 
 def test_catalogues_need_gammapy_data(config, monkeypatch):
@@ -150,8 +158,8 @@ def test_circles_dates_and_limits(config):
     assert other.name == "circle"
     assert settings.select.cuts.time_min == pytest.approx(53090.00074, abs=1e-4)
     assert np.isinf(settings.select.cuts.time_max)
-    assert np.isinf(settings.rank.limits.zenith)
-    assert settings.rank.limits.same_telescopes
+    assert np.isinf(settings.rank.criteria.limits.zenith)
+    assert settings.rank.criteria.limits.same_telescopes
 
 
 @pytest.mark.parametrize(

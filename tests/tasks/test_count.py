@@ -74,3 +74,24 @@ def test_a_safe_energy_that_is_not_there_refuses_the_run(count, without_table):
         "run 1001: has no safe energy from [count] safe_energy = table. "
         "Set safe_energy = auto, or safe_energy_min."
     )
+
+
+def test_exposure_from_events_changes_nothing_but_the_exposure(count):
+    geometry = count().records
+    events = count(count__exposure="events").records
+
+    assert geometry.keys() == events.keys()
+    for obs_id, one in geometry.items():
+        other = events[obs_id]
+        np.testing.assert_array_equal(one.counts_3d, other.counts_3d)
+        np.testing.assert_array_equal(one.counts_2d, other.counts_2d)
+        assert repr(one.control) == repr(other.control)
+        np.testing.assert_array_equal(
+            one.mask_effect.solid_angle_2d, other.mask_effect.solid_angle_2d
+        )
+    # the source in each field has more events than its part of the field
+    kept = [
+        np.mean([counts.kept_fraction for counts in records.values()])
+        for records in (geometry, events)
+    ]
+    assert kept[1] < kept[0] - 0.01

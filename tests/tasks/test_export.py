@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from gammapy.data import DataStore
+from gammapy.datasets import MapDataset
+from gammapy.makers import MapDatasetMaker
+from gammapy.maps import MapAxis, WcsGeom
 
 from bkgpipe.errors import NoRunsError
 from bkgpipe.io.gadf import Origin
+from bkgpipe.io.smooth import read_models
 from bkgpipe.io.store import read_runs
 from bkgpipe.tasks.export import find_origin
 from bkgpipe.tasks.store import MakeStore
@@ -33,6 +39,59 @@ def test_events_are_copied_or_named(production, build, store, n_files):
     observations = DataStore.from_dir(folder).get_observations()
     assert len(observations) == 8
     assert all(len(each.events.table) > 0 for each in observations)
+
+
+def _backgrounds(store):
+    axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
+    observations = DataStore.from_dir(store).get_observations()
+    found = []
+    for each in observations:
+        pointing = each.pointing.fixed_icrs
+        geom = WcsGeom.create(skydir=pointing, width=3.0, binsz=0.1, axes=[axis])
+        empty = MapDataset.create(geom, energy_axis_true=axis.copy(name="energy_true"))
+        maker = MapDatasetMaker(selection=["counts", "background"])
+        found.append(maker.run(empty, each).background.data)
+    return found
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"stack__strategy": "groups"},
+        {"stack__strategy": "ranked", "smooth__method": "none", "export__norm": "run"},
+        {"smooth__method": "regression", "binning__per_decade": "5"},
+    ],
+)
+def test_errors_are_those_of_the_rates_and_gammapy_minds_none(
+    production, build, settings
+):
+    task = production(**settings, export__obs_ids="1002, 1007")
+    assert build(task.sibling(MakeStore))
+
+    store = task.settings.folder("export") / "store"
+    backgrounds = _backgrounds(store)
+    rates = {}
+    for path in task.settings.folder("smooth").glob("smooth_*.h5"):
+        rates |= read_models(path).records
+    for path in (store / "models").glob("bkg_3d_*.fits"):
+        with fits.open(path, mode="update") as hdus:
+            header = hdus["BACKGROUND"].header
+            model = rates[header["STACK_ID"]]
+            rate = hdus["BACKGROUND"].data["BKG"][0].T
+            error = hdus["BACKGROUND_ERROR"].data["BKG_ERR"][0].T
+            kept = model.rate_3d > 0.1 * model.rate_3d.mean(axis=(1, 2), keepdims=True)
+            np.testing.assert_allclose(
+                (error / rate)[kept], model.error_3d[kept], rtol=1e-12
+            )
+            systematic = model.systematic
+            if "export__norm" in settings:
+                systematic = header["BKGNERR"] / header["BKGNORM"]
+            assert header["SYSERR"] == pytest.approx(systematic)
+            assert 0 <= header["SYSERR"] < 1
+            del hdus["BACKGROUND_ERROR"]
+    assert all(each.sum() > 0 for each in backgrounds)
+    for one, other in zip(backgrounds, _backgrounds(store), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_only_the_runs_asked_for_get_a_model(production, build):

@@ -23,6 +23,23 @@ def test_regions_come_from_catalogues_files_and_settings(production, tmp_path):
     assert (blob.ra, blob.dec, blob.radius) == (83.6, 22.0, 0.7)
 
 
+def test_stars_have_settings_of_their_own(production, tmp_path):
+    table = tmp_path / "veritas/crab-point-like-ED/Hipparcos_MAG8_1997.dat"
+    table.parent.mkdir(parents=True)
+    table.write_text("10.5\t-20.5\t 3\t 5.9\t0.1\n11.5\t-20.5\t 4\t 6.0\t0.1\n")
+    task = production(
+        data__gammapy_data=str(tmp_path),
+        mask__catalogs="stars",
+        mask__radius="0.5 deg",
+        mask__star_radius="0.2 deg",
+        mask__star_magnitude="6",
+    )
+
+    (star,) = read_exclusion_regions(task.settings)
+
+    assert (star.name, star.radius) == ("HIP 3", pytest.approx(0.2))
+
+
 def test_masks_are_regions_at_the_nside_of_the_settings(production, tmp_path):
     excluded = healpy.query_disc(64, [0.0, 0.6, 0.8], 0.05)
     kept = np.ones(healpy.nside2npix(64))

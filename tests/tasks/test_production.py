@@ -73,6 +73,36 @@ def test_events_and_exposure_are_conserved_through_the_chain(production, build):
         assert counts == pytest.approx(stacks[number].counts_3d.sum(axis=(1, 2)))
 
 
+def test_michi_stacks_take_no_mask_into_account(production, build):
+    exposures, rates = [], []
+    for method in ("sum", "michi"):
+        task = production(stack__method=method, smooth__method="none")
+        assert build(task)
+        folder = task.settings.folder
+        stacks = read_stacks(folder("stack") / "stack_0.h5").records
+        models = read_models(folder("smooth") / "smooth_0.h5").records
+        exposures.append(stacks[1].exposure_2d)
+        rates.append(models[1].rate_2d)
+
+    # the disc around the source of each run is in the first of five annuli, out to
+    # 1.12 deg: it takes a tenth of it
+    ratio = exposures[1][-1] / exposures[0][-1]
+    assert ratio[0] == pytest.approx(1.118**2 / (1.118**2 - 0.35**2), rel=0.02)
+    np.testing.assert_allclose(ratio[1:], 1.0, rtol=0.01)
+    assert rates[1][-1, 0] * ratio[0] == pytest.approx(rates[0][-1, 0])
+    assert rates[1][2, 0] < 0.95 * rates[0][2, 0]
+
+
+def test_report_compares_geometry_and_events(production, build):
+    task = production()
+    assert build(task)
+
+    page = (task.settings.folder("report") / "index.html").read_text()
+
+    assert "geometry beside events" in page
+    assert "from the geometry" in page
+
+
 def test_second_run_does_nothing(production, build):
     task = production()
     assert build(task)

@@ -57,6 +57,34 @@ def test_numbers_of_a_production_that_is_half_done(production, build, tmp_path):
     assert (totals["count"], totals["export"]) == (4, 2)
 
 
+def test_runs_that_may_not_be_stacked_are_told(production, build):
+    task = production(mask__min_kept_fraction="1", select__exclude_obs_ids="1005")
+    assert build(task.sibling(AllCounts))
+
+    summary = read_summary(task.settings)
+
+    assert 1005 not in summary.unfit
+    assert summary.unfit
+    assert all("the mask keeps" in reason for reason in summary.unfit.values())
+    assert summary.refused == {}
+
+
+def test_unfit_runs_have_no_model_of_their_own(production, build):
+    task = production(
+        mask__min_kept_fraction="1",
+        stack__strategy="own",
+        run__allow_refused="true",
+    )
+    build(task)  # a store of no models at all is a failure
+
+    summary = read_summary(task.settings)
+
+    assert len(summary.refused) == 8
+    assert all("the mask keeps" in reason for reason in summary.refused.values())
+    assert summary.unfit == {}
+    assert summary.models == ()
+
+
 def test_files_of_running_tasks_are_not_counted(production, build):
     task = production()
     assert build(task.sibling(Select))

@@ -10,7 +10,6 @@ from bkgpipe.datamodel import (
     Binning,
     Conservation,
     ExclusionMask,
-    Ranking,
     RateModel,
     RunCounts,
     Stack,
@@ -18,7 +17,6 @@ from bkgpipe.datamodel import (
 from bkgpipe.view import (
     figure_counts,
     figure_mask,
-    figure_ranking,
     figure_rate,
     make_figure,
     png_uri,
@@ -159,24 +157,6 @@ def test_plane_there_and_back(centre: tuple[float, float]):
     ra, dec = _from_plane(x, y, centre)
     there_x, there_y = _to_plane(ra, dec, centre)
     np.testing.assert_allclose([there_x, there_y], [x, y], atol=1e-10)
-
-
-def test_ranking_adds_up_hours(ranking: Ranking):
-    figure = figure_ranking(ranking)
-    _, hours = figure.axes
-    assert hours.lines[0].get_ydata()[-1] == pytest.approx(4800 / 3600)
-    assert png_uri(figure)
-
-
-def test_ranking_of_nobody_renders(ranking: Ranking):
-    empty = replace(
-        ranking,
-        obs_ids=np.empty(0, dtype=int),
-        divergence=np.empty(0),
-        livetime=np.empty(0),
-        is_taken=np.empty(0, dtype=bool),
-    )
-    assert png_uri(figure_ranking(empty))
 
 
 @pytest.mark.parametrize(

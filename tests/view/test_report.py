@@ -112,6 +112,13 @@ def test_groups_settings_and_versions(page: _Page):
     assert "bkgpipe 0.1.0 numpy 2.4" in text
 
 
+def test_geometry_stands_beside_events(page: _Page):
+    text = re.sub(r"\s+", " ", page.text)
+    assert "The exposure of this production is from the geometry." in text
+    assert "23523 Crab Nebula 0.25 to 0.50 1,000 480 0.750 0.480 +56%" in text
+    assert "20136 OFF 1.00 to 1.50 3 0 0.900 0.000 +inf%" in text
+
+
 def test_empty_production_makes_a_page():
     empty = Report(
         title="nothing",
@@ -126,6 +133,7 @@ def test_empty_production_makes_a_page():
     page = _Page(make_report(empty))
     assert "No run was refused." in page.text
     assert "Time per stage" not in page.text
+    assert "geometry beside events" not in page.text
 
 
 @pytest.mark.parametrize("where", ["target", "reason", "title", "setting", "store"])

@@ -12,7 +12,6 @@ from bkgpipe.datamodel import (
     Group,
     NodeModel,
     ProductHeader,
-    Ranking,
     RateModel,
     RunCounts,
     RunTable,
@@ -98,30 +97,6 @@ def test_lost_events_are_shouted(run_counts: RunCounts):
     assert f"Events LOST: {run_counts.conservation.n_kept}" in text
 
 
-def test_ranking_lists_runs_in_order(ranking: Ranking):
-    lines = describe(ranking).splitlines()
-    assert lines[1] == "3 candidates, 17 more refused by the mimic criteria"
-    assert lines[2] == "Taken: 2 runs, 0.86 h live time"
-    assert lines[3] == "  run 20136: divergence 0.01250 nat, 0.42 h, taken"
-    assert lines[5] == "  run 25511: divergence 0.50000 nat, 0.47 h, not taken"
-
-
-def test_ranking_says_when_it_is_short_and_is_cut():
-    n_runs = 25
-    ranking = Ranking(
-        obs_id=1,
-        obs_ids=np.arange(n_runs),
-        divergence=np.linspace(0, 1, n_runs),
-        livetime=np.full(n_runs, 3600.0),
-        is_taken=np.ones(n_runs, dtype=bool),
-        n_refused=0,
-        is_short=True,
-    )
-    text = describe(ranking)
-    assert "25.00 h live time, fewer hours than asked for" in text
-    assert text.endswith("  and 5 more")
-
-
 def test_group_names_cell_and_what_joined(group: Group):
     text = describe(group)
     assert "Group 2: 3 runs, 1.33 h live time, 23456 events" in text
@@ -148,7 +123,23 @@ def test_rate_counts_filled_bins(rate_model: RateModel):
 
 def test_rate_without_any_count(rate_model: RateModel):
     empty = replace(rate_model, rate_2d=np.zeros_like(rate_model.rate_2d))
-    assert describe(empty).endswith("Rate 2D: 0 of 21 bins hold a rate")
+    assert "Rate 2D: 0 of 21 bins hold a rate" in describe(empty).splitlines()
+
+
+def test_rate_tells_its_errors(rate_model: RateModel):
+    assert describe(rate_model).endswith("Systematic error of the norm: unknown")
+    error_2d = np.linspace(0.01, 0.25, rate_model.rate_2d.size)
+    model = replace(
+        rate_model,
+        error_2d=error_2d.reshape(rate_model.rate_2d.shape),
+        systematic=0.0693,
+    )
+    lines = describe(model).splitlines()
+    assert lines[-2:] == [
+        "Statistical error 2D: 1.00% to 25.00%, median 13.00%",
+        "Systematic error of the norm: 6.93%",
+    ]
+    assert not any("Statistical error 3D" in line for line in lines)
 
 
 @pytest.mark.parametrize(("obs_id", "owner"), [(-1, "the group"), (23523, "run 23523")])
@@ -170,6 +161,8 @@ def test_node_model_says_whose_it_is(rate_model: RateModel, obs_id: int, owner: 
     assert f"stack 3 for {owner}, per on-time, FOVALIGN RADEC" in text
     assert "bkg_3d: 140 of 140 bins hold a rate, 0.5 to 0.5 s-1 TeV-1 sr-1" in text
     assert "11 of bkg_3d, 2 of bkg_2d" in text
+    error_3d = np.full(model.bkg_3d.shape, 0.5)
+    assert "error 3D: 50.00% to 50.00%" in describe(replace(model, error_3d=error_3d))
 
 
 def test_chunk_adds_up_its_runs(run_counts: RunCounts):
