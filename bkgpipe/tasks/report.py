@@ -24,7 +24,7 @@ from bkgpipe.view.report import make_report
 
 __all__ = ["MakeReport"]
 
-_MAX_MODELS = 12
+_MAX_MODELS = 8
 _MAX_KEPT_SHARES = 8
 
 

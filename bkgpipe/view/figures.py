@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _N_BANDS = 4
+_ABOVE = {"left": 0.06, "right": 0.98, "bottom": 0.54, "top": 0.95, "wspace": 0.35}
+_BELOW = {"left": 0.07, "right": 0.98, "bottom": 0.08, "top": 0.44, "wspace": 0.65}
 _N_PIXELS = 400
 # distinct in lightness as well as in hue, from Okabe & Ito (2008)
 _COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73")
@@ -72,17 +74,17 @@ def figure_rate(model: RateModel) -> Figure:
         At most four images above, profiles of the same bands and spectrum below.
     """
     bands = _energy_bands(model)
-    figure = Figure(figsize=(11.0, 6.4), layout="constrained")
-    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 1.15))[
-        :, 0
-    ]
-    images = above.subplots(1, len(bands), squeeze=False)[0]
-    profiles, spectrum = below.subplots(1, 2)
-    for ax, band in zip(images, bands, strict=True):
+    figure = Figure(figsize=(11.0, 6.4))
+    # places by hand, of titles too: finding them takes longer than the drawing
+    images = figure.subplots(1, _N_BANDS, squeeze=False, gridspec_kw=_ABOVE)[0]
+    profiles, spectrum = figure.subplots(1, 2, gridspec_kw=_BELOW)
+    for ax in images[len(bands) :]:
+        ax.remove()
+    for ax, band in zip(images, bands, strict=False):
         image = _band_rate(model.rate_3d, model.binning, band)
         seen = (model.exposure_3d[band] > 0).any(axis=0)
         _draw_image(ax, model.binning, np.where(seen, image, np.nan), "rate [s-1 sr-1]")
-        ax.set_title(_band_name(model.binning, band), fontsize="medium")
+        ax.set_title(_band_name(model.binning, band), fontsize="medium", y=1.0)
     _draw_profiles(profiles, model, bands)
     _draw_spectrum(spectrum, model)
     return figure
@@ -184,7 +186,9 @@ def _draw_image(ax: Axes, binning: Binning, image: np.ndarray, label: str) -> No
     ax.set_facecolor("0.85")
     figure = ax.get_figure()
     if figure is not None:
-        figure.colorbar(drawn, ax=ax, label=label, location="bottom", shrink=0.8)
+        figure.colorbar(
+            drawn, ax=ax, label=label, location="bottom", shrink=0.8, pad=0.2
+        )
 
 
 def _draw_steps(ax: Axes, edges: np.ndarray, values: np.ndarray) -> None:
@@ -205,7 +209,8 @@ def _draw_profiles(ax: Axes, model: RateModel, bands: list[np.ndarray]) -> None:
     _log_scale(ax, model.rate_2d)
     ax.grid(visible=True, alpha=0.3)
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    ax.set(xlabel="offset [deg]", ylabel="rate [s-1 sr-1]", title="radial profiles")
+    ax.set(xlabel="offset [deg]", ylabel="rate [s-1 sr-1]")
+    ax.set_title("radial profiles", y=1.0)
 
 
 def _draw_spectrum(ax: Axes, model: RateModel) -> None:
@@ -218,11 +223,8 @@ def _draw_spectrum(ax: Axes, model: RateModel) -> None:
     ax.set_xscale("log")
     _log_scale(ax, rate)
     ax.grid(visible=True, alpha=0.3)
-    ax.set(
-        xlabel="energy [TeV]",
-        ylabel="rate [s-1 TeV-1 sr-1]",
-        title="spectrum, mean over the field",
-    )
+    ax.set(xlabel="energy [TeV]", ylabel="rate [s-1 TeV-1 sr-1]")
+    ax.set_title("spectrum, mean over the field", y=1.0)
 
 
 def _log_scale(ax: Axes, values: np.ndarray) -> None:
