@@ -13,7 +13,7 @@ from bkgpipe.errors import BkgpipeError
 from bkgpipe.io.store import read_runs
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks.mask import read_exclusion_regions
+from bkgpipe.tasks.exclusion import read_exclusion_regions
 
 __all__ = ["check_production", "preview_selection"]
 

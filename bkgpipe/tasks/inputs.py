@@ -15,6 +15,7 @@ from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.select import read_runs_header, read_runs_table
 from bkgpipe.io.store import read_runs
 from bkgpipe.settings import Settings, read_settings
+from bkgpipe.tasks.exclusion import forget_regions
 
 __all__ = [
     "chunk_numbers",
@@ -267,3 +268,4 @@ def forget() -> None:
     """Forget all that is kept, so that a new production in this process looks anew."""
     for cached in (_load_settings, _load_table, _read_store, _digest_store):
         cached.cache_clear()
+    forget_regions()

@@ -7,7 +7,7 @@ from pathlib import Path
 from bkgpipe.io.select import read_runs_header, write_runs
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.tasks.base import StageTask
-from bkgpipe.tasks.inputs import digest_store, read_store
+from bkgpipe.tasks.inputs import digest_store, is_selected, read_store
 from bkgpipe.tasks.targets import ProductTarget
 
 __all__ = ["Select"]
@@ -24,7 +24,8 @@ class Select(StageTask):
 
     def complete(self) -> bool:
         """Tell whether nothing is left to do."""
-        return self.output().exists()
+        # the table is read once; looking at the target reads it whole each time
+        return is_selected(self.settings) or self.output().exists()
 
     def output(self) -> ProductTarget:
         return ProductTarget(

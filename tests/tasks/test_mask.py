@@ -6,7 +6,8 @@ import pytest
 
 from bkgpipe.errors import InputError
 from bkgpipe.io.mask import read_masks
-from bkgpipe.tasks.mask import AllMasks, read_exclusion_regions
+from bkgpipe.tasks.exclusion import read_exclusion_regions
+from bkgpipe.tasks.mask import AllMasks
 
 
 def test_regions_come_from_catalogues_files_and_settings(production, tmp_path):
