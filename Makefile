@@ -1,4 +1,4 @@
-# Targets: demo, test, lint, bench, clean. They need Python >= 3.11, git and make;
+# Targets: demo, test, test-kill, lint, bench, clean. They need Python >= 3.11, git and make;
 # everything else goes into .venv. Another interpreter: make PYTHON=python3.12 test
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ SOURCES := $(MODULES) $(shell find bkgpipe -name '*.html') \
 	setup.cfg pyproject.toml README.md LICENSE
 BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-kill lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/bkgpipe demo
@@ -21,6 +21,10 @@ demo: $(VENV)/.installed
 # From the root, but on the installed package: the source tree is not on sys.path.
 test: lint
 	$(BIN)/pytest -n 2
+
+# Productions killed at random moments, 50 with a scheduler of their own and 50 with luigid
+test-kill: $(VENV)/.installed-test
+	BKGPIPE_KILLS=50 $(BIN)/pytest -n 2 tests/cli/test_kill_random.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "BinningMismatchError",
     "BkgpipeError",
+    "BusyError",
     "DamagedFileError",
     "InputError",
     "NoEventsError",
@@ -67,6 +68,10 @@ class BinningMismatchError(BkgpipeError):
 
 class DamagedFileError(BkgpipeError):
     """A product of an earlier stage is not what was written."""
+
+
+class BusyError(BkgpipeError):
+    """Another process works on the same production."""
 
 
 class OutputError(BkgpipeError):

@@ -138,22 +138,25 @@ def plan(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 @main.command()
 @click.argument("stage", type=click.Choice(_STAGES), required=False)
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.")
+@click.option("--scheduler-host", help="Machine of a luigid that shares out the work.")
+@click.option("--scheduler-port", type=click.IntRange(1, 65535), help="Its port.")
 @click.option("--test", is_flag=True, help="A handful of runs in coarse bins.")
 @_settings_options
 @_json_option
 def run(
     *,
     stage: str | None,
-    workers: int | None,
     test: bool,
     config: Path,
     overrides: tuple[str, ...],
     as_json: bool,
+    **placement: str | int | None,
 ) -> None:
     """Run the chain, or the chain up to STAGE; what is whole is not made again."""
     from bkgpipe.cli.run import run_command
 
-    given = [*overrides, *([f"run.workers={workers}"] if workers else [])]
+    given = [f"run.{key}={value}" for key, value in placement.items() if value]
+    given = [*overrides, *given]
     sys.exit(run_command(config, given, stage=stage, test=test, as_json=as_json))
 
 

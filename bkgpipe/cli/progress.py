@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 
@@ -21,7 +21,7 @@ _LINE_SECONDS = 2.0
 
 
 @contextmanager
-def show_progress(settings: Settings) -> Iterator[None]:
+def show_progress(settings: Settings, *, beat: Callable[[], None]) -> Iterator[None]:
     """Show progress while the block runs: bars on a terminal, lines elsewhere.
 
     A process of its own looks at the folders, so that it shows the work of all
@@ -31,6 +31,8 @@ def show_progress(settings: Settings) -> Iterator[None]:
     ----------
     settings : Settings
         Settings of the production.
+    beat : callable
+        Called again and again while the production runs.
 
     Yields
     ------
@@ -40,7 +42,7 @@ def show_progress(settings: Settings) -> Iterator[None]:
     context = multiprocessing.get_context("fork")
     finished = context.Event()
     show = _show_bars if sys.stderr.isatty() else _show_lines
-    watcher = context.Process(target=show, args=(settings, finished), daemon=True)
+    watcher = context.Process(target=show, args=(settings, finished, beat), daemon=True)
     watcher.start()
     try:
         yield
@@ -54,7 +56,7 @@ def _is_over(finished: Event, *, parent: int, seconds: float) -> bool:
     return finished.wait(seconds) or os.getppid() != parent
 
 
-def _show_bars(settings: Settings, finished: Event) -> None:
+def _show_bars(settings: Settings, finished: Event, beat: Callable[[], None]) -> None:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -77,6 +79,7 @@ def _show_bars(settings: Settings, finished: Event) -> None:
         is_over = False
         while not is_over:
             is_over = _is_over(finished, parent=parent, seconds=_BAR_SECONDS)
+            beat()
             for state in read_states(settings):
                 if state.stage not in bars:
                     bars[state.stage] = progress.add_task(state.stage, rate="")
@@ -89,13 +92,14 @@ def _show_bars(settings: Settings, finished: Event) -> None:
                 )
 
 
-def _show_lines(settings: Settings, finished: Event) -> None:
+def _show_lines(settings: Settings, finished: Event, beat: Callable[[], None]) -> None:
     parent = os.getppid()
     started = time.monotonic()
     told: dict[str, int] = {}
     is_over = False
     while not is_over:
         is_over = _is_over(finished, parent=parent, seconds=_LINE_SECONDS)
+        beat()
         for state in read_states(settings):
             if state.n_done != told.get(state.stage, 0):
                 _tell(state, seconds=time.monotonic() - started)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import socket
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import luigi
+from luigi.execution_summary import LuigiStatusCode
 
 from bkgpipe.cli.progress import show_progress
 from bkgpipe.datamodel import Summary
-from bkgpipe.errors import BkgpipeError
+from bkgpipe.errors import BkgpipeError, OutputError
 from bkgpipe.io.record import write_text
 from bkgpipe.numerics.geometry import load_earth_orientation
 from bkgpipe.settings import Settings, read_settings, settings_text
 from bkgpipe.tasks import STAGE_TASKS
 from bkgpipe.tasks.base import StageTask
+from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.tasks.inputs import read_store
+from bkgpipe.tasks.presence import announce, submitters
 from bkgpipe.tasks.production import require_no_refused
 from bkgpipe.tasks.summary import read_summary
 from bkgpipe.tasks.targets import remove_stale, write_file
@@ -38,6 +43,27 @@ _TEST_OVERRIDES = (
     "stack.min_counts=0",
     "stack.min_hours=0 h",
     "rank.hours=1 h",
+)
+
+_PATIENCE = 10.0  # s, for the scheduler to answer
+# A scheduler has no work although there is some: when it was started anew; for ten
+# seconds after it saw a task done whose product was then removed; and for ever when a
+# worker was killed between writing a product and telling so. It is told again.
+_ROUNDS, _PAUSE = 6, 3.0
+_FORGOTTEN = (LuigiStatusCode.NOT_RUN, LuigiStatusCode.SUCCESS)
+
+# A worker that finds nothing to do asks again after a second, which many of our tasks
+# take no longer than.
+_LOCAL = (("worker", "wait_interval", "0.1"),)
+# One that sees all work in other hands waits for it, instead of leaving with the rest
+# undone; it may ask a server that is being started anew for some minutes.
+_CENTRAL = (
+    ("worker", "keep_alive", "true"),
+    ("worker", "max_keep_alive_idle_duration", "60 seconds"),
+    ("worker", "wait_interval", "1"),
+    ("worker", "wait_jitter", "1"),
+    ("core", "rpc_retry_attempts", "20"),
+    ("core", "rpc_retry_wait", "5"),
 )
 
 
@@ -111,25 +137,71 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
     ------
     InputError
         If the store cannot be read.
+    BusyError
+        If another process works on this production with another scheduler.
     OutputError
-        If the output folder cannot be written.
+        If the output folder cannot be written, or no scheduler answers.
     """
     read_store(settings)
     frozen = freeze_settings(settings)
     task = STAGE_TASKS[stage or "production"](config=str(frozen))
     if task.complete():
         return True, False
-    remove_stale(settings.data.output)
-    _configure_luigi(settings.path)
-    load_earth_orientation()
-    with show_progress(settings):
-        is_done = luigi.build(
-            [task],
-            workers=settings.run.workers,
-            local_scheduler=True,
-        )
+    with announce(settings.data.output, scheduler=_scheduler(settings)) as beat:
+        remove_stale(settings.data.output)
+        _configure_luigi(settings)
+        _read_for_all(settings, frozen)
+        with show_progress(settings, beat=beat):
+            _build(task, settings)
     # Luigi can lose an error while it schedules, so look at what is there
-    return bool(is_done) and task.complete(), True
+    return task.complete(), True
+
+
+def _scheduler(settings: Settings) -> str:
+    run = settings.run
+    return (
+        f"{run.scheduler_host}:{run.scheduler_port}" if run.scheduler_host else "local"
+    )
+
+
+def _read_for_all(settings: Settings, frozen: Path) -> None:
+    """Read what all tasks need, before the workers fork."""
+    load_earth_orientation()
+    if not STAGE_TASKS["mask"](config=str(frozen)).complete():
+        read_exclusion_regions(settings)
+
+
+def _build(task: StageTask, settings: Settings) -> None:
+    """Run a task and all that it needs; again while the scheduler knows of no work."""
+    run = settings.run
+    where: dict[str, object] = {"local_scheduler": True}
+    if run.scheduler_host:
+        _require_scheduler(run.scheduler_host, run.scheduler_port)
+        where = {
+            "scheduler_host": run.scheduler_host,
+            "scheduler_port": run.scheduler_port,
+        }
+    n_idle = 0
+    while n_idle < _ROUNDS:
+        found = luigi.build([task], workers=run.workers, detailed_summary=True, **where)
+        if found.status not in _FORGOTTEN or task.complete():
+            return
+        is_alone = len(submitters(settings.data.output)) == 1
+        n_idle = n_idle + 1 if is_alone else 0
+        _log.info("The scheduler has no work, but not all is done: it is asked again")
+        time.sleep(_PAUSE)
+
+
+def _require_scheduler(host: str, port: int) -> None:
+    try:
+        with socket.create_connection((host, port), timeout=_PATIENCE):
+            pass
+    except OSError as error:
+        raise OutputError(
+            what=f"no scheduler answers ({error.strerror or error})",
+            where=f"{host}:{port}",
+            fix="Start luigid there, or leave out --scheduler-host to work without one",
+        ) from error
 
 
 def freeze_settings(settings: Settings) -> Path:
@@ -153,7 +225,9 @@ def freeze_settings(settings: Settings) -> Path:
     OutputError
         If the folder cannot be written.
     """
-    text = settings_text(settings)
+    # where it runs is not part of what it is: all that share a scheduler name it alike
+    run = replace(settings.run, workers=1, scheduler_host="", scheduler_port=1)
+    text = settings_text(replace(settings, run=run))
     name = f"settings-{hashlib.sha256(text.encode()).hexdigest()[:6]}.cfg"
     path = settings.data.output / "settings" / name
     if not path.exists() or path.read_text(encoding="utf-8") != text:
@@ -161,15 +235,15 @@ def freeze_settings(settings: Settings) -> Path:
     return path
 
 
-def _configure_luigi(config: Path) -> None:
+def _configure_luigi(settings: Settings) -> None:
     """Let Luigi read its own sections of the file, and tell failures in our words."""
-    luigi.configuration.add_config_path(str(config))
+    luigi.configuration.add_config_path(str(settings.path))
     known = luigi.configuration.get_config()
     known.set("core", "no_configure_logging", "true")
-    # A worker that finds nothing to do asks again after a second, which many of our
-    # tasks take no longer than.
-    if not known.has_option("worker", "wait_interval"):
-        known.set("worker", "wait_interval", "0.1")
+    defaults = _LOCAL if not settings.run.scheduler_host else _CENTRAL
+    for section, option, value in defaults:
+        if not known.has_option(section, option):
+            known.set(section, option, value)
     StageTask.event_handler(luigi.Event.FAILURE)(_tell_failure)
 
 

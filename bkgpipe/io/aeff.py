@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from astropy import units as u
-from gammapy.irf import EffectiveAreaTable2D
 
 from bkgpipe.datamodel import Run
 from bkgpipe.io.files import inflate, locate, open_fits, read_content
@@ -45,6 +44,9 @@ def read_safe_energy(store: Path, run: Run, *, fraction: float, offset: float) -
     ----------
     GADF, section Effective area, AEFF_2D; gammapy, ``SafeMaskMaker``, ``aeff-max``.
     """
+    # gammapy takes longer to import than all the rest, and only this needs it
+    from gammapy.irf import EffectiveAreaTable2D  # noqa: PLC0415
+
     index = find_index(store, "hdu-index")
     entries = _read_entries(store, index.stat().st_mtime_ns)
     if run.obs_id not in entries:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bkgpipe.settings.keys import key
-from bkgpipe.settings.kinds import FLAG, INTEGER
+from bkgpipe.settings.kinds import FLAG, INTEGER, TEXT
 from bkgpipe.settings.model_sections import (
     ExportSettings,
     RankSettings,
@@ -29,6 +29,18 @@ class RunSettings:
 
     workers: int = key(
         INTEGER, "1", "Worker processes on this machine", minimum=1, maximum=1024
+    )
+    scheduler_host: str = key(
+        TEXT, "", "Machine of a luigid that shares out the work; empty needs none"
+    )
+    scheduler_port: int = key(
+        INTEGER, "8082", "Port of that luigid", minimum=1, maximum=65535
+    )
+    retries: int = key(
+        INTEGER,
+        "2",
+        "Times that a luigid gives out a task again that failed or lost its worker",
+        minimum=0,
     )
     allow_refused: bool = key(
         FLAG, "false", "Whether a production with unusable runs ends with exit code 0"

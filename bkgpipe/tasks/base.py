@@ -42,6 +42,11 @@ class StageTask(luigi.Task):
         return load_settings(str(self.config))
 
     @property
+    def retry_count(self) -> int:
+        """Failures after which the scheduler gives the task up."""
+        return self.settings.run.retries + 1
+
+    @property
     def folder(self) -> Path:
         """Folder of the products of this stage."""
         return self.settings.folder(self.stage)

@@ -17,13 +17,33 @@ import luigi
 from bkgpipe.datamodel import ProductHeader
 from bkgpipe.errors import DamagedFileError, OutputError
 
-__all__ = ["ProductTarget", "remove_stale", "whole_file", "write_file"]
+__all__ = [
+    "HOST",
+    "ProductTarget",
+    "is_alive",
+    "remove_stale",
+    "whole_file",
+    "write_file",
+]
 
 _log = logging.getLogger(__name__)
 
-_HOST = platform.node().replace(".", "_")
+_NAMESPACE = Path("/proc/self/ns/pid")
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d{1,7})-[0-9a-f]{8}")
 _DAY = 86400.0
+
+
+def _find_host() -> str:
+    """Name the set of processes that a process number means something in."""
+    name = platform.node().replace(".", "_")
+    # in a container numbers can be others, while its name is that of the machine
+    numbers = (
+        re.sub(r"\D", "", str(_NAMESPACE.readlink())) if _NAMESPACE.is_symlink() else ""
+    )
+    return f"{name}-{numbers}" if numbers else name
+
+
+HOST = _find_host()
 
 
 class ProductTarget(luigi.LocalTarget):
@@ -110,7 +130,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     OutputError
         If the folder cannot be written or is full.
     """
-    unique = f"{_HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    unique = f"{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     temporary = path.with_name(f".{path.name}.{unique}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -177,16 +197,37 @@ def remove_stale(folder: Path) -> int:
 
 
 def _is_stale(path: Path, host: str, pid: int) -> bool:
-    if host == _HOST and not _is_alive(pid):
+    if host == HOST and not is_alive(pid):
         return True
     return time.time() - path.stat().st_mtime > _DAY
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs on this machine.
+
+    Parameters
+    ----------
+    pid : int
+        Its number.
+
+    Returns
+    -------
+    bool
+        True also when it belongs to another user.
+    """
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Tell whether a process is dead, but nobody has asked how it ended."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return state.rpartition(") ")[2].startswith("Z")

@@ -5,14 +5,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import Any
 
 import luigi
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
 from bkgpipe.cli.main import main
 from bkgpipe.datamodel import PointSource, Simulation, Truth
+from bkgpipe.io.count import read_counts
+from bkgpipe.io.entries import read_entries, read_node_models
+from bkgpipe.io.smooth import read_models
+from bkgpipe.io.stack import read_stacks
 from bkgpipe.settings import settings_template
 from bkgpipe.tasks import report
 from bkgpipe.tasks.inputs import forget
@@ -33,6 +40,14 @@ GIVEN = {
     "stack.azimuth_edges": "0, 360 deg",
     "rank.hours": "0.1 h",
     "select.min_livetime": "1 min",
+}
+
+_READERS = {
+    "count_*.h5": read_counts,
+    "stack_*.h5": read_stacks,
+    "smooth_*.h5": read_models,
+    "nodes_*.h5": read_node_models,
+    "export_*.h5": read_entries,
 }
 
 
@@ -150,3 +165,33 @@ def find_events() -> Callable[[Path, int], Path]:
 def events_file(store: Path, obs_id: int) -> Path:
     (path,) = (store / "data").glob(f"*{obs_id}*")
     return path
+
+
+@pytest.fixture(scope="session")
+def assert_same_products() -> Callable[[Path, Path], None]:
+    """Compare all chunks of two output folders, record by record."""
+    return _assert_same_products
+
+
+def _assert_same_products(out: Path, other: Path) -> None:
+    """Compare all chunks of two output folders, record by record."""
+    n_compared = 0
+    for pattern, read in _READERS.items():
+        for path in sorted(out.rglob(pattern)):
+            (twin,) = other.rglob(path.name)
+            chunk, expected = read(path), read(twin)
+            assert chunk.refused == expected.refused
+            assert chunk.records.keys() == expected.records.keys()
+            for key, record in chunk.records.items():
+                _assert_equal(record, expected.records[key])
+            n_compared += 1
+    assert n_compared == sum(len(list(other.rglob(name))) for name in _READERS) > 0
+
+
+def _assert_equal(one: Any, other: Any) -> None:
+    """Compare two records, field by field."""
+    if is_dataclass(one):
+        for field in fields(one):
+            _assert_equal(getattr(one, field.name), getattr(other, field.name))
+    else:
+        np.testing.assert_array_equal(one, other)

@@ -7,25 +7,10 @@ import shutil
 import signal
 import subprocess
 import time
-from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 
-from bkgpipe.io.count import read_counts
-from bkgpipe.io.entries import read_entries, read_node_models
-from bkgpipe.io.smooth import read_models
-from bkgpipe.io.stack import read_stacks
-
-_READERS = {
-    "count_*.h5": read_counts,
-    "stack_*.h5": read_stacks,
-    "smooth_*.h5": read_models,
-    "nodes_*.h5": read_node_models,
-    "export_*.h5": read_entries,
-}
 _N_RUNS = 8
 
 
@@ -46,28 +31,6 @@ def _kill_amid_counts(process: subprocess.Popen[str], folder: Path) -> dict[Path
     return _counts(folder)
 
 
-def _assert_equal(one: Any, other: Any) -> None:
-    """Compare two records, field by field."""
-    if is_dataclass(one):
-        for field in fields(one):
-            _assert_equal(getattr(one, field.name), getattr(other, field.name))
-    else:
-        np.testing.assert_array_equal(one, other)
-
-
-def _assert_same_products(folder: Path, other: Path) -> None:
-    for pattern, read in _READERS.items():
-        paths = sorted((folder / "out").rglob(pattern))
-        assert paths
-        for path in paths:
-            (twin,) = (other / "out").rglob(path.name)
-            chunk, expected = read(path), read(twin)
-            assert chunk.refused == expected.refused
-            assert chunk.records.keys() == expected.records.keys()
-            for key, record in chunk.records.items():
-                _assert_equal(record, expected.records[key])
-
-
 @pytest.fixture
 def whole(prepare, tmp_path, monkeypatch, bkgpipe):
     """Production with a chunk for each run that nobody disturbed."""
@@ -77,7 +40,10 @@ def whole(prepare, tmp_path, monkeypatch, bkgpipe):
     return folder
 
 
-def test_killed_production_goes_on_where_it_was(prepare, start, tmp_path, whole):
+def test_killed_production_goes_on_where_it_was(
+    prepare, start, whole, assert_same_products
+):
+    tmp_path = whole.parent
     folder = prepare(tmp_path / "killed", data__chunk_size="1")
     words = ("run", "export", "--workers", "2")
 
@@ -100,4 +66,4 @@ def test_killed_production_goes_on_where_it_was(prepare, start, tmp_path, whole)
     assert {path: after[path] for path in finished} == finished
     # nothing is left of either process, not even its temporary files
     assert not list((folder / "out").rglob(".*"))
-    _assert_same_products(folder, whole)
+    assert_same_products(folder / "out", whole / "out")

@@ -22,24 +22,34 @@ def over():
     return event
 
 
+def _beat() -> None:
+    """Stand in for saying that the production goes on."""
+
+
 def test_lines_tell_each_stage_once(settings, over, capsys):
-    progress._show_lines(settings, over)
+    beats: list[int] = []
+
+    progress._show_lines(settings, over, lambda: beats.append(1))
 
     captured = capsys.readouterr()
     assert captured.out == ""
     told = [line.split(" s  ")[1] for line in captured.err.splitlines()]
     assert told[:3] == ["select: 1 of 1", "mask: 4 of 4", "count: 4 of 4"]
     assert len(told) == 7
+    assert beats == [1]
 
 
 def test_bars_show_each_stage(settings, over, capsys):
-    progress._show_bars(settings, over)
+    beats: list[int] = []
+
+    progress._show_bars(settings, over, lambda: beats.append(1))
 
     captured = capsys.readouterr()
     assert captured.out == ""
     for stage in ("select", "mask", "count", "rank", "stack", "smooth", "export"):
         assert stage in captured.err
     assert "4/4" in captured.err
+    assert beats == [1]
 
 
 def test_an_unknown_total_is_left_out(capsys):
@@ -51,7 +61,7 @@ def test_an_unknown_total_is_left_out(capsys):
 
 
 def test_the_watcher_ends_with_the_production(settings, capfd):
-    with progress.show_progress(settings):
+    with progress.show_progress(settings, beat=_beat):
         children = multiprocessing.active_children()
         assert len(children) == 1
 
@@ -66,7 +76,7 @@ def test_the_watcher_ends_when_its_process_is_gone():
 
 
 def test_a_failing_production_ends_the_watcher_too(settings):
-    with pytest.raises(KeyboardInterrupt), progress.show_progress(settings):
+    with pytest.raises(KeyboardInterrupt), progress.show_progress(settings, beat=_beat):
         raise KeyboardInterrupt
 
     assert not multiprocessing.active_children()

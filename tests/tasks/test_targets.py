@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,12 +11,17 @@ import pytest
 from bkgpipe.datamodel import ProductHeader
 from bkgpipe.errors import DamagedFileError, OutputError
 from bkgpipe.io.record import read_record_header, write_marker
-from bkgpipe.tasks.targets import ProductTarget, remove_stale, whole_file, write_file
+from bkgpipe.tasks.targets import (
+    HOST,
+    ProductTarget,
+    remove_stale,
+    whole_file,
+    write_file,
+)
 
 _HEADER = ProductHeader(
     stage="count", fingerprint="3fa9c1", inputs="now", seconds=1.5, version="0.1"
 )
-_HOST = platform.node().replace(".", "_")
 
 
 @pytest.fixture
@@ -163,8 +167,8 @@ def test_files_of_living_processes_stay(tmp_path):
 @pytest.mark.parametrize(
     ("host", "age", "n_removed"),
     [
-        (_HOST, 0, 1),
-        (_HOST, 100_000, 1),
+        (HOST, 0, 1),
+        (HOST, 100_000, 1),
         ("elsewhere", 0, 0),
         ("elsewhere", 100_000, 1),
     ],
