@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import socket
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import click
-import luigi
-from luigi.execution_summary import LuigiStatusCode
 
 from bkgpipe.cli.progress import show_progress
 from bkgpipe.datamodel import Summary
-from bkgpipe.errors import BkgpipeError, OutputError
 from bkgpipe.io.record import write_text
 from bkgpipe.numerics.geometry import load_earth_orientation
 from bkgpipe.settings import Settings, read_settings, settings_text
 from bkgpipe.tasks import STAGE_TASKS
-from bkgpipe.tasks.base import StageTask
+from bkgpipe.tasks.engine import build, scheduler_address
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.tasks.inputs import read_store
-from bkgpipe.tasks.presence import announce, submitters
+from bkgpipe.tasks.presence import announce
 from bkgpipe.tasks.production import require_no_refused
 from bkgpipe.tasks.summary import read_summary
 from bkgpipe.tasks.targets import remove_stale, write_file
 
 __all__ = ["freeze_settings", "run_command", "run_production"]
-
-_log = logging.getLogger(__name__)
 
 # A handful of runs, and bins so coarse that each stage takes seconds.
 _TEST_RUNS = 6
@@ -43,27 +36,6 @@ _TEST_OVERRIDES = (
     "stack.min_counts=0",
     "stack.min_hours=0 h",
     "rank.hours=1 h",
-)
-
-_PATIENCE = 10.0  # s, for the scheduler to answer
-# A scheduler has no work although there is some: when it was started anew; for ten
-# seconds after it saw a task done whose product was then removed; and for ever when a
-# worker was killed between writing a product and telling so. It is told again.
-_ROUNDS, _PAUSE = 6, 3.0
-_FORGOTTEN = (LuigiStatusCode.NOT_RUN, LuigiStatusCode.SUCCESS)
-
-# A worker that finds nothing to do asks again after a second, which many of our tasks
-# take no longer than.
-_LOCAL = (("worker", "wait_interval", "0.1"),)
-# One that sees all work in other hands waits for it, instead of leaving with the rest
-# undone; it may ask a server that is being started anew for some minutes.
-_CENTRAL = (
-    ("worker", "keep_alive", "true"),
-    ("worker", "max_keep_alive_idle_duration", "60 seconds"),
-    ("worker", "wait_interval", "1"),
-    ("worker", "wait_jitter", "1"),
-    ("core", "rpc_retry_attempts", "20"),
-    ("core", "rpc_retry_wait", "5"),
 )
 
 
@@ -147,21 +119,13 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
     task = STAGE_TASKS[stage or "production"](config=str(frozen))
     if task.complete():
         return True, False
-    with announce(settings.data.output, scheduler=_scheduler(settings)) as beat:
+    with announce(settings.data.output, scheduler=scheduler_address(settings)) as beat:
         remove_stale(settings.data.output)
-        _configure_luigi(settings)
         _read_for_all(settings, frozen)
         with show_progress(settings, beat=beat):
-            _build(task, settings)
+            build(task, settings)
     # Luigi can lose an error while it schedules, so look at what is there
     return task.complete(), True
-
-
-def _scheduler(settings: Settings) -> str:
-    run = settings.run
-    return (
-        f"{run.scheduler_host}:{run.scheduler_port}" if run.scheduler_host else "local"
-    )
 
 
 def _read_for_all(settings: Settings, frozen: Path) -> None:
@@ -169,39 +133,6 @@ def _read_for_all(settings: Settings, frozen: Path) -> None:
     load_earth_orientation()
     if not STAGE_TASKS["mask"](config=str(frozen)).complete():
         read_exclusion_regions(settings)
-
-
-def _build(task: StageTask, settings: Settings) -> None:
-    """Run a task and all that it needs; again while the scheduler knows of no work."""
-    run = settings.run
-    where: dict[str, object] = {"local_scheduler": True}
-    if run.scheduler_host:
-        _require_scheduler(run.scheduler_host, run.scheduler_port)
-        where = {
-            "scheduler_host": run.scheduler_host,
-            "scheduler_port": run.scheduler_port,
-        }
-    n_idle = 0
-    while n_idle < _ROUNDS:
-        found = luigi.build([task], workers=run.workers, detailed_summary=True, **where)
-        if found.status not in _FORGOTTEN or task.complete():
-            return
-        is_alone = len(submitters(settings.data.output)) == 1
-        n_idle = n_idle + 1 if is_alone else 0
-        _log.info("The scheduler has no work, but not all is done: it is asked again")
-        time.sleep(_PAUSE)
-
-
-def _require_scheduler(host: str, port: int) -> None:
-    try:
-        with socket.create_connection((host, port), timeout=_PATIENCE):
-            pass
-    except OSError as error:
-        raise OutputError(
-            what=f"no scheduler answers ({error.strerror or error})",
-            where=f"{host}:{port}",
-            fix="Start luigid there, or leave out --scheduler-host to work without one",
-        ) from error
 
 
 def freeze_settings(settings: Settings) -> Path:
@@ -235,29 +166,12 @@ def freeze_settings(settings: Settings) -> Path:
     return path
 
 
-def _configure_luigi(settings: Settings) -> None:
-    """Let Luigi read its own sections of the file, and tell failures in our words."""
-    luigi.configuration.add_config_path(str(settings.path))
-    known = luigi.configuration.get_config()
-    known.set("core", "no_configure_logging", "true")
-    defaults = _LOCAL if not settings.run.scheduler_host else _CENTRAL
-    for section, option, value in defaults:
-        if not known.has_option(section, option):
-            known.set(section, option, value)
-    StageTask.event_handler(luigi.Event.FAILURE)(_tell_failure)
-
-
 def _test_overrides(settings: Settings) -> list[str]:
     runs = read_store(settings).runs
     step = max(1, len(runs) // _TEST_RUNS)
     some = ", ".join(str(run.obs_id) for run in runs[::step][:_TEST_RUNS])
     output = f"data.output={settings.data.output / 'test'}"
     return [*_TEST_OVERRIDES, f"select.obs_ids={some}", "export.obs_ids=", output]
-
-
-def _tell_failure(task: StageTask, error: BaseException) -> None:
-    words = str(error) if isinstance(error, BkgpipeError) else repr(error)
-    _log.error("Failed: %s: %s", task.stage, words)
 
 
 def _answer(summary: Summary) -> dict[str, object]:

@@ -1,0 +1,146 @@
+"""Run tasks with Luigi, with a scheduler of their own or with a central one."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import luigi
+from luigi.execution_summary import LuigiStatusCode
+from luigi.parameter import UnconsumedParameterWarning
+
+from bkgpipe.errors import BkgpipeError, OutputError
+from bkgpipe.settings import Settings
+from bkgpipe.tasks.base import StageTask
+from bkgpipe.tasks.presence import submitters
+
+__all__ = ["build", "scheduler_address"]
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 10.0  # s, for the scheduler to answer
+# A scheduler has no work although there is some: when it was started anew; for ten
+# seconds after it saw a task done whose product was then removed; and for ever when a
+# worker was killed between writing a product and telling so. It is told again.
+_ROUNDS, _PAUSE = 6, 3.0
+_FORGOTTEN = (LuigiStatusCode.NOT_RUN, LuigiStatusCode.SUCCESS)
+
+_QUIET = ("core", "no_configure_logging", "true")
+# A worker that finds nothing to do asks again after a second, which many of our tasks
+# take no longer than.
+_LOCAL = (_QUIET, ("worker", "wait_interval", "0.1"))
+# One that sees all work in other hands waits for it, instead of leaving with the rest
+# undone; it asks a server that is being started anew for some minutes.
+_CENTRAL = (
+    _QUIET,
+    ("worker", "keep_alive", "true"),
+    ("worker", "max_keep_alive_idle_duration", "60 seconds"),
+    ("worker", "wait_interval", "1"),
+    ("worker", "wait_jitter", "1"),
+    ("core", "rpc_retry_attempts", "20"),
+    ("core", "rpc_retry_wait", "5"),
+)
+
+
+def build(task: StageTask, settings: Settings) -> None:
+    """Run a task and all that it needs; again while the scheduler knows of no work.
+
+    Failures are logged in words. Whether all is done is for the caller to look at.
+
+    Parameters
+    ----------
+    task : StageTask
+        The task.
+    settings : Settings
+        Settings; their file may have sections of Luigi.
+
+    Raises
+    ------
+    OutputError
+        If no scheduler answers.
+    """
+    where = _scheduler(settings)
+    with _configured(settings):
+        for _ in _rounds(settings):
+            found = luigi.build(
+                [task], workers=settings.run.workers, detailed_summary=True, **where
+            )
+            if found.status not in _FORGOTTEN or task.complete():
+                return
+            _log.info("The scheduler has no work, but not all is done: asking again")
+            time.sleep(_PAUSE)
+
+
+def scheduler_address(settings: Settings) -> str:
+    """Name the scheduler that shares out the work.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    str
+        Host and port; ``local`` when each process shares out its own.
+    """
+    run = settings.run
+    if not run.scheduler_host:
+        return "local"
+    return f"{run.scheduler_host}:{run.scheduler_port}"
+
+
+def _scheduler(settings: Settings) -> dict[str, object]:
+    host, port = settings.run.scheduler_host, settings.run.scheduler_port
+    if not host:
+        return {"local_scheduler": True}
+    try:
+        with socket.create_connection((host, port), timeout=_PATIENCE):
+            pass
+    except OSError as error:
+        raise OutputError(
+            what=f"no scheduler answers ({error.strerror or error})",
+            where=f"{host}:{port}",
+            fix="Start luigid there, or leave out --scheduler-host to work without one",
+        ) from error
+    return {"scheduler_host": host, "scheduler_port": port}
+
+
+def _rounds(settings: Settings) -> Iterator[int]:
+    """Count the times in a row that this process asked alone."""
+    n_alone = 0
+    while n_alone < _ROUNDS:
+        yield n_alone
+        is_alone = len(submitters(settings.data.output)) <= 1
+        n_alone = n_alone + 1 if is_alone else 0
+
+
+@contextmanager
+def _configured(settings: Settings) -> Iterator[None]:
+    """Let Luigi read its own sections of the file; what they leave open is ours."""
+    luigi.configuration.add_config_path(str(settings.path))
+    known = luigi.configuration.get_config()
+    defaults = _CENTRAL if settings.run.scheduler_host else _LOCAL
+    ours = [each for each in defaults if not known.has_option(*each[:2])]
+    for section, option, value in ours:
+        known.set(section, option, value)
+    StageTask.event_handler(luigi.Event.FAILURE)(_tell_failure)
+    with warnings.catch_warnings():
+        # Luigi reads these, but not as parameters of its section
+        warnings.filterwarnings(
+            "ignore", ".*'rpc_retry_", category=UnconsumedParameterWarning
+        )
+        try:
+            yield
+        finally:
+            for section, option, _ in ours:
+                known.remove_option(section, option)
+
+
+def _tell_failure(task: StageTask, error: BaseException) -> None:
+    words = str(error) if isinstance(error, BkgpipeError) else repr(error)
+    _log.error("Failed: %s: %s", task.stage, words)
