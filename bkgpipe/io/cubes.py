@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from bkgpipe.datamodel import Binning, NodeModel, RateModel, Stack
 from bkgpipe.errors import OutputError
-from bkgpipe.io.fits_file import row_table, write_hdus
+from bkgpipe.io.fits_file import NO_IMAGE, row_table, write_content, write_hdus
 from bkgpipe.io.gadf import edge_cells, gadf_rate
 
 __all__ = ["write_image", "write_table"]
@@ -72,17 +72,18 @@ def write_table(path: Path, stack: Stack, model: RateModel) -> None:
     stack.binning.require_same(model.binning, where=str(path))
     arrays_3d = (stack.counts_3d, stack.exposure_3d, model.rate_3d)
     arrays_2d = (stack.counts_2d, stack.exposure_2d, model.rate_2d)
+    keywords = {
+        "STACK_ID": stack.stack_id,
+        "NRUNS": stack.obs_ids.size,
+        "ONTIME": (stack.ontime, "[s]"),
+        "LIVETIME": (stack.livetime, "[s]"),
+        "METHOD": (model.method, "from counts to rate"),
+    }
     tables = [
-        _cubes("BINNED_3D", arrays_3d, stack.binning),
-        _cubes("BINNED_2D", arrays_2d, stack.binning),
+        row_table(name, _cubes(arrays, stack.binning), keywords)
+        for name, arrays in (("BINNED_3D", arrays_3d), ("BINNED_2D", arrays_2d))
     ]
-    for table in tables:
-        table.header["STACK_ID"] = stack.stack_id
-        table.header["NRUNS"] = stack.obs_ids.size
-        table.header["ONTIME"] = (stack.ontime, "[s]")
-        table.header["LIVETIME"] = (stack.livetime, "[s]")
-        table.header["METHOD"] = (model.method, "from counts to rate")
-    write_hdus(path, [fits.PrimaryHDU(), *tables], compress=True)
+    write_content(path, b"".join([NO_IMAGE, *tables]), compress=True)
 
 
 def _linear_axis(
@@ -105,11 +106,11 @@ def _linear_axis(
 
 
 def _cubes(
-    name: str, arrays: tuple[np.ndarray, np.ndarray, np.ndarray], binning: Binning
-) -> fits.BinTableHDU:
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray], binning: Binning
+) -> dict[str, tuple[np.ndarray, str]]:
     counts, exposure, rate = arrays
     cells = edge_cells(binning, n_axes=rate.ndim)
     cells["COUNTS"] = (counts.T, "")
     cells["EXPOSURE"] = (exposure.T, "s sr")
     cells["RATE"] = (rate.T, "s-1 TeV-1 sr-1")
-    return row_table(name, cells)
+    return cells

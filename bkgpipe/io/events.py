@@ -13,7 +13,8 @@ from astropy.io import fits
 
 from bkgpipe.datamodel import Events, Run
 from bkgpipe.errors import InputError
-from bkgpipe.io.files import inflate, locate, open_fits, read_content
+from bkgpipe.io.files import inflate, locate, open_fits, read_content, require_end
+from bkgpipe.io.plain_table import read_plain_columns
 from bkgpipe.io.units import mjd_reference, to_unit
 
 __all__ = ["read_events"]
@@ -22,6 +23,8 @@ _EVENTS = {"RA": "deg", "DEC": "deg", "ENERGY": "TeV", "TIME": "s"}
 _GTI = {"START": "s", "STOP": "s"}
 _MAX_DIFFERENCE = 0.01  # deg, between index and events header
 _MAX_MOVEMENT = 0.1  # deg, telescopes that track wobble by less
+_MAX_INTERVAL = 86400.0  # s, nights are shorter
+_MAX_OVERLAP = 0.01  # s, more than rounding makes
 # to ask astropy for an HDU that is not there costs as much as to read the events
 _POINTING = re.compile(rb"EXTNAME *= *'(?i:POINTING)")
 
@@ -53,18 +56,24 @@ def read_events(store: Path, run: Run) -> tuple[Events, str]:
     ----------
     GADF, sections EVENTS, GTI and POINTING.
     """
-    where = f"run {run.obs_id} ({run.events_file})"
+    where = f"run {run.obs_id}" + (f" ({run.events_file})" * bool(run.events_file))
     content = read_content(locate(store, run.events_file, where=where), where=where)
     inflated = inflate(content, where=where)
     with open_fits(inflated, where=where) as hdus:
+        if not all(
+            _find_hdu(hdus, name) for name in (run.events_hdu or "EVENTS", "GTI")
+        ):
+            require_end(hdus, inflated)
         hdu = _find_events(hdus, run.events_hdu, where)
         _require_same_run(hdu.header, run, where)
         is_tracked = "DRIFT" not in str(hdu.header.get("OBS_MODE", "")).upper()
         if not is_tracked or (_POINTING.search(inflated) and _is_moving(hdus, run)):
             raise _drift(where)
-        ra, dec, energy, seconds = _read_columns(hdu, _EVENTS, where)
+        ra, dec, energy, seconds = _read_columns(
+            hdu, _EVENTS, content=inflated, where=where
+        )
         time = _zero(hdu.header, where) + seconds / 86400.0
-        gti = _read_gti(hdus, hdu, where)
+        gti = _read_gti(hdus, hdu, content=inflated, where=where)
     events = Events(
         obs_id=run.obs_id, ra=ra, dec=dec, energy=energy, time=time, gti=gti
     )
@@ -144,9 +153,15 @@ def _separation(run: Run, ra: Any, dec: Any) -> np.ndarray:
 
 
 def _read_columns(
-    hdu: fits.BinTableHDU, units: Mapping[str, str], where: str
+    hdu: fits.BinTableHDU, units: Mapping[str, str], *, content: bytes, where: str
 ) -> list[np.ndarray]:
     """Read columns by name, in either case, each in its unit of the package."""
+    plain = read_plain_columns(hdu, content, units.keys())
+    if plain:
+        return [
+            to_unit(*plain[name], unit, where=f"{where}, {name}")
+            for name, unit in units.items()
+        ]
     found = {str(column.name).upper(): column for column in hdu.columns}
     missing = [name for name in units if name not in found]
     if missing:
@@ -156,15 +171,22 @@ def _read_columns(
             fix="Make the file again as GADF describes it, or exclude the run",
         )
     data = hdu.data
-    return [
-        to_unit(
-            data.field(found[name].name),
-            found[name].unit or "",
-            unit,
-            where=f"{where}, {name}",
-        )
-        for name, unit in units.items()
-    ]
+    columns = []
+    for name, unit in units.items():
+        values = data.field(found[name].name)
+        if values.ndim != 1:
+            raise _many_values(f"{where}, {name}", values.shape[1:])
+        spelt = found[name].unit or ""
+        columns.append(to_unit(values, spelt, unit, where=f"{where}, {name}"))
+    return columns
+
+
+def _many_values(where: str, shape: tuple[int, ...]) -> InputError:
+    return InputError(
+        what=f"has {shape} values in each row, expected one",
+        where=where,
+        fix="Correct the column in the file, or exclude the run",
+    )
 
 
 def _zero(header: Mapping[str, Any], where: str) -> float:
@@ -178,19 +200,41 @@ def _zero(header: Mapping[str, Any], where: str) -> float:
     return zero
 
 
-def _read_gti(hdus: fits.HDUList, events: fits.BinTableHDU, where: str) -> np.ndarray:
+def _read_gti(
+    hdus: fits.HDUList, events: fits.BinTableHDU, *, content: bytes, where: str
+) -> np.ndarray:
     """Read the good time intervals; without any the run is one interval."""
     hdu = _find_hdu(hdus, "GTI")
     if hdu is None:
         header = events.header
+        _require_times(header, where)
         seconds = np.array([[header["TSTART"], header["TSTOP"]]], dtype=np.float64)
     else:
         header = hdu.header if "MJDREFI" in hdu.header else events.header
-        seconds = np.stack(_read_columns(hdu, _GTI, where), axis=-1)
-    if not bool((seconds[:, 1] >= seconds[:, 0]).all()):
-        raise InputError(
-            what="a good time interval ends before it starts",
-            where=where,
-            fix="Correct the GTI or exclude the run",
-        )
+        columns = _read_columns(hdu, _GTI, content=content, where=where)
+        seconds = np.stack(columns, axis=-1)
+    _require_intervals(seconds, where)
     return _zero(header, where) + seconds / 86400.0
+
+
+def _require_times(header: Mapping[str, Any], where: str) -> None:
+    if "TSTART" not in header or "TSTOP" not in header:
+        raise InputError(
+            what="has no table HDU GTI, and no TSTART and TSTOP in its place",
+            where=where,
+            fix="Add the good time intervals or exclude the run",
+        )
+
+
+def _require_intervals(seconds: np.ndarray, where: str) -> None:
+    """Refuse intervals of which the sum is not the time that was recorded."""
+    start, stop = seconds[np.argsort(seconds[:, 0])].T
+    if not bool((stop >= start).all()):
+        what = "a good time interval ends before it starts"
+    elif not bool((stop - start <= _MAX_INTERVAL).all()):
+        what = f"a good time interval is longer than {_MAX_INTERVAL:.0f} s"
+    elif bool((stop[:-1] - start[1:] > _MAX_OVERLAP).any()):
+        what = "good time intervals overlap"
+    else:
+        return
+    raise InputError(what=what, where=where, fix="Correct the GTI or exclude the run")

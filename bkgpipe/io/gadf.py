@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from bkgpipe.datamodel import Binning, NodeModel, ProductHeader
 from bkgpipe.errors import OutputError
-from bkgpipe.io.fits_file import row_table, write_hdus
+from bkgpipe.io.fits_file import NO_IMAGE, row_table, write_content
 
 __all__ = [
     "BKG_HDU_NAME",
@@ -128,10 +127,10 @@ def write_bkg_3d(
     _require_readable(path, model.bkg_3d, model.error_3d)
     keywords = {"HDUCLAS4": "BKG_3D", "NFILLED": model.n_filled_3d}
     keywords = _keywords(model, header, origin) | keywords
-    hdu = _background_hdu(model, model.bkg_3d)
-    hdu.header.update(keywords)
-    errors = _error_hdus(model, model.bkg_3d, model.error_3d, keywords=keywords)
-    write_hdus(path, [fits.PrimaryHDU(), hdu, *errors, *_norm_hdus(model)])
+    rate, error = model.bkg_3d, model.error_3d
+    blocks = [NO_IMAGE, _background(model, rate, keywords=keywords)]
+    blocks += _errors(model, rate, error, keywords=keywords)
+    write_content(path, b"".join([*blocks, *_norms(model)]))
 
 
 def write_bkg_2d(
@@ -164,10 +163,10 @@ def write_bkg_2d(
     _require_readable(path, model.bkg_2d, model.error_2d)
     keywords = {"HDUCLAS4": "BKG_2D", "NFILLED": model.n_filled_2d}
     keywords = _keywords(model, header, origin) | keywords
-    hdu = _background_hdu(model, model.bkg_2d)
-    hdu.header.update(keywords)
-    errors = _error_hdus(model, model.bkg_2d, model.error_2d, keywords=keywords)
-    write_hdus(path, [fits.PrimaryHDU(), hdu, *errors, *_norm_hdus(model)])
+    rate, error = model.bkg_2d, model.error_2d
+    blocks = [NO_IMAGE, _background(model, rate, keywords=keywords)]
+    blocks += _errors(model, rate, error, keywords=keywords)
+    write_content(path, b"".join([*blocks, *_norms(model)]))
 
 
 def _require_readable(path: Path, rate: np.ndarray, error: np.ndarray) -> None:
@@ -201,39 +200,40 @@ def _require_readable(path: Path, rate: np.ndarray, error: np.ndarray) -> None:
         )
 
 
-def _background_hdu(model: NodeModel, rate: np.ndarray) -> fits.BinTableHDU:
+def _background(
+    model: NodeModel, rate: np.ndarray, *, keywords: dict[str, object]
+) -> bytes:
     cells = edge_cells(model.binning, n_axes=rate.ndim)
     # Reversed, so that energy is the first axis as FITS counts, as in gammapy's files
     cells["BKG"] = (gadf_rate(rate).T, "s-1 MeV-1 sr-1")
-    return row_table(BKG_HDU_NAME, cells)
+    return row_table(BKG_HDU_NAME, cells, keywords)
 
 
-def _error_hdus(
+def _errors(
     model: NodeModel,
     rate: np.ndarray,
     error: np.ndarray,
     *,
     keywords: dict[str, object],
-) -> list[fits.BinTableHDU]:
+) -> list[bytes]:
     """Statistical error of each rate, if known, in the layout of the background."""
     if not error.size:
         return []
     cells = edge_cells(model.binning, n_axes=rate.ndim)
     cells["BKG_ERR"] = (gadf_rate(rate * error).T, "s-1 MeV-1 sr-1")
-    table = row_table(ERROR_HDU_NAME, cells)
     # Classes of its own: readers take what is RESPONSE, or BKG, for a background
-    classes = {
+    classes: dict[str, object] = {
         "HDUCLASS": ("BKGPIPE", "not a class of GADF"),
         "HDUCLAS1": ("ERROR", "not a response"),
         "HDUCLAS2": ("STATISTICAL", "standard deviation of BKG in BACKGROUND"),
         "HDUCLAS3": (keywords["HDUCLAS4"], "model that it belongs to"),
     }
     shared = ("FOVALIGN", "CREATOR", "FPRINT", "STACK_ID", "OBS_ID")
-    table.header.update(classes | {k: keywords[k] for k in shared if k in keywords})
-    return [table]
+    classes |= {key: keywords[key] for key in shared if key in keywords}
+    return [row_table(ERROR_HDU_NAME, cells, classes)]
 
 
-def _norm_hdus(model: NodeModel) -> list[fits.BinTableHDU]:
+def _norms(model: NodeModel) -> list[bytes]:
     """Factor at each energy that scaled the model to its run, if any."""
     if not model.norm.size:
         return []
@@ -244,7 +244,7 @@ def _norm_hdus(model: NodeModel) -> list[fits.BinTableHDU]:
         "NORM": (model.norm, ""),
         "NORM_ERR": (model.norm_error, ""),
     }
-    return [row_table("BKGNORM", cells)]
+    return [row_table("BKGNORM", cells, {})]
 
 
 def _keywords(

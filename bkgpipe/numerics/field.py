@@ -68,11 +68,11 @@ def mean_functions(binning: Binning, *, offset_knots: np.ndarray) -> np.ndarray:
     lon, lat, bins = _inside_points(binning)
     points = field_functions(lon, lat, offset_knots=offset_knots)
     weight = np.cos(np.radians(lat))
-    sums = np.zeros(values.shape)
-    np.add.at(sums, bins, points * weight[:, np.newaxis])
     area = np.bincount(bins, weight, minlength=len(values))
     seen = area > 0
-    values[seen] = sums[seen] / area[seen, np.newaxis]
+    for column, of_points in zip(values.T, points.T, strict=True):
+        sums = np.bincount(bins, weight * of_points, minlength=len(values))
+        column[seen] = sums[seen] / area[seen]
     return values
 
 

@@ -33,8 +33,8 @@ __all__ = [
     "zenith_position_angle",
 ]
 
-# Straight between two nodes, the zenith is off by less than 0.2 arcsec
-_NODES_PER_DAY = 86400.0 / 30.0
+# A cubic through the four nearest nodes puts the zenith off by less than 0.01 arcsec
+_NODES_PER_DAY = 86400.0 / 240.0
 
 
 def unit_vectors(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
@@ -274,14 +274,20 @@ def zenith_position_angle(run: Run, time: np.ndarray) -> np.ndarray:
 
 
 def _zenith_vectors(run: Run, time: np.ndarray) -> np.ndarray:
-    """Interpolate the zenith (ICRS, ``(n, 3)``) between nodes at round half minutes.
+    """Interpolate the zenith (ICRS, ``(n, 3)``) between nodes at round four minutes.
 
-    The vector is interpolated, not the angle, which turns fast near the zenith.
+    The vector is interpolated, not the angle, which turns fast near the zenith; by
+    Lagrange's polynomial, the same wherever other times are.
     """
     before = np.floor(time * _NODES_PER_DAY)
-    nodes = np.unique(np.concatenate([before, before + 1.0])) / _NODES_PER_DAY
-    vectors = _exact_zenith_vectors(run, nodes)
-    return np.column_stack([np.interp(time, nodes, axis) for axis in vectors.T])
+    nodes = np.unique(np.unique(before)[:, np.newaxis] + np.arange(-1, 3))
+    vectors = _exact_zenith_vectors(run, nodes / _NODES_PER_DAY)
+    first, x = np.searchsorted(nodes, before) - 1, time * _NODES_PER_DAY - before
+    outer, inner = x * (1 - x) / 6, (1 + x) * (2 - x) / 2
+    weights = (outer * (x - 2), inner * (1 - x), inner * x, -outer * (1 + x))
+    parts = [w[:, np.newaxis] * vectors[first + i] for i, w in enumerate(weights)]
+    zenith: np.ndarray = np.sum(parts, axis=0)
+    return zenith
 
 
 def load_earth_orientation() -> None:

@@ -9,11 +9,13 @@ spectrum, and far too little for a noisy model, since geometric means are lower.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from bkgpipe.numerics.power_laws import PowerLaws
 
 __all__ = [
     "NodeGrid",
@@ -115,7 +117,7 @@ class NodeGrid:
         np.ndarray
             Integrals, same shape [s-1 for a rate in s-1 TeV-1 sr-1].
         """
-        at_points, _ = self._power_laws(log_nodes)
+        at_points = self._power_laws(log_nodes).integral()
         integral: np.ndarray = self.first.integral @ at_points @ self.second.integral.T
         return integral
 
@@ -135,29 +137,47 @@ class NodeGrid:
             Derivatives of their logarithm with respect to a shift of the log nodes of
             each plane, shape ``(n_energy, n_energy)``.
         """
-        at_points, exponent = self._power_laws(log_nodes)
-        weights = self.first.integral.sum(axis=0), self.second.integral.sum(axis=0)
-        totals = np.einsum("eij,i,j->e", at_points, *weights)
-        # d log[(exp(t) - 1) / t] / dt: share of the upper edge; 1/2 at t = 0
-        upper = 1 / -np.expm1(-exponent) - 1 / exponent
-        share = np.einsum("eij,i,j->e", at_points * upper, *weights) / totals
+        return self._totals(self._power_laws(log_nodes))
+
+    def shift_planes(
+        self, log_nodes: np.ndarray
+    ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+        """Return what integrates over each plane when the planes are shifted.
+
+        Parameters
+        ----------
+        log_nodes : np.ndarray
+            As for `integrate`.
+
+        Returns
+        -------
+        callable
+            Takes what to add to the log nodes of each plane, shape ``(n_energy,)``, and
+            returns what `plane_totals` would, without a second interpolation.
+        """
+        laws = self._power_laws(log_nodes)
+        return lambda shift: self._totals(laws.shifted(self.at_edges @ shift))
+
+    def _totals(self, laws: PowerLaws) -> tuple[np.ndarray, np.ndarray]:
+        integral = laws.integral()
+        totals = self._over_field(integral)
+        share = self._over_field(laws.upper_slope(integral)) / totals
         share = share[:, np.newaxis]
         response = (1 - share) * self.at_edges[:-1] + share * self.at_edges[1:]
         return totals, response
 
-    def _power_laws(self, log_nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        # x1 y1 log(x2 / x1) (exp(t) - 1) / t with t = log[x2 y2 / (x1 y1)]
+    def _over_field(self, at_points: np.ndarray) -> np.ndarray:
+        weights = self.first.integral.sum(axis=0), self.second.integral.sum(axis=0)
+        total: np.ndarray = (at_points @ weights[1]) @ weights[0]
+        return total
+
+    def _power_laws(self, log_nodes: np.ndarray) -> PowerLaws:
         n_energy = log_nodes.shape[0]
         at_edges = self.at_edges @ log_nodes.reshape(n_energy, -1)
         at_edges = at_edges.reshape(-1, *log_nodes.shape[1:])
         at_points = self.first.at_points @ at_edges @ self.second.at_points.T
         at_points += self.log_edges[:, np.newaxis, np.newaxis]
-        exponent = np.diff(at_points, axis=0)
-        # the limit t -> 0 is reached to 1e-6, before the difference loses digits
-        exponent[np.abs(exponent) < 1e-6] = 1e-6
-        values = np.exp(at_points[:-1]) * np.expm1(exponent) / exponent
-        values *= np.diff(self.log_edges)[:, np.newaxis, np.newaxis]
-        return values, exponent
+        return PowerLaws.through(at_points, np.diff(self.log_edges))
 
 
 def interpolation_matrix(nodes: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -309,14 +329,15 @@ class _PlaneFit:
         self.penalty = curvature / _CURVATURE**2 + identity / _SHIFT**2
 
     def __call__(self, log_nodes: np.ndarray, *, start: np.ndarray) -> np.ndarray:
-        shift = start
+        shift, find_totals = start.ravel(), self.grid.shift_planes(log_nodes)
         for _ in range(_N_PLANE_STEPS):
-            totals, response = self.grid.plane_totals(log_nodes + shift)
-            target = np.log(self.wanted / totals) + response @ shift[:, 0, 0]
+            totals, response = find_totals(shift)
+            target = np.log(self.wanted / totals) + response @ shift
             weighted = response.T * self.weight
             normal = weighted @ response + self.penalty
-            shift = np.linalg.solve(normal, weighted @ target).reshape(shift.shape)
-        return shift
+            shift = np.linalg.solve(normal, weighted @ target)
+        shifts: np.ndarray = shift.reshape(start.shape)
+        return shifts
 
 
 class _BinSolver:

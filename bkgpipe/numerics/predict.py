@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
 
 from bkgpipe.datamodel.binning import Binning
@@ -46,15 +49,69 @@ def predict(
     design, _ = design_columns(
         [conditions], fit.terms, scales, n_radial=fit.offset_knots.size - 4
     )
-    image = mean_functions(binning, offset_knots=fit.offset_knots)
-    rate_3d = _rates(fit, design[0], image, binning)
-    rate_2d, annuli = _annuli(fit, design[0], binning)
+    field, basis = _field_of(fit, binning), _basis(fit, binning)
+    log_shape = basis @ fit.coefficients @ design[0]
+    rate_3d = _rates(fit, log_shape @ field.image.T, binning)
+    rate_2d = _rates(fit, log_shape @ field.points.T, binning)
+    rate_2d = rate_2d.reshape(*binning.shape_2d, -1).mean(axis=-1)
+    covariances = _covariances(fit, design[0], basis)
     return RegressionRate(
         rate_3d=rate_3d.reshape(binning.shape_3d),
-        rate_2d=_same_counts(rate_2d, rate_3d, binning),
-        error_3d=_errors(fit, design[0], image, binning).reshape(binning.shape_3d),
-        error_2d=_errors(fit, design[0], annuli, binning),
+        rate_2d=_same_counts(rate_2d, rate_3d @ field.solid_angle, binning),
+        error_3d=_errors(covariances, field.image).reshape(binning.shape_3d),
+        error_2d=_errors(covariances, field.annuli),
         is_extrapolated=is_outside(conditions, fit.terms, scales),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Field:
+    """What a prediction needs of the field, the same for all runs.
+
+    Attributes
+    ----------
+    image, annuli : np.ndarray
+        Functions of the field in each bin, shapes ``(n_fov_lon * n_fov_lat, n)`` and
+        ``(n_offset, n)``.
+    points : np.ndarray
+        Functions at the points of the annuli, shape ``(n_offset * n_points, n)``.
+    solid_angle : np.ndarray
+        Solid angle of the image as far as it is in the field, flattened [sr].
+    """
+
+    image: np.ndarray
+    annuli: np.ndarray
+    points: np.ndarray
+    solid_angle: np.ndarray
+
+
+def _field_of(fit: RegressionFit, binning: Binning) -> _Field:
+    axes = (binning.fov_lon_edges, binning.fov_lat_edges, binning.offset_edges)
+    return _make_field(*(tuple(edges.tolist()) for edges in (*axes, fit.offset_knots)))
+
+
+@lru_cache(maxsize=8)
+def _make_field(
+    lon_edges: tuple[float, ...],
+    lat_edges: tuple[float, ...],
+    offset_edges: tuple[float, ...],
+    knots: tuple[float, ...],
+) -> _Field:
+    binning = Binning(
+        energy_edges=np.array([1.0, 2.0]),
+        fov_lon_edges=np.array(lon_edges),
+        fov_lat_edges=np.array(lat_edges),
+        offset_edges=np.array(offset_edges),
+    )
+    lon, lat = annulus_points(binning)
+    offset_knots = np.array(knots)
+    points = field_functions(lon.ravel(), lat.ravel(), offset_knots=offset_knots)
+    edges = binning.fov_lon_edges, binning.fov_lat_edges
+    return _Field(
+        image=mean_functions(binning, offset_knots=offset_knots),
+        annuli=points.reshape(*lon.shape, -1).mean(axis=1),
+        points=points,
+        solid_angle=solid_angle_in_disc(*edges, binning.offset_max).ravel(),
     )
 
 
@@ -62,47 +119,36 @@ def _basis(fit: RegressionFit, binning: Binning) -> np.ndarray:
     return spline_basis(log_centers(binning), fit.energy_knots)
 
 
-def _rates(
-    fit: RegressionFit, design: np.ndarray, functions: np.ndarray, binning: Binning
-) -> np.ndarray:
-    """Evaluate the rate for rows of functions of the field, (n_energy, n_rows)."""
+def _rates(fit: RegressionFit, log_shape: np.ndarray, binning: Binning) -> np.ndarray:
+    """Put the shape, (n_energy, n_places), on the reference spectrum."""
     reference = log_reference(log_centers(binning), fit.reference, fit.energy_range)
-    slopes = _basis(fit, binning) @ fit.coefficients
-    log_rate = reference[:, np.newaxis] + slopes @ (design @ functions.T)
-    rates: np.ndarray = np.exp(log_rate)
+    rates: np.ndarray = np.exp(reference[:, np.newaxis] + log_shape)
     return rates
 
 
-def _errors(
-    fit: RegressionFit, design: np.ndarray, functions: np.ndarray, binning: Binning
+def _covariances(
+    fit: RegressionFit, design: np.ndarray, basis: np.ndarray
 ) -> np.ndarray:
-    """Propagate the covariance to the log rate, (n_energy, n_rows)."""
-    basis, columns = _basis(fit, binning), functions @ design.T
+    """Propagate the covariance to the functions of the field at each energy."""
     n_energy, n_columns = fit.coefficients.shape
     covariance = fit.covariance.reshape(n_energy, n_columns, n_energy, n_columns)
-    variance = np.empty((len(basis), len(columns)))
-    for number, row in enumerate(basis):
-        at_energy = np.tensordot(row, np.tensordot(row, covariance, (0, 0)), (0, 1))
-        variance[number] = np.sum(columns @ at_energy * columns, axis=1)
-    return np.sqrt(np.maximum(variance, 0.0))
+    at_energy = np.tensordot(basis, covariance, (1, 0))
+    at_energy = np.einsum("kcjd,kj->kcd", at_energy, basis)
+    covariances: np.ndarray = design.T @ at_energy @ design
+    return covariances
 
 
-def _annuli(
-    fit: RegressionFit, design: np.ndarray, binning: Binning
-) -> tuple[np.ndarray, np.ndarray]:
-    """Average over the points of each annulus: the rate, and the functions."""
-    lon, lat = annulus_points(binning)
-    points = field_functions(lon.ravel(), lat.ravel(), offset_knots=fit.offset_knots)
-    rates = _rates(fit, design, points, binning).reshape(binning.n_energy, *lon.shape)
-    return rates.mean(axis=-1), points.reshape(*lon.shape, -1).mean(axis=1)
+def _errors(covariances: np.ndarray, functions: np.ndarray) -> np.ndarray:
+    """Propagate covariances of functions to the log rate, (n_energy, n_places)."""
+    variance = ((functions @ covariances) * functions).sum(axis=-1)
+    errors: np.ndarray = np.sqrt(np.maximum(variance, 0.0))
+    return errors
 
 
 def _same_counts(
-    rate_2d: np.ndarray, rate_3d: np.ndarray, binning: Binning
+    rate_2d: np.ndarray, in_3d: np.ndarray, binning: Binning
 ) -> np.ndarray:
     """Scale the annuli to the counts of the image, whose bins are coarser."""
-    edges = binning.fov_lon_edges, binning.fov_lat_edges
-    in_3d = rate_3d @ solid_angle_in_disc(*edges, binning.offset_max).ravel()
     in_2d = rate_2d @ binning.solid_angle_2d
     scaled: np.ndarray = rate_2d * (in_3d / in_2d)[:, np.newaxis]
     return scaled

@@ -10,21 +10,21 @@ from bkgpipe.io.record import read_page_header, write_page
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups
 from bkgpipe.numerics.exposure import compare_exposure, most_different
+from bkgpipe.production.inputs import load_table
+from bkgpipe.production.summary import find_chunks, read_summary
 from bkgpipe.settings import Settings, settings_values
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.count import AllCounts
-from bkgpipe.tasks.inputs import load_table
 from bkgpipe.tasks.rank import read_all_rankings
 from bkgpipe.tasks.smooth import AllSmooths
 from bkgpipe.tasks.store import MakeStore
-from bkgpipe.tasks.summary import read_summary
 from bkgpipe.tasks.targets import ProductTarget
 from bkgpipe.tasks.versions import versions
 from bkgpipe.view.report import make_report
 
 __all__ = ["MakeReport"]
 
-_MAX_MODELS = 8
+_MAX_MODELS = 4
 _MAX_KEPT_SHARES = 8
 
 
@@ -43,6 +43,8 @@ class MakeReport(StageTask):
         )
 
     def run(self) -> None:
+        if self.complete():  # what it waited for has not changed
+            return
         report = _read_report(self.settings)
 
         page = make_report(report)
@@ -76,14 +78,14 @@ def _read_report(settings: Settings) -> Report:
 
 def _read_kept_shares(settings: Settings) -> tuple[KeptShare, ...]:
     shares: list[KeptShare | None] = []
-    for path in sorted(settings.folder("count").glob("count_*.h5")):
+    for path in find_chunks(settings, "count"):
         shares += [compare_exposure(**found) for found in read_mask_effects(path)]
     return most_different(shares, n_runs=_MAX_KEPT_SHARES)
 
 
 def _read_some_models(settings: Settings) -> tuple[RateModel, ...]:
     models: list[RateModel] = []
-    for path in sorted(settings.folder("smooth").glob("smooth_*.h5")):
+    for path in find_chunks(settings, "smooth"):
         models += read_models(path).records.values()
         if len(models) >= _MAX_MODELS:
             break

@@ -7,8 +7,10 @@ from functools import singledispatch
 import healpy
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from bkgpipe.datamodel import (
     Binning,
@@ -33,6 +35,7 @@ _BELOW = {"left": 0.07, "right": 0.98, "bottom": 0.08, "top": 0.44, "wspace": 0.
 _N_PIXELS = 400
 # distinct in lightness as well as in hue, from Okabe & Ito (2008)
 _COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73")
+_NUMBER = StrMethodFormatter("{x:g}")
 _MARKERS = ("o", "s", "^", "D")
 
 
@@ -84,6 +87,7 @@ def figure_rate(model: RateModel) -> Figure:
         image = _band_rate(model.rate_3d, model.binning, band)
         seen = (model.exposure_3d[band] > 0).any(axis=0)
         _draw_image(ax, model.binning, np.where(seen, image, np.nan), "rate [s-1 sr-1]")
+        ax.locator_params(nbins=3)
         ax.set_title(_band_name(model.binning, band), fontsize="medium", y=1.0)
     _draw_profiles(profiles, model, bands)
     _draw_spectrum(spectrum, model)
@@ -187,7 +191,14 @@ def _draw_image(ax: Axes, binning: Binning, image: np.ndarray, label: str) -> No
     figure = ax.get_figure()
     if figure is not None:
         figure.colorbar(
-            drawn, ax=ax, label=label, location="bottom", shrink=0.8, pad=0.2
+            drawn,
+            ax=ax,
+            label=label,
+            location="bottom",
+            shrink=0.8,
+            pad=0.2,
+            ticks=MaxNLocator(3),
+            format=_NUMBER,
         )
 
 
@@ -221,6 +232,7 @@ def _draw_spectrum(ax: Axes, model: RateModel) -> None:
     filled = np.where(rate > 0, rate, np.nan)
     ax.plot(centers, filled, color=_COLORS[1], marker="o", ms=4)
     ax.set_xscale("log")
+    _simplify_ticks(ax.xaxis)
     _log_scale(ax, rate)
     ax.grid(visible=True, alpha=0.3)
     ax.set(xlabel="energy [TeV]", ylabel="rate [s-1 TeV-1 sr-1]")
@@ -231,6 +243,13 @@ def _log_scale(ax: Axes, values: np.ndarray) -> None:
     # matplotlib warns of a logarithmic axis without a positive value
     if (values > 0).any():
         ax.set_yscale("log")
+        _simplify_ticks(ax.yaxis)
+
+
+def _simplify_ticks(axis: Axis) -> None:
+    """Label decades in plain text: powers and ticks between take half of the time."""
+    axis.set_major_formatter(_NUMBER)
+    axis.set_minor_locator(NullLocator())
 
 
 def _mean_direction(mask: ExclusionMask) -> tuple[float, float]:

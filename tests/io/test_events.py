@@ -252,7 +252,7 @@ def test_missing_file(tmp_path: Path, run: Run) -> None:
         InputError, match=r"run 7 \(data/run_7\.fits\): .*No such file.*exclude the run"
     ):
         read_events(tmp_path, run)
-    with pytest.raises(InputError, match=r"run 7 \(\): .*HDU index"):
+    with pytest.raises(InputError, match=r"run 7: .*HDU index"):
         read_events(tmp_path, replace(run, events_file=""))
 
 

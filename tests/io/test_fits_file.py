@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 
 from bkgpipe.errors import OutputError
-from bkgpipe.io.fits_file import row_table, write_content, write_hdus
+from bkgpipe.io.fits_file import NO_IMAGE, row_table, write_content, write_hdus
 
 
 def test_content_is_written_as_it_is(tmp_path: Path) -> None:
@@ -33,29 +33,72 @@ def test_writing_to_a_missing_folder_is_named(tmp_path: Path, compress: bool) ->
         write_content(path, b"content", compress=compress)
 
 
+CUBE, AXIS = np.arange(24.0).reshape(2, 3, 4), np.array([1.5, 2.5])
+CELLS = {"A": (CUBE, "s sr"), "B": (AXIS, "TeV"), "C": (AXIS, "")}
+KEYWORDS = {
+    "HDUCLASS": ("GADF", "who says so"),
+    "NRUNS": 1,
+    "HOURS": 1.0,
+    "IS_GOOD": True,
+    "LONG": "many words " * 12,
+    "SMALL": np.float64(1.2345678901234567e-12),
+}
+
+
+def _by_astropy() -> fits.BinTableHDU:
+    columns = [(key, ">f8", values.shape) for key, (values, _) in CELLS.items()]
+    row = np.empty(1, columns)
+    for key, (values, _) in CELLS.items():
+        row[key][0] = values
+    table = fits.BinTableHDU(row.view(fits.FITS_rec), name="CUBE")
+    for key, (_, unit) in CELLS.items():
+        table.columns[key].unit = unit or None
+    table.header.update(KEYWORDS)
+    return table
+
+
+def test_row_table_has_the_bytes_of_astropy(tmp_path: Path) -> None:
+    write_hdus(tmp_path / "a.fits", [fits.PrimaryHDU(), _by_astropy()])
+    table = NO_IMAGE + row_table("CUBE", CELLS, KEYWORDS)
+    assert table == (tmp_path / "a.fits").read_bytes()
+
+
 def test_row_table_keeps_shapes_units_and_values(tmp_path: Path) -> None:
-    cube, axis = np.arange(24.0).reshape(2, 3, 4), np.array([1.5, 2.5])
-    table = row_table(
-        "CUBE", {"A": (cube, "s sr"), "B": (axis, "TeV"), "C": (axis, "")}
-    )
-    write_hdus(tmp_path / "a.fits", [fits.PrimaryHDU(), table])
+    write_content(tmp_path / "a.fits", NO_IMAGE + row_table("CUBE", CELLS, KEYWORDS))
     with fits.open(tmp_path / "a.fits") as hdus:
         assert hdus[1].name == "CUBE"
         assert [column.unit for column in hdus[1].columns] == ["s sr", "TeV", None]
-        np.testing.assert_array_equal(hdus[1].data["A"][0], cube)
-        np.testing.assert_array_equal(hdus[1].data["B"][0], axis)
+        np.testing.assert_array_equal(hdus[1].data["A"][0], CUBE)
+        np.testing.assert_array_equal(hdus[1].data["B"][0], AXIS)
         assert hdus[1].header["TDIM1"].replace(" ", "") == "(4,3,2)"
         assert hdus[1].header["TFORM1"] == "24D"
+        assert hdus[1].header["LONG"] == KEYWORDS["LONG"].rstrip()
 
 
 def test_row_table_takes_any_layout_in_memory() -> None:
     cube = np.asfortranarray(np.arange(12.0, dtype="<f4").reshape(3, 4))
-    table = row_table("CUBE", {"A": (cube.T, "")})
-    np.testing.assert_array_equal(table.data["A"][0], cube.T)
+    hdus = fits.HDUList.fromstring(
+        NO_IMAGE + row_table("CUBE", {"A": (cube.T, "")}, {})
+    )
+    np.testing.assert_array_equal(hdus[1].data["A"][0], cube.T)
 
 
-def test_equal_tables_give_equal_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [np.nan, "Größe"])
+def test_keywords_that_fits_does_not_know_are_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"not allowed|ASCII"):
+        row_table("CUBE", {"A": (AXIS, "")}, {"KEY": value})
+
+
+@pytest.mark.parametrize("values", [(1, 1.0, True), (True, 1.0, 1)])
+def test_equal_values_of_other_types_are_other_cards(values: tuple[object]) -> None:
+    found = []
+    for value in values:
+        table = row_table("CUBE", {"A": (AXIS, "")}, {"KEY": value})
+        found.append(fits.HDUList.fromstring(NO_IMAGE + table)[1].header["KEY"])
+    assert [type(value) for value in found] == [type(value) for value in values]
+
+
+def test_equal_hdus_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        table = row_table("CUBE", {"A": (np.arange(6.0), "s")})
-        write_hdus(tmp_path / name, [fits.PrimaryHDU(), table], compress=True)
+        write_hdus(tmp_path / name, [fits.PrimaryHDU(), _by_astropy()], compress=True)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
