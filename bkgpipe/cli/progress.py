@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 
 from bkgpipe.datamodel import StageState
+from bkgpipe.production.summary import read_states
 from bkgpipe.settings import Settings
-from bkgpipe.tasks.summary import read_states
 
 __all__ = ["show_progress"]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from bkgpipe.settings import STAGES, Settings, read_settings
-from bkgpipe.tasks.summary import read_states, read_summary
+from bkgpipe.production.leftovers import unused_folders
+from bkgpipe.production.summary import read_states, recall_summary
+from bkgpipe.settings import read_settings
 
 __all__ = ["show_status"]
 
@@ -34,8 +34,8 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
     """
     settings = read_settings(config, overrides)
     states = read_states(settings)
-    summary = read_summary(settings)
-    unused = _unused_folders(settings)
+    summary = recall_summary(settings)
+    unused = [path.name for path in unused_folders([settings])]
     if as_json:
         answer = {
             "stages": {state.stage: [state.n_done, state.n_total] for state in states},
@@ -70,12 +70,3 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
         click.echo(f"  not selected {obs_id}: {reason}")
     for folder in unused:
         click.echo(f"  not used by these settings: {folder}")
-
-
-def _unused_folders(settings: Settings) -> list[str]:
-    """Folders of stages that the present settings do not name."""
-    used = {settings.folder(stage).name for stage in STAGES}
-    is_stage = re.compile(f"({'|'.join(STAGES)})-[0-9a-f]{{6}}")
-    output = settings.data.output
-    names = sorted(path.name for path in output.iterdir()) if output.is_dir() else []
-    return [name for name in names if is_stage.fullmatch(name) and name not in used]

@@ -30,8 +30,8 @@ from bkgpipe.io.store import read_events
 from bkgpipe.io.validation import write_scores
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.numerics.validate import count_field, make_folds, score_run
+from bkgpipe.production.inputs import digest, read_store
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks.inputs import digest, read_store
 from bkgpipe.tasks.targets import write_file
 from bkgpipe.view.images import save_figure
 from bkgpipe.view.validation import describe_validation, figure_validation

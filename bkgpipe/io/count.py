@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bkgpipe.datamodel import Chunk, Conservation, ProductHeader, RunCounts, RunShape
-from bkgpipe.io.hdf5 import read_chunk, read_fields, read_record, write_chunk
+from bkgpipe.datamodel import (
+    Chunk,
+    Conservation,
+    MaskEffect,
+    ProductHeader,
+    RunCounts,
+    RunShape,
+)
+from bkgpipe.io.damage import reading
+from bkgpipe.io.hdf5 import read_fields, read_record, write_chunk
+from bkgpipe.io.hdf5_columns import add_columns, read_columns
 
 __all__ = [
     "read_conservation",
     "read_counts",
+    "read_each",
     "read_heads",
     "read_mask_effects",
     "read_run_counts",
@@ -20,7 +33,19 @@ __all__ = [
     "write_counts",
 ]
 
-_LARGE = ("counts_3d", "solid_angle_3d", "mask_effect")
+# To read the columns of a file takes as long as to read some runs whole
+_TOGETHER = 6
+_CUBES = ("counts_3d", "solid_angle_3d")
+# Fields that no shape is made from, so that nobody has to read them
+_NOT_IN_SHAPES: dict[str, Any] = {
+    "safe_energy_origin": "",
+    "ontime": float("nan"),
+    "position_angle": float("nan"),
+    "conservation": Conservation(),
+    "checksum": "",
+    "mask_effect": MaskEffect(),
+}
+_SMALL = tuple(name for name in RunCounts.__dataclass_fields__ if name not in _CUBES)
 
 
 def write_counts(path: Path, header: ProductHeader, chunk: Chunk[RunCounts]) -> None:
@@ -41,15 +66,20 @@ def write_counts(path: Path, header: ProductHeader, chunk: Chunk[RunCounts]) -> 
         If the file cannot be written.
     """
     write_chunk(path, header, chunk)
+    add_columns(path, chunk.records, _SMALL)
 
 
-def read_counts(path: Path) -> Chunk[RunCounts]:
+def read_counts(
+    path: Path, *, obs_ids: Sequence[int] | None = None
+) -> Chunk[RunCounts]:
     """Read the histograms of a block of runs.
 
     Parameters
     ----------
     path : Path
         HDF5 file.
+    obs_ids : sequence of int, optional
+        Runs to read, which must be in it; all when not given.
 
     Returns
     -------
@@ -61,7 +91,42 @@ def read_counts(path: Path) -> Chunk[RunCounts]:
     DamagedFileError
         If the file is not what was written.
     """
-    return read_chunk(path, RunCounts)
+    small = read_columns(path, RunCounts, _SMALL)
+    cubes = read_fields(path, RunCounts, _CUBES, keys=obs_ids).records
+    with reading(path):
+        records = {
+            obs_id: RunCounts(**small.records[obs_id], **values)
+            for obs_id, values in cubes.items()
+        }
+    return Chunk(records=records, refused=small.refused)
+
+
+def read_each(places: Iterable[tuple[Path, int]]) -> Iterator[RunCounts]:
+    """Read many runs, those of one file together.
+
+    Parameters
+    ----------
+    places : iterable of tuple of Path and int
+        File and ``obs_id`` of each run; the fewer changes of file, the faster.
+
+    Yields
+    ------
+    RunCounts
+        Counts of one run after the other.
+
+    Raises
+    ------
+    DamagedFileError
+        If a file is not what was written.
+    InputError
+        If a run is not in its file.
+    """
+    for path, group in groupby(places, key=itemgetter(0)):
+        obs_ids = [obs_id for _, obs_id in group]
+        if len(obs_ids) < _TOGETHER:
+            yield from (read_run_counts(path, obs_id) for obs_id in obs_ids)
+        else:
+            yield from read_counts(path, obs_ids=obs_ids).records.values()
 
 
 def read_run_counts(path: Path, obs_id: int) -> RunCounts:
@@ -107,9 +172,13 @@ def read_shapes(path: Path) -> Chunk[RunShape]:
     DamagedFileError
         If the file is not what was written.
     """
-    heads = read_heads(path)
-    shapes = {key: head.shape for key, head in heads.records.items()}
-    return Chunk(records=shapes, refused=heads.refused)
+    names = [name for name in _SMALL if name not in _NOT_IN_SHAPES]
+    found = read_columns(path, RunCounts, names)
+    shapes = {
+        key: _make_head(_NOT_IN_SHAPES | values).shape
+        for key, values in found.records.items()
+    }
+    return Chunk(records=shapes, refused=found.refused)
 
 
 def read_heads(path: Path) -> Chunk[RunCounts]:
@@ -130,8 +199,8 @@ def read_heads(path: Path) -> Chunk[RunCounts]:
     DamagedFileError
         If the file is not what was written.
     """
-    names = [name for name in RunCounts.__dataclass_fields__ if name not in _LARGE]
-    found = read_fields(path, RunCounts, names)
+    names = [name for name in _SMALL if name != "mask_effect"]
+    found = read_columns(path, RunCounts, names)
     heads = {key: _make_head(values) for key, values in found.records.items()}
     return Chunk(records=heads, refused=found.refused)
 
@@ -161,7 +230,7 @@ def read_conservation(path: Path) -> dict[int, Conservation]:
     DamagedFileError
         If the file is not what was written.
     """
-    found = read_fields(path, RunCounts, ["conservation"])
+    found = read_columns(path, RunCounts, ["conservation"])
     return {key: values["conservation"] for key, values in found.records.items()}
 
 
@@ -184,4 +253,4 @@ def read_mask_effects(path: Path) -> list[dict[str, Any]]:
         If the file is not what was written.
     """
     names = ["run", "binning", "mask_effect", "counts_2d"]
-    return list(read_fields(path, RunCounts, names).records.values())
+    return list(read_columns(path, RunCounts, names).records.values())

@@ -26,6 +26,7 @@ __all__ = [
 
 _PSEUDO_COUNT = 0.5  # Jeffreys' prior for the mean of a Poisson distribution
 _N_NEXT = 10  # listed beyond those taken: they show how sharp the choice was
+_RUNS = 1000  # whose bins are joined at once
 _BLOCK = 64  # targets at once: against 10^4 candidates a matrix of 5 MB stays in cache
 
 _TAKEN, _BEYOND, _OWN, _UNFIT, _OVERLAP = (
@@ -139,6 +140,18 @@ def join_bins(
         Sums where a run sees the bin, zero elsewhere, shape ``(n_runs, n_joined)``
         [1, s sr].
     """
+    # all bins of 10^5 runs at once are two gigabytes
+    blocks = [
+        _join_block(runs[start : start + _RUNS], energy_bins, offset_bins)
+        for start in range(0, max(1, len(runs)), _RUNS)
+    ]
+    counts, exposure = zip(*blocks, strict=True)
+    return np.concatenate(counts), np.concatenate(exposure)
+
+
+def _join_block(
+    runs: Sequence[RunShape], energy_bins: int, offset_bins: int
+) -> tuple[np.ndarray, np.ndarray]:
     counts = np.array([run.counts_2d for run in runs], dtype=np.float64)
     exposure = np.array([run.exposure_2d for run in runs], dtype=np.float64)
     n_unseen = (exposure <= 0).astype(np.float64)

@@ -26,20 +26,9 @@ from bkgpipe.numerics.reference import (
 )
 from bkgpipe.numerics.scatter import count_run_terms, norm_scatter
 from bkgpipe.numerics.splines import difference_penalty, spline_basis, spline_knots
-from bkgpipe.numerics.terms import CONDITION_NAMES, TERMS
+from bkgpipe.numerics.terms import CONDITION_NAMES, DEFAULT_TERMS, TERMS
 
-__all__ = ["DEFAULT_TERMS", "fit_regression"]
-
-DEFAULT_TERMS = (
-    "zenith",
-    "azimuth",
-    "time",
-    "gradient",
-    "gradient_zenith",
-    "quadrupole",
-    "control_outer",
-    "control_low",
-)
+__all__ = ["fit_regression"]
 
 _JITTER = 1e-6  # keeps the normal matrix regular where there are no data
 

@@ -13,6 +13,7 @@ from bkgpipe.datamodel.regression import RunConditions
 
 __all__ = [
     "CONDITION_NAMES",
+    "DEFAULT_TERMS",
     "TERMS",
     "Term",
     "TermInputs",
@@ -297,4 +298,15 @@ TERMS: MappingProxyType[str, Term] = MappingProxyType(
         "quadrupole": Term(needs=(), columns=_quadrupole),
         "deadtime": Term(needs=("deadtime",), columns=_linear("deadtime")),
     }
+)
+
+DEFAULT_TERMS = (
+    "zenith",
+    "azimuth",
+    "time",
+    "gradient",
+    "gradient_zenith",
+    "quadrupole",
+    "control_outer",
+    "control_low",
 )

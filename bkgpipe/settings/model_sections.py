@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from bkgpipe.datamodel import MimicLimits, RankCriteria
 from bkgpipe.numerics.divergence import DIVERGENCES
-from bkgpipe.numerics.regression import DEFAULT_TERMS
-from bkgpipe.numerics.terms import TERMS
+from bkgpipe.numerics.terms import DEFAULT_TERMS, TERMS
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     FLAG,

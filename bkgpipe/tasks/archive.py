@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from bkgpipe.datamodel import RunCounts, RunShape
-from bkgpipe.io.count import read_run_counts, read_shapes
+import numpy as np
+
+from bkgpipe.datamodel import RunShape
+from bkgpipe.io.count import read_shapes
 from bkgpipe.numerics.stack import refusal
 from bkgpipe.tasks.base import ChunkTask
 
@@ -26,14 +27,11 @@ class Archive:
         Reasons of those that could not be counted.
     unfit : dict of int to str
         Reasons of those that were counted but may not be stacked.
-    paths : dict of int to Path
-        File that holds each counted run.
     """
 
     shapes: dict[int, RunShape]
     refused: dict[int, str]
     unfit: dict[int, str]
-    paths: dict[int, Path]
 
     @property
     def selected(self) -> list[RunShape]:
@@ -44,22 +42,6 @@ class Archive:
     def candidates(self) -> list[RunShape]:
         """Runs that may be stacked."""
         return [shape for shape in self.selected if shape.obs_id not in self.unfit]
-
-    def read_counts(self, obs_ids: Iterable[int]) -> Iterator[RunCounts]:
-        """Read runs one after the other.
-
-        Parameters
-        ----------
-        obs_ids : iterable of int
-            Runs.
-
-        Yields
-        ------
-        RunCounts
-            Counts of one run.
-        """
-        for obs_id in obs_ids:
-            yield read_run_counts(self.paths[int(obs_id)], int(obs_id))
 
 
 def read_archive(counts: Sequence[ChunkTask], *, min_kept_fraction: float) -> Archive:
@@ -77,14 +59,22 @@ def read_archive(counts: Sequence[ChunkTask], *, min_kept_fraction: float) -> Ar
     Archive
         All runs.
     """
-    archive = Archive(shapes={}, refused={}, unfit={}, paths={})
+    archive = Archive(shapes={}, refused={}, unfit={})
     for task in counts:
         chunk = read_shapes(task.path)
         archive.refused.update(chunk.refused)
         for obs_id, shape in chunk.records.items():
-            archive.shapes[obs_id] = shape
-            archive.paths[obs_id] = task.path
+            archive.shapes[obs_id] = _compact(shape)
             reason = refusal(shape, min_kept_fraction=min_kept_fraction)
             if reason:
                 archive.unfit[obs_id] = reason
     return archive
+
+
+def _compact(shape: RunShape) -> RunShape:
+    """Let 10^5 shapes take 0.3 GB instead of 0.8; ranking needs no more digits."""
+    return replace(
+        shape,
+        counts_2d=shape.counts_2d.astype(np.uint32),
+        exposure_2d=shape.exposure_2d.astype(np.float32),
+    )

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import luigi
 
+from bkgpipe.production.inputs import chunk_numbers
 from bkgpipe.tasks.base import ChunkTask, StageTask
-from bkgpipe.tasks.inputs import chunk_numbers
 from bkgpipe.tasks.select import Select
 
 __all__ = ["AllChunks", "AllStackChunks"]

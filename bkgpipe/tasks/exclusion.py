@@ -13,7 +13,7 @@ from bkgpipe.numerics.mask import size_regions
 from bkgpipe.settings import Settings
 from bkgpipe.settings.run_sections import MaskSettings
 
-__all__ = ["forget_regions", "read_exclusion_regions"]
+__all__ = ["read_exclusion_regions"]
 
 
 def read_exclusion_regions(settings: Settings) -> tuple[ExclusionRegion, ...]:
@@ -34,12 +34,14 @@ def read_exclusion_regions(settings: Settings) -> tuple[ExclusionRegion, ...]:
     InputError
         If a catalogue, region or mask file cannot be used.
     """
-    return _read_regions(settings.mask, settings.data.gammapy_data)
+    # the fingerprint changes with the content of the files that are named
+    content = settings.fingerprint("mask")
+    return _read_regions(settings.mask, settings.data.gammapy_data, content)
 
 
 @lru_cache(maxsize=2)
 def _read_regions(
-    mask: MaskSettings, gammapy_data: Path | None
+    mask: MaskSettings, gammapy_data: Path | None, _content: str
 ) -> tuple[ExclusionRegion, ...]:
     found: list[ExclusionRegion] = []
     for name in mask.catalogs:
@@ -68,8 +70,3 @@ def _read_regions(
         extension_factor=mask.extension_factor,
         max_radius=mask.max_radius,
     )
-
-
-def forget_regions() -> None:
-    """Forget the regions, so that the next production in this process reads them."""
-    _read_regions.cache_clear()

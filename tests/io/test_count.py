@@ -20,6 +20,7 @@ from bkgpipe.errors import DamagedFileError, InputError
 from bkgpipe.io.count import (
     read_conservation,
     read_counts,
+    read_each,
     read_heads,
     read_mask_effects,
     read_run_counts,
@@ -189,3 +190,33 @@ def test_mask_effects_come_back(
         np.testing.assert_array_equal(
             getattr(found["mask_effect"], name), getattr(effect, name)
         )
+
+
+def test_some_runs_of_a_file(written):
+    found = read_counts(written, obs_ids=[8])
+
+    assert list(found.records) == [8]
+    whole = read_run_counts(written, 8)
+    np.testing.assert_array_equal(found.records[8].counts_3d, whole.counts_3d)
+    np.testing.assert_array_equal(found.records[8].solid_angle_2d, whole.solid_angle_2d)
+    assert found.records[8].checksum == whole.checksum
+
+
+def test_many_runs_come_in_the_order_asked_for(tmp_path, header, make_counts):
+    places = []
+    for number, obs_ids in ((0, range(1, 11)), (1, (12, 11))):
+        path = tmp_path / f"count_{number}.h5"
+        records = {obs_id: make_counts(obs_id) for obs_id in obs_ids}
+        write_counts(path, header, Chunk(records=records))
+        places += [(path, obs_id) for obs_id in obs_ids]
+
+    found = list(read_each(places))
+
+    assert [run.obs_id for run in found] == [*range(1, 11), 12, 11]
+    for run, (_, obs_id) in zip(found, places, strict=True):
+        np.testing.assert_array_equal(run.counts_3d, make_counts(obs_id).counts_3d)
+
+
+def test_a_run_that_is_not_there(written):
+    with pytest.raises(InputError, match="has no record 9"):
+        list(read_each([(written, 9)]))

@@ -9,6 +9,7 @@ from bkgpipe.datamodel import Conservation, ControlEvents, RunCounts
 from bkgpipe.datamodel.regression import RunConditions
 from bkgpipe.numerics.terms import (
     CONDITION_NAMES,
+    DEFAULT_TERMS,
     TERMS,
     TermInputs,
     condition_table,
@@ -91,6 +92,7 @@ def test_each_term_gives_columns_for_each_run(name, n_columns):
 
 def test_all_terms_are_tested():
     assert len(TERMS) == 12
+    assert set(DEFAULT_TERMS) < set(TERMS)
 
 
 def test_zenith_goes_with_each_spline():

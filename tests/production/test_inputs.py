@@ -9,7 +9,7 @@ import pytest
 from bkgpipe.datamodel import RunTable
 from bkgpipe.errors import InputError, SettingsError
 from bkgpipe.io.store import read_runs
-from bkgpipe.tasks.inputs import (
+from bkgpipe.production.inputs import (
     chunk_numbers,
     digest,
     digest_all,
@@ -47,7 +47,7 @@ def test_digests_are_short_and_tell_values_apart():
 def test_chunks_follow_from_the_run_numbers_alone(table):
     fewer = RunTable(runs=table.runs[2:])
 
-    assert chunk_numbers(table, 3, exported=False) == [333, 334, 335, 336]
+    assert chunk_numbers(table, 3, exported=False) == (333, 334, 335, 336)
     blocks, some = runs_by_chunk(table, 3), runs_by_chunk(fewer, 3)
     assert [run.obs_id for run in blocks[334]] == [1002, 1003, 1004]
     assert some[335] == blocks[335]
@@ -58,7 +58,7 @@ def test_chunks_follow_from_the_run_numbers_alone(table):
 def test_runs_that_are_not_read_make_no_chunk(table):
     changed = _with(table, 0, selected=False, exported=False)
 
-    assert chunk_numbers(changed, 3, exported=False) == [334, 335, 336]
+    assert chunk_numbers(changed, 3, exported=False) == (334, 335, 336)
 
 
 def test_a_run_that_only_gets_a_model_is_read_too(table):

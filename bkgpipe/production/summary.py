@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from bkgpipe.datamodel import Conservation, ExportEntry, RunTable, StageState, Summary
+from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.count import read_conservation, read_shapes
 from bkgpipe.io.entries import read_entries
 from bkgpipe.io.hdf5 import read_header, read_refused
+from bkgpipe.io.record import read_record_header, read_record_summary
 from bkgpipe.io.select import read_runs_header
 from bkgpipe.numerics.stack import refusal
+from bkgpipe.production.inputs import (
+    chunk_numbers,
+    digest_record,
+    is_selected,
+    load_table,
+)
 from bkgpipe.settings import Settings
-from bkgpipe.tasks.inputs import chunk_numbers, is_selected, load_table
 
-__all__ = ["read_export_entries", "read_states", "read_summary"]
+__all__ = [
+    "find_chunks",
+    "number_chunks",
+    "read_export_entries",
+    "read_states",
+    "read_summary",
+    "recall_summary",
+]
 
 _CHUNKED = ("mask", "count", "rank", "stack", "smooth", "export")
 
@@ -41,7 +57,7 @@ def read_summary(settings: Settings) -> Summary:
     refused = _read_refused(settings)
     conservation = Conservation()
     counted: set[int] = set()
-    for path in _chunk_files(settings, "count"):
+    for path in find_chunks(settings, "count"):
         for obs_id, found in read_conservation(path).items():
             conservation += found
             counted.add(obs_id)
@@ -61,6 +77,35 @@ def read_summary(settings: Settings) -> Summary:
     )
 
 
+def recall_summary(settings: Settings) -> Summary:
+    """Read the numbers of a production, from its record when it is done.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    Summary
+        Numbers; those of stages that did not run yet are empty.
+
+    Raises
+    ------
+    DamagedFileError
+        If a product file is not what was written.
+    """
+    path = settings.data.output / "production.json"
+    is_done = all(state.n_done == state.n_total for state in read_states(settings))
+    if is_done and path.exists():
+        # it is made again by the next run, and the products tell the same
+        with suppress(DamagedFileError):
+            present = digest_record(settings, load_table(settings))
+            if read_record_header(path).inputs == present:
+                return read_record_summary(path)
+    return read_summary(settings)
+
+
 def read_export_entries(settings: Settings) -> list[ExportEntry]:
     """Read what was written for each run.
 
@@ -75,7 +120,7 @@ def read_export_entries(settings: Settings) -> list[ExportEntry]:
         In order of ``obs_id``.
     """
     entries: dict[int, ExportEntry] = {}
-    for path in _chunk_files(settings, "export"):
+    for path in find_chunks(settings, "export"):
         entries.update(read_entries(path).records)
     return [entries[obs_id] for obs_id in sorted(entries)]
 
@@ -94,18 +139,7 @@ def read_states(settings: Settings) -> list[StageState]:
         In order of the chain; `rank` only where it is needed.
     """
     table = load_table(settings) if is_selected(settings) else RunTable(runs=())
-    size = settings.data.chunk_size
-    n_used = len(chunk_numbers(table, size, exported=False))
-    n_exported = len(chunk_numbers(table, size, exported=True))
-    n_stacks = min(1, n_used) if settings.in_groups else n_exported
-    totals = {
-        "mask": n_used,
-        "count": n_used,
-        "rank": n_exported,
-        "stack": n_stacks,
-        "smooth": n_stacks,
-        "export": n_exported,
-    }
+    totals = {stage: len(number_chunks(settings, table, stage)) for stage in _CHUNKED}
     if settings.stack.strategy != "ranked":
         del totals["rank"]
     if settings.smooth.method == "regression":
@@ -116,7 +150,7 @@ def read_states(settings: Settings) -> list[StageState]:
         _state(
             settings,
             stage,
-            n_done=len(_chunk_files(settings, stage)),
+            n_done=len(find_chunks(settings, stage)),
             n_total=total if selected else -1,
         )
         for stage, total in totals.items()
@@ -130,16 +164,59 @@ def _state(settings: Settings, stage: str, *, n_done: int, n_total: int) -> Stag
     return StageState(stage=stage, folder=folder, n_done=n_done, n_total=n_total)
 
 
-def _chunk_files(settings: Settings, stage: str) -> list[Path]:
-    """Product files of a stage; files of a running task have other names."""
-    return sorted(settings.folder(stage).glob(f"{stage}_*.h5"))
+def find_chunks(settings: Settings, stage: str) -> list[Path]:
+    """List the product files of a stage that are there.
+
+    A chunk of which all runs were withdrawn may have left a file: it is not listed.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    stage : str
+        Stage, as ``count``.
+
+    Returns
+    -------
+    list of Path
+        Files, in order of their names.
+    """
+    numbers = number_chunks(settings, load_table(settings), stage)
+    folder = settings.folder(stage)
+    # one look at the folder, however many chunks there are
+    present = set(os.listdir(folder)) if folder.is_dir() else set()  # noqa: PTH208
+    names = sorted({f"{stage}_{number}.h5" for number in numbers} & present)
+    return [folder / name for name in names]
+
+
+def number_chunks(settings: Settings, table: RunTable, stage: str) -> tuple[int, ...]:
+    """List the chunks of a stage; stacks of groups share chunk 0.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    table : RunTable
+        Runs of the store.
+    stage : str
+        Stage, as ``count``.
+
+    Returns
+    -------
+    tuple of int
+        Numbers, sorted.
+    """
+    is_read = stage in {"mask", "count"}
+    numbers = chunk_numbers(table, settings.data.chunk_size, exported=not is_read)
+    by_group = settings.in_groups and stage in {"stack", "smooth"}
+    return (0,) if by_group and table.used else numbers
 
 
 def _read_refused(settings: Settings) -> dict[int, str]:
     """Reasons of `count`, then of `export` for runs that `count` had no fault with."""
     refused: dict[int, str] = {}
     for stage in ("export", "count"):
-        for path in _chunk_files(settings, stage):
+        for path in find_chunks(settings, stage):
             refused.update(read_refused(path))
     return dict(sorted(refused.items()))
 
@@ -148,7 +225,7 @@ def _read_unfit(settings: Settings, refused: dict[int, str]) -> dict[int, str]:
     least = settings.mask.min_kept_fraction
     reasons = {
         shape.obs_id: refusal(shape, min_kept_fraction=least)
-        for path in _chunk_files(settings, "count")
+        for path in find_chunks(settings, "count")
         for shape in read_shapes(path).records.values()
         if shape.run.selected and shape.obs_id not in refused
     }
@@ -164,7 +241,7 @@ def _read_timing(settings: Settings) -> dict[str, float]:
     for stage in _CHUNKED:
         if stage == "rank" and not is_ranked:
             continue
-        headers = [read_header(path) for path in _chunk_files(settings, stage)]
+        headers = [read_header(path) for path in find_chunks(settings, stage)]
         if headers:
             timing[stage] = sum(header.seconds for header in headers)
     return timing

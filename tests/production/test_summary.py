@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.count import read_counts
+from bkgpipe.production.inputs import forget
+from bkgpipe.production.summary import (
+    read_export_entries,
+    read_states,
+    read_summary,
+    recall_summary,
+)
 from bkgpipe.tasks.count import AllCounts
 from bkgpipe.tasks.select import Select
-from bkgpipe.tasks.summary import read_export_entries, read_states, read_summary
 
 
 def test_before_the_first_run_all_is_empty(production):
@@ -107,3 +115,37 @@ def test_a_damaged_product_is_an_error(production, build):
 
     with pytest.raises(DamagedFileError, match=r"count_334\.h5: .*Run the stage again"):
         read_summary(task.settings)
+
+
+def test_a_production_that_is_done_is_recalled_from_its_record(production, build):
+    task = production(select__exclude_obs_ids="1005")
+    assert build(task)
+    found = read_summary(task.settings)
+
+    recalled = recall_summary(task.settings)
+
+    assert recalled.timing.keys() == found.timing.keys()
+    assert asdict(recalled) == asdict(found)
+    # the products are not looked into
+    path = task.settings.folder("count") / "count_334.h5"
+    path.write_bytes(b"words")
+    assert recall_summary(task.settings).n_used == found.n_used == 7
+
+
+@pytest.mark.parametrize("change", ["damaged", "lost chunk", "changed store"])
+def test_a_record_of_something_else_is_not_taken(production, build, tmp_path, change):
+    task = production()
+    assert build(task)
+    record = task.settings.data.output / "production.json"
+    if change == "damaged":
+        record.write_text("words")
+    elif change == "lost chunk":
+        (task.settings.folder("count") / "count_334.h5").unlink()
+    else:
+        next((tmp_path / "store" / "data").glob("*1003*")).unlink()
+        forget()
+
+    summary = recall_summary(task.settings)
+
+    assert summary.n_used == read_summary(task.settings).n_used
+    assert (summary.n_used == 8) == (change != "lost chunk")
