@@ -1,5 +1,6 @@
-# Targets: demo, test, test-kill, lint, bench, clean. They need Python >= 3.11, git and make;
-# everything else goes into .venv. Another interpreter: make PYTHON=python3.12 test
+# Targets: demo, test, test-kill, test-fuzz, lint, bench, clean. They need Python >= 3.11,
+# git and make; everything else goes into .venv. Another interpreter:
+# make PYTHON=python3.12 test
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +14,7 @@ SOURCES := $(MODULES) $(shell find bkgpipe -name '*.html') \
 	setup.cfg pyproject.toml README.md LICENSE
 BENCHMARKS := $(sort $(wildcard benchmarks/bench_*.py))
 
-.PHONY: demo test test-kill lint bench clean
+.PHONY: demo test test-kill test-fuzz lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/bkgpipe demo
@@ -25,6 +26,10 @@ test: lint
 # Productions killed at random moments, 50 with a scheduler of their own and 50 with luigid
 test-kill: $(VENV)/.installed-test
 	BKGPIPE_KILLS=50 $(BIN)/pytest -n 2 tests/cli/test_kill_random.py
+
+# Files spoilt at random, in other processes; tells what became of them
+test-fuzz: $(VENV)/.installed-test
+	BKGPIPE_FUZZ=2000 $(BIN)/pytest --log-cli-level=INFO tests/io/test_fuzz.py
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check

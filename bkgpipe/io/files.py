@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +18,25 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from bkgpipe.errors import InputError
 
-__all__ = ["MAX_BYTES", "inflate", "is_inside", "locate", "open_fits", "read_content"]
+__all__ = [
+    "MAX_BYTES",
+    "inflate",
+    "is_inside",
+    "locate",
+    "open_fits",
+    "read_content",
+    "require_end",
+]
 
 MAX_BYTES = 4 * 1024**3
 """Largest file of one run, inflated; more is not a run but a damaged or wrong file."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
+# Real files shrink to a third: what grows a hundredfold was made to fill the memory
+_SMALL, _MAX_GROWTH, _MAX_MEMBERS = 64 * 1024**2, 100, 1000
+# astropy works out powers of any size, such as those in 10**99999999 m. A pattern that
+# starts with a plain word is found twenty times as fast as one that does not.
+_ENDLESS_UNIT = re.compile(rb"UNIT\d{0,3} *= *'[^'/]{0,68}?\d{4}")
 _EXCLUDE = "Restore the file or exclude the run"
 # ISA-L inflates twice as fast, and offers the same functions
 _zlib = import_module("isal.isal_zlib" if find_spec("isal") else "zlib")
@@ -65,7 +80,7 @@ def locate(store: Path, file: str, *, where: str) -> Path:
     InputError
         If the index names no file, or one outside the store.
     """
-    if not file:
+    if not file or "\0" in file:
         raise InputError(
             what="the HDU index names no such file",
             where=where,
@@ -102,9 +117,11 @@ def read_content(path: Path, *, where: str) -> bytes:
         If it is missing, unreadable or too large.
     """
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise _too_large(where)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise _no_file(where)
+        if status.st_size > MAX_BYTES:
+            raise _too_large(MAX_BYTES, where)
         return path.read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
@@ -136,11 +153,14 @@ def inflate(content: bytes, *, where: str) -> bytes:
     if not content.startswith(_GZIP_MAGIC):
         return content
     parts: list[bytes] = []
-    left = MAX_BYTES
+    limit = min(MAX_BYTES, max(_SMALL, _MAX_GROWTH * len(content)))
+    left = limit
     while content:
         part, content = _inflate_member(content, left, where)
         parts.append(part)
         left -= len(part)
+        if left < 0 or len(parts) > _MAX_MEMBERS:
+            raise _too_large(limit, where)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -153,9 +173,7 @@ def _inflate_member(content: bytes, left: int, where: str) -> tuple[bytes, bytes
         raise InputError(
             what=f"the gzip file is damaged ({error})", where=where, fix=_EXCLUDE
         ) from error
-    if len(part) > left:
-        raise _too_large(where)
-    if not stream.eof:
+    if not stream.eof and len(part) <= left:
         raise InputError(what="the gzip file is truncated", where=where, fix=_EXCLUDE)
     return part, stream.unused_data.lstrip(b"\0")
 
@@ -182,6 +200,8 @@ def open_fits(content: bytes, *, where: str) -> Iterator[fits.HDUList]:
         If the file is truncated or not FITS.
     """
     try:
+        if found := _ENDLESS_UNIT.search(content):
+            raise ValueError(found[0].decode(errors="replace"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", fits.verify.VerifyWarning)
             warnings.filterwarnings("error", ".*truncated", AstropyUserWarning)
@@ -196,20 +216,52 @@ def open_fits(content: bytes, *, where: str) -> Iterator[fits.HDUList]:
         ) from error
 
 
-def _too_large(where: str) -> InputError:
+def require_end(hdus: fits.HDUList, content: bytes) -> None:
+    """Refuse a file of which the last HDU is cut: astropy passes over it.
+
+    Parameters
+    ----------
+    hdus : HDUList
+        All HDUs, in a block of `open_fits`.
+    content : bytes
+        The file, inflated.
+
+    Raises
+    ------
+    OSError
+        If something follows that is no HDU.
+    """
+    place = hdus[-1].fileinfo()
+    end = place["datLoc"] + place["datSpan"]
+    if content[end:].strip(b"\0 "):
+        raise OSError(f"what follows byte {end} of {len(content)} is no HDU")
+
+
+def _no_file(where: str) -> InputError:
+    """Make the error for a folder, or for a pipe or device, which would never end."""
+    what = "the file cannot be read (it is no regular file)"
+    return InputError(what=what, where=where, fix=_EXCLUDE)
+
+
+def _too_large(limit: int, where: str) -> InputError:
     return InputError(
-        what=f"the file has more than {MAX_BYTES} bytes when inflated",
+        what=f"the file has more than {limit} bytes when inflated",
         where=where,
         fix="Check what it is, and exclude the run",
     )
 
 
+# What astropy makes of a damaged header is any of these
 _UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    MemoryError,
     OSError,
-    ValueError,
+    RuntimeError,
     TypeError,
-    KeyError,
-    IndexError,
+    ValueError,
     AstropyUserWarning,
     fits.VerifyError,
 )

@@ -1,14 +1,16 @@
 """Dataclasses as HDF5 groups, with checksums that are verified on reading.
 
 A file has the `ProductHeader` as attributes, one group ``records/<id>`` for each
-record, and ``refused/ids`` and ``refused/reasons``.
+record, and ``refused/ids`` and ``refused/reasons``. HDF5 itself has sums of some of its
+blocks only, so every value has one of ours, and what is read is compared with it: the
+sums of fields are summed up in their record, those of records and refused in the file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,15 +20,13 @@ import h5py
 import numpy as np
 
 from bkgpipe.datamodel import Chunk, ProductHeader
-from bkgpipe.errors import (
-    BinningMismatchError,
-    DamagedFileError,
-    InputError,
-    OutputError,
-)
+from bkgpipe.errors import InputError, OutputError
+from bkgpipe.io.damage import WrongSumError, reading
 from bkgpipe.io.hdf5_fields import (
-    digest,
     field_kinds,
+    field_sum,
+    member,
+    read_array,
     read_values,
     read_words,
     write_record,
@@ -34,6 +34,9 @@ from bkgpipe.io.hdf5_fields import (
 )
 
 __all__ = [
+    "FORMAT",
+    "opened",
+    "read_checksums",
     "read_chunk",
     "read_fields",
     "read_header",
@@ -45,16 +48,9 @@ __all__ = [
 _Record = TypeVar("_Record")
 
 # HDF5 1.10 is old enough to be read anywhere and checksums its own metadata
-_FORMAT = ("v110", "v110")
+FORMAT = ("v110", "v110")
 _CHECKSUM = "content_sha256"
-_UNREADABLE = (
-    OSError,
-    KeyError,
-    TypeError,
-    ValueError,
-    RuntimeError,
-    BinningMismatchError,
-)
+_FIELDS, _RECORDS, _REFUSED = "fields_sha256", "records_sha256", "refused_sha256"
 
 
 def write_chunk(path: Path, header: ProductHeader, chunk: Chunk[Any]) -> None:
@@ -76,17 +72,19 @@ def write_chunk(path: Path, header: ProductHeader, chunk: Chunk[Any]) -> None:
         If the file cannot be written.
     """
     try:
-        with h5py.File(path, "w", libver=_FORMAT, locking=False) as file:
-            checksums = {}
+        with h5py.File(path, "w", libver=FORMAT, locking=False) as file:
             records = file.create_group("records")
-            for key in sorted(chunk.records):
-                group = records.create_group(str(key))
-                record = chunk.records[key]
-                write_record(group, record)
-                checksums[key] = group.attrs[_CHECKSUM] = digest(record)
+            checksums = {
+                key: _write_checked(records.create_group(str(key)), key, record)
+                for key, record in sorted(chunk.records.items())
+            }
             _write_refused(file.create_group("refused"), chunk.refused)
+            parts = [
+                _digest(sorted(each.items())) for each in (checksums, chunk.refused)
+            ]
             file.attrs.update(asdict(header))
-            file.attrs[_CHECKSUM] = _digest_file(header, checksums, chunk.refused)
+            file.attrs[_RECORDS], file.attrs[_REFUSED] = parts
+            file.attrs[_CHECKSUM] = _digest(asdict(header), *parts)
     except OSError as error:
         raise OutputError(
             what=f"the file cannot be written ({error})",
@@ -115,17 +113,12 @@ def read_chunk(path: Path, record_class: type[_Record]) -> Chunk[_Record]:
     DamagedFileError
         If the file is not what was written.
     """
-    with _opened(path) as file:
-        records: dict[int, _Record] = {}
-        checksums: dict[int, str] = {}
-        for key in _keys(file):
-            group = file["records"][str(key)]
-            records[key] = _read_checked(group, record_class, path)
-            checksums[key] = str(group.attrs[_CHECKSUM])
-        refused = _read_refused(file)
-        expected = _digest_file(_read_header(file), checksums, refused)
-        _require_checksum(file, expected, path)
-    return Chunk(records=records, refused=refused)
+    kind: Any = record_class
+    found = read_fields(path, kind, tuple(field_kinds(kind)))
+    # records refuse arrays that do not fit together
+    with reading(path):
+        records = {key: record_class(**values) for key, values in found.records.items()}
+    return Chunk(records=records, refused=found.refused)
 
 
 def read_record(path: Path, key: int, record_class: type[_Record]) -> _Record:
@@ -152,24 +145,28 @@ def read_record(path: Path, key: int, record_class: type[_Record]) -> _Record:
     InputError
         If it has no such record.
     """
-    with _opened(path) as file:
-        if str(key) not in file["records"]:
+    with opened(path) as file:
+        if str(key) not in member(file, "records"):
+            _sums(file)  # that none is lost
             reason = _read_refused(file).get(key, "never made")
             raise InputError(
                 what=f"has no record {key}: {reason}",
                 where=str(path),
                 fix="Leave it out, or remove the cause and run the stage again",
             )
-        record: _Record = _read_checked(file["records"][str(key)], record_class, path)
-        return record
+        kind: Any = record_class
+        values, _ = _read_checked(file, key, kind, field_kinds(kind))
+        return record_class(**values)
 
 
 def read_fields(
-    path: Path, record_class: Any, names: Sequence[str]
+    path: Path,
+    record_class: Any,
+    names: Sequence[str],
+    *,
+    keys: Sequence[int] | None = None,
 ) -> Chunk[dict[str, Any]]:
     """Read some fields of all records, and leave the other bytes alone.
-
-    HDF5 checks its own sums on what is read; that of the whole record is not looked at.
 
     Parameters
     ----------
@@ -179,6 +176,8 @@ def read_fields(
         Dataclass of the records.
     names : sequence of str
         Fields.
+    keys : sequence of int, optional
+        Records to read; all when not given.
 
     Returns
     -------
@@ -190,11 +189,13 @@ def read_fields(
     DamagedFileError
         If the file is not what was written.
     """
-    kinds = {name: field_kinds(record_class)[name] for name in names}
-    with _opened(path) as file:
-        records = {
-            key: read_values(file["records"][str(key)], kinds) for key in _keys(file)
-        }
+    records: dict[int, dict[str, Any]] = {}
+    checksums: dict[int, str] = {}
+    with opened(path) as file:
+        for key in _keys(file) if keys is None else keys:
+            records[key], checksums[key] = _read_checked(file, key, record_class, names)
+        if keys is None:
+            _require_sum(file, _RECORDS, _digest(sorted(checksums.items())))
         return Chunk(records=records, refused=_read_refused(file))
 
 
@@ -216,8 +217,30 @@ def read_header(path: Path) -> ProductHeader:
     DamagedFileError
         If the file is not what was written.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         return _read_header(file)
+
+
+def read_checksums(path: Path) -> dict[int, str]:
+    """Read the checksum of each product of a block, without reading the products.
+
+    Parameters
+    ----------
+    path : Path
+        HDF5 file.
+
+    Returns
+    -------
+    dict of int to str
+        Checksum of each record.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not what was written.
+    """
+    with opened(path) as file:
+        return _sums(file)
 
 
 def read_refused(path: Path) -> dict[int, str]:
@@ -238,26 +261,79 @@ def read_refused(path: Path) -> dict[int, str]:
     DamagedFileError
         If the file is not what was written.
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         return _read_refused(file)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        # products are never changed in place, and locks fail on some site file systems
-        with h5py.File(path, "r", locking=False) as file:
-            yield file
-    except _UNREADABLE as error:
-        raise _damaged(path, f"the file cannot be read ({error})") from error
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open a file, and look whether its header is what was written.
+
+    Parameters
+    ----------
+    path : Path
+        HDF5 file.
+
+    Yields
+    ------
+    h5py.File
+        The file; whatever cannot be read in the block is damage.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not what was written.
+    """
+    # products are never changed in place, and locks fail on some site file systems
+    with reading(path), h5py.File(path, "r", locking=False) as file:
+        parts = [str(file.attrs[name]) for name in (_RECORDS, _REFUSED)]
+        _require_sum(file, _CHECKSUM, _digest(asdict(_read_header(file)), *parts))
+        yield file
 
 
-def _damaged(path: Path, what: str) -> DamagedFileError:
-    return DamagedFileError(
-        what=what,
-        where=str(path),
-        fix="Run the stage again: the file will be set aside and made anew",
+def _write_checked(group: h5py.Group, key: int, record: Any) -> str:
+    """Write a record with the sums of its fields; return that of the whole."""
+    write_record(group, record)
+    kinds = field_kinds(record.__class__)
+    sums = b"".join(
+        field_sum(name, kinds[name], getattr(record, name)) for name in kinds
     )
+    group.attrs[_FIELDS] = np.frombuffer(sums, dtype=np.uint8)
+    group.attrs[_CHECKSUM] = _digest(key, sums.hex())
+    return str(group.attrs[_CHECKSUM])
+
+
+def _read_checked(
+    file: h5py.File, key: int, record_class: Any, names: Iterable[str]
+) -> tuple[dict[str, Any], str]:
+    """Read fields of a record that are what was written, and the sum of the whole."""
+    group = member(member(file, "records"), str(key))
+    sums = np.asarray(group.attrs[_FIELDS], dtype=np.uint8).tobytes()
+    _require_sum(group, _CHECKSUM, _digest(key, sums.hex()))
+    kinds = field_kinds(record_class)
+    place = {name: slice(32 * i, 32 * i + 32) for i, name in enumerate(kinds)}
+    values = read_values(group, {name: kinds[name] for name in names})
+    for name, value in values.items():
+        if field_sum(name, kinds[name], value) != sums[place[name]]:
+            raise WrongSumError(f"the checksum of {group.name}/{name} is wrong")
+    return values, str(group.attrs[_CHECKSUM])
+
+
+def _sums(file: h5py.File) -> dict[int, str]:
+    """Read the checksums of all records that were written, none lost or added."""
+    records = member(file, "records")
+    sums = {key: str(member(records, str(key)).attrs[_CHECKSUM]) for key in _keys(file)}
+    _require_sum(file, _RECORDS, _digest(sorted(sums.items())))
+    return sums
+
+
+def _require_sum(group: h5py.Group, name: str, expected: str) -> None:
+    if str(group.attrs[name]) != expected:
+        raise WrongSumError(f"the checksum of {group.name} is wrong")
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _write_refused(group: h5py.Group, refused: dict[int, str]) -> None:
@@ -266,34 +342,18 @@ def _write_refused(group: h5py.Group, refused: dict[int, str]) -> None:
     write_words(group, "reasons", [refused[key] for key in keys])
 
 
+def _read_refused(file: h5py.File) -> dict[int, str]:
+    group = member(file, "refused")
+    keys = read_array(group, "ids").tolist()
+    refused = dict(zip(keys, read_words(group, "reasons"), strict=True))
+    _require_sum(file, _REFUSED, _digest(sorted(refused.items())))
+    return refused
+
+
 def _keys(file: h5py.File) -> list[int]:
-    return sorted(int(name) for name in file["records"])
+    return sorted(int(name) for name in member(file, "records"))
 
 
 def _read_header(file: h5py.File) -> ProductHeader:
     kinds = field_kinds(ProductHeader)
     return ProductHeader(**{name: kinds[name](file.attrs[name]) for name in kinds})
-
-
-def _read_refused(file: h5py.File) -> dict[int, str]:
-    group = file["refused"]
-    keys = group["ids"][()].tolist()
-    return dict(zip(keys, read_words(group["reasons"]), strict=True))
-
-
-def _read_checked(group: h5py.Group, record_class: Any, path: Path) -> Any:
-    record = record_class(**read_values(group, field_kinds(record_class)))
-    _require_checksum(group, digest(record), path)
-    return record
-
-
-def _require_checksum(group: h5py.Group, expected: str, path: Path) -> None:
-    if group.attrs[_CHECKSUM] != expected:
-        raise _damaged(path, f"the checksum of {group.name} is wrong")
-
-
-def _digest_file(
-    header: ProductHeader, checksums: dict[int, str], refused: dict[int, str]
-) -> str:
-    whole = [asdict(header), sorted(checksums.items()), sorted(refused.items())]
-    return hashlib.sha256(json.dumps(whole).encode()).hexdigest()

@@ -17,15 +17,21 @@ import h5py
 import numpy as np
 
 __all__ = [
-    "digest",
     "field_kinds",
+    "field_sum",
+    "holds_arrays",
+    "member",
+    "read_array",
     "read_values",
     "read_words",
+    "write_array",
     "write_record",
     "write_words",
 ]
 
 _COMPRESS_FROM = 1024  # bytes
+# deflate makes nothing smaller than by this factor
+_MAX_DEFLATION = 1100
 _INTEGERS = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "i8"))
 _SCALARS = (bool, int, float, str)
 _TEXT = h5py.string_dtype()
@@ -58,6 +64,22 @@ def _is_flat(kind: Any) -> bool:
     return _is_record(kind) and set(field_kinds(kind).values()) <= set(_SCALARS)
 
 
+def holds_arrays(kind: Any) -> bool:
+    """Tell whether a type is a dataclass of more than numbers and words.
+
+    Parameters
+    ----------
+    kind : type
+        Type of a field.
+
+    Returns
+    -------
+    bool
+        True for one that is a group of its own in a file.
+    """
+    return _is_record(kind) and not _is_flat(kind)
+
+
 def _scalars(record: Any) -> dict[str, Any]:
     return {
         name: kind(getattr(record, name))
@@ -79,7 +101,7 @@ def write_record(group: h5py.Group, record: Any) -> None:
     for name, kind in field_kinds(record.__class__).items():
         value = getattr(record, name)
         if kind is np.ndarray:
-            _write_array(group, name, value)
+            write_array(group, name, value)
         elif kind in _SCALARS:
             group.attrs[name] = kind(value)
         elif _is_flat(kind):
@@ -90,7 +112,18 @@ def write_record(group: h5py.Group, record: Any) -> None:
             write_words(group, name, value)
 
 
-def _write_array(group: h5py.Group, name: str, value: np.ndarray) -> None:
+def write_array(group: h5py.Group, name: str, value: np.ndarray) -> None:
+    """Write an array; a large one is compressed.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Group to write to.
+    name : str
+        Name of the dataset.
+    value : np.ndarray
+        Array of any shape; whole numbers take the smallest type that holds them.
+    """
     stored = value.astype(_smallest(value)) if value.dtype.kind in "iu" else value
     options: dict[str, Any] = {}
     if stored.nbytes > _COMPRESS_FROM:
@@ -121,20 +154,90 @@ def write_words(group: h5py.Group, name: str, words: Sequence[str]) -> None:
     group.create_dataset(name, data=np.array(words, dtype=object), dtype=_TEXT)
 
 
-def read_words(dataset: h5py.Dataset) -> tuple[str, ...]:
+def read_words(group: h5py.Group, name: str) -> tuple[str, ...]:
     """Read words.
 
     Parameters
     ----------
-    dataset : h5py.Dataset
-        Dataset of words.
+    group : h5py.Group
+        Group that holds them.
+    name : str
+        Name of the dataset.
 
     Returns
     -------
     tuple of str
         Words.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be what was written.
     """
-    return tuple(word.decode() for word in dataset[()])
+    words = _read_dataset(group, name, kinds="O")
+    return tuple(word.decode() for word in words.tolist())
+
+
+def read_array(group: h5py.Group, name: str) -> np.ndarray:
+    """Read an array of numbers.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Group that holds it.
+    name : str
+        Name of the dataset.
+
+    Returns
+    -------
+    np.ndarray
+        Array of any shape; whole numbers are int64.
+
+    Raises
+    ------
+    ValueError
+        If it cannot be what was written.
+    """
+    value = _read_dataset(group, name, kinds="biuf")
+    return value.astype(np.int64) if value.dtype.kind in "iu" else value
+
+
+def _read_dataset(group: h5py.Group, name: str, *, kinds: str) -> np.ndarray:
+    """Read a dataset, but take no memory that its file cannot fill."""
+    dataset = member(group, name)
+    if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in kinds:
+        raise ValueError(f"{name} is of another kind")
+    if dataset.is_virtual or dataset.external:
+        raise ValueError(f"{name} is kept in another file")
+    if dataset.nbytes > _MAX_DEFLATION * dataset.file.id.get_filesize():
+        raise ValueError(f"{name} claims {dataset.nbytes} bytes")
+    return np.asarray(dataset[()])
+
+
+def member(group: h5py.Group, name: str) -> Any:
+    """Return what a group holds, but follow no link to another file.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        Group.
+    name : str
+        Name in it.
+
+    Returns
+    -------
+    h5py.Group or h5py.Dataset
+        What has that name.
+
+    Raises
+    ------
+    ValueError
+        If nothing has, or it is a link.
+    """
+    link = group.get(name, getlink=True)
+    if isinstance(link, h5py.HardLink):
+        return group[name]
+    raise ValueError(f"{name} is missing or a link")
 
 
 def read_values(group: h5py.Group, kinds: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,48 +259,52 @@ def read_values(group: h5py.Group, kinds: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_value(group: h5py.Group, name: str, kind: Any) -> Any:
+    value: Any
     if kind is np.ndarray:
-        value = group[name][()]
-        value = value.astype(np.int64) if value.dtype.kind in "iu" else value
+        value = read_array(group, name)
     elif kind in _SCALARS:
         value = kind(group.attrs[name])
     elif _is_flat(kind):
-        value = kind(**json.loads(group.attrs[name]))
+        found = json.loads(group.attrs[name])
+        value = kind(**{key: of(found[key]) for key, of in field_kinds(kind).items()})
     elif _is_record(kind):
-        value = kind(**read_values(group[name], field_kinds(kind)))
+        value = kind(**read_values(member(group, name), field_kinds(kind)))
     else:
-        value = read_words(group[name])
+        value = read_words(group, name)
     return value
 
 
-def digest(record: Any) -> str:
-    """Return the checksum of a dataclass, however a file stores it.
+def field_sum(name: str, kind: Any, value: Any) -> bytes:
+    """Return the checksum of a field, however a file stores it.
 
     Parameters
     ----------
-    record : object
-        Dataclass as `field_kinds` describes it, with arrays of any shape.
+    name : str
+        Name of the field.
+    kind : type
+        Its type.
+    value : object
+        Its value; arrays have any shape.
 
     Returns
     -------
-    str
-        SHA-256 in hexadecimal digits.
+    bytes
+        SHA-256 of name and value, 32 bytes.
     """
     total = hashlib.sha256()
-    for part in _parts(record):
+    for part in _parts(name, kind, value):
         total.update(part)
-    return total.hexdigest()
+    return total.digest()
 
 
-def _parts(record: Any) -> Iterator[bytes]:
-    for name, kind in field_kinds(record.__class__).items():
-        value = getattr(record, name)
-        yield name.encode()
-        if kind is np.ndarray:
-            whole = value.astype(np.int64) if value.dtype.kind in "iu" else value
-            yield f"{whole.dtype.str}{whole.shape}".encode()
-            yield whole.tobytes()
-        elif _is_record(kind):
-            yield from _parts(value)
-        else:
-            yield repr(kind(value) if kind in _SCALARS else tuple(value)).encode()
+def _parts(name: str, kind: Any, value: Any) -> Iterator[bytes]:
+    yield name.encode()
+    if kind is np.ndarray:
+        whole = value.astype(np.int64) if value.dtype.kind in "iu" else value
+        yield f"{whole.dtype.str}{whole.shape}".encode()
+        yield whole.tobytes()
+    elif _is_record(kind):
+        for key, of in field_kinds(kind).items():
+            yield from _parts(key, of, getattr(value, key))
+    else:
+        yield repr(kind(value) if kind in _SCALARS else tuple(value)).encode()

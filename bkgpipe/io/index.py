@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.io import fits
 from astropy.table import Column, MaskedColumn, Table
 
 from bkgpipe.errors import InputError
@@ -75,6 +76,10 @@ def read_index(path: Path) -> Table:
     where = str(path)
     content = inflate(read_content(path, where=where), where=where)
     with open_fits(content, where=where) as hdus:
+        if len(hdus) < 2 or not isinstance(hdus[1], fits.BinTableHDU | fits.TableHDU):
+            raise ValueError("its first extension is no table")
+        # astropy would make columns of other classes where these say so
+        hdus[1].header.remove("COMMENT", ignore_missing=True, remove_all=True)
         return Table.read(
             hdus[1], mask_invalid=False, unit_parse_strict="silent", format="fits"
         )
@@ -119,10 +124,17 @@ def obs_ids(table: Table, *, where: str) -> np.ndarray:
     InputError
         If there are none, or they are no whole numbers.
     """
-    numbers = words(find_column(table, "OBS_ID"), len(table))
+    column = find_column(table, "OBS_ID")
+    if column is None:
+        raise InputError(
+            what="has no column OBS_ID",
+            where=where,
+            fix="Give each row a whole number in column OBS_ID",
+        )
     try:
-        return np.array([int(number) for number in numbers], dtype=np.int64)
-    except ValueError as error:
+        numbers = [int(number) for number in words(column, len(table))]
+        return np.array(numbers, dtype=np.int64)
+    except (ValueError, OverflowError) as error:
         raise InputError(
             what=f"the run numbers cannot be read ({error})",
             where=where,
@@ -150,7 +162,9 @@ def words(column: Column | MaskedColumn | None, n_rows: int) -> list[str]:
     empty: Any = {"S": b"", "U": ""}.get(column.dtype.kind)
     values = np.asarray(np.ma.filled(column, empty))
     if values.dtype.kind == "S":
-        return [word.decode(errors="replace").strip() for word in values.tolist()]
+        # no path may hold a zero byte
+        found = (word.replace(b"\0", b"\xff") for word in values.tolist())
+        return [word.decode(errors="replace").strip() for word in found]
     return [str(word).strip() for word in values.tolist()]
 
 

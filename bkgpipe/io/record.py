@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from bkgpipe.datamodel import ProductHeader, Summary
+from bkgpipe.datamodel import Conservation, ProductHeader, Summary
 from bkgpipe.errors import DamagedFileError
 
 __all__ = [
+    "read_marked_files",
     "read_page_header",
     "read_record_header",
+    "read_record_summary",
     "read_refused",
+    "read_versions",
     "write_marker",
     "write_page",
     "write_record",
     "write_text",
 ]
 
+_Part = TypeVar("_Part")
+
+_CHECKSUM = "content_sha256"
+_UNREADABLE = (
+    AttributeError,
+    LookupError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
 _OPEN, _CLOSE = "<!-- bkgpipe ", " -->"
 
 
@@ -48,8 +64,10 @@ def write_page(path: Path, header: ProductHeader, page: str) -> None:
     page : str
         HTML.
     """
-    comment = f"{_OPEN}{json.dumps(asdict(header))}{_CLOSE}\n"
-    path.write_text(f"{page.rstrip()}\n{comment}", encoding="utf-8")
+    content = page.rstrip()
+    found = asdict(header) | {_CHECKSUM: _digest([asdict(header), content])}
+    comment = f"{_OPEN}{json.dumps(found)}{_CLOSE}\n"
+    path.write_bytes(f"{content}\n{comment}".encode())
 
 
 def read_page_header(path: Path) -> ProductHeader:
@@ -70,10 +88,18 @@ def read_page_header(path: Path) -> ProductHeader:
     DamagedFileError
         If the page has no header at its end.
     """
-    last = (
-        path.read_text(encoding="utf-8", errors="replace").rstrip().rpartition("\n")[2]
-    )
-    return _parse_header(last.removeprefix(_OPEN).removesuffix(_CLOSE), path)
+    try:
+        # as it is: to read text makes one kind of line end out of all
+        page = path.read_bytes().decode(errors="replace")
+        content, _, last = page.rstrip().rpartition("\n")
+        found = json.loads(last.removeprefix(_OPEN).removesuffix(_CLOSE))
+        expected = found.pop(_CHECKSUM)
+        header = ProductHeader(**found)
+    except _UNREADABLE as error:
+        raise _damaged(path) from error
+    if expected != _digest([asdict(header), content]):
+        raise _damaged(path)
+    return header
 
 
 def write_record(
@@ -105,11 +131,13 @@ def write_record(
         "settings": settings,
         "versions": versions,
     }
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    _write_json(path, record)
 
 
-def write_marker(path: Path, header: ProductHeader) -> None:
-    """Write a small file that tells that all files beside it are whole.
+def write_marker(
+    path: Path, header: ProductHeader, *, files: Sequence[str] = ()
+) -> None:
+    """Write a file that tells that all files beside it are whole.
 
     Parameters
     ----------
@@ -117,9 +145,32 @@ def write_marker(path: Path, header: ProductHeader) -> None:
         JSON file.
     header : ProductHeader
         Origin of the files.
+    files : sequence of str
+        Their names, relative to the folder of the marker.
     """
-    record = {"header": asdict(header)}
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    record: dict[str, object] = {"header": asdict(header), "files": list(files)}
+    _write_json(path, record)
+
+
+def read_marked_files(path: Path) -> list[str]:
+    """Read which files a marker stands for.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file.
+
+    Returns
+    -------
+    list of str
+        Names, relative to the folder of the marker.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not a marker.
+    """
+    return [str(name) for name in _read_part(path, "files", list)]
 
 
 def read_record_header(path: Path) -> ProductHeader:
@@ -140,7 +191,57 @@ def read_record_header(path: Path) -> ProductHeader:
     DamagedFileError
         If the file is not a record.
     """
-    return _parse_header(json.dumps(_read_part(path, "header")), path)
+    return ProductHeader(**_read_part(path, "header", dict))
+
+
+def read_record_summary(path: Path) -> Summary:
+    """Read the numbers of a production from its record.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file.
+
+    Returns
+    -------
+    Summary
+        What came out.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not a record.
+    """
+    found = _read_part(path, "summary", dict)
+    reasons: dict[str, Any] = {
+        name: {int(obs_id): reason for obs_id, reason in found.pop(name).items()}
+        for name in ("refused", "left_out", "unfit")
+    }
+    events = Conservation(**found.pop("conservation"))
+    models = tuple(found.pop("models"))
+    return Summary(conservation=events, models=models, **reasons, **found)
+
+
+def read_versions(path: Path) -> dict[str, str]:
+    """Read which versions a production was made with.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file.
+
+    Returns
+    -------
+    dict of str to str
+        Version of Python and of each package.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not a record.
+    """
+    versions = _read_part(path, "versions", dict)
+    return {str(name): str(version) for name, version in versions.items()}
 
 
 def read_refused(path: Path) -> dict[int, str]:
@@ -161,22 +262,29 @@ def read_refused(path: Path) -> dict[int, str]:
     DamagedFileError
         If the file is not a record.
     """
-    refused = _read_part(path, "summary").get("refused", {})
+    refused = _read_part(path, "summary", dict).get("refused", {})
     return {int(obs_id): reason for obs_id, reason in refused.items()}
 
 
-def _read_part(path: Path, name: str) -> dict[str, Any]:
+def _read_part(path: Path, name: str, kind: type[_Part]) -> _Part:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))[name])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        expected, part = record.pop(_CHECKSUM), record[name]
+    except _UNREADABLE as error:
         raise _damaged(path) from error
+    if expected != _digest(record) or not isinstance(part, kind):
+        raise _damaged(path)
+    return part
 
 
-def _parse_header(text: str, path: Path) -> ProductHeader:
-    try:
-        return ProductHeader(**json.loads(text))
-    except (ValueError, TypeError) as error:
-        raise _damaged(path) from error
+def _write_json(path: Path, record: Mapping[str, object]) -> None:
+    checked = {**record, _CHECKSUM: _digest(record)}
+    path.write_text(json.dumps(checked, indent=1) + "\n", encoding="utf-8")
+
+
+def _digest(content: object) -> str:
+    """Checksum of what JSON makes of the content, such as lists of tuples."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def _damaged(path: Path) -> DamagedFileError:

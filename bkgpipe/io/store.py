@@ -26,6 +26,8 @@ from bkgpipe.io.units import mjd_reference, to_unit
 
 __all__ = ["read_events", "read_runs"]
 
+_MAX_QUALITY = 2**31  # no flag is larger, and no number from there on is whole
+
 
 def read_runs(store: Path) -> RunTable:
     """Read the runs of a store; no events file is opened.
@@ -89,7 +91,14 @@ def _numbers(table: Table, name: str, unit: str, where: str) -> np.ndarray:
     column = find_column(table, name)
     if column is None:
         return np.full(len(table), np.nan)
-    return to_unit(column, str(column.unit or ""), unit, where=f"{where}, {name}")
+    numbers = to_unit(column, str(column.unit or ""), unit, where=f"{where}, {name}")
+    if numbers.ndim == 1:
+        return numbers
+    raise InputError(
+        what=f"has {numbers.shape[1:]} values in each row, expected one",
+        where=f"{where}, {name}",
+        fix="Correct the column in the file",
+    )
 
 
 def _first(*columns: np.ndarray) -> np.ndarray:
@@ -139,7 +148,7 @@ def _conditions(table: Table, where: str) -> dict[str, np.ndarray]:
     return {
         "muon_efficiency": _numbers(table, "MUONEFF", "", where),
         "nsb": _first(*nsb),
-        "quality": np.where(np.isfinite(quality), quality, -1).astype(np.int64),
+        "quality": np.where(abs(quality) < _MAX_QUALITY, quality, -1).astype(np.int64),
         "safe_energy_min": _numbers(table, "SAFE_ENERGY_LO", "TeV", where),
     }
 

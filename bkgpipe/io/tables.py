@@ -17,6 +17,7 @@ from bkgpipe.io.index import find_index
 from bkgpipe.io.index import obs_ids as index_obs_ids
 
 __all__ = [
+    "read_groups_table",
     "write_grouped_observation_table",
     "write_groups_table",
     "write_observation_table",
@@ -128,6 +129,35 @@ def write_groups_table(path: Path, groups: Sequence[Group]) -> None:
             where=str(path),
             fix="Give a file in an existing folder with free space",
         ) from error
+
+
+def read_groups_table(path: Path) -> Table:
+    """Read what `write_groups_table` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        ECSV file.
+
+    Returns
+    -------
+    Table
+        One row for each group.
+
+    Raises
+    ------
+    InputError
+        If the file is not such a table.
+    """
+    try:
+        table = Table.read(path, format="ascii.ecsv")
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise InputError(
+            what=f"cannot be read as a table ({error})",
+            where=str(path),
+            fix="Remove store.json beside it and run bkgpipe run export",
+        ) from error
+    return table
 
 
 def _taken(source: Path, obs_ids: Sequence[int]) -> fits.BinTableHDU:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -35,6 +37,8 @@ _SPELLINGS = {
     "gev": "GeV",
     "tev": "TeV",
 }
+_MAX_UNIT = 40  # characters
+_MAX_DAY = 1_000_000  # MJD, 700 years from now
 
 
 def to_unit(values: Any, unit: str, target: str, *, where: str) -> np.ndarray:
@@ -62,27 +66,39 @@ def to_unit(values: Any, unit: str, target: str, *, where: str) -> np.ndarray:
         If they are no numbers, or the unit is unknown or of another kind.
     """
     try:
-        masked: Any = np.ma.asarray(values, dtype=np.float64)
+        # words come as chararray, which no number can be in
+        plain = values if np.ma.isMaskedArray(values) else np.asarray(values)
+        if plain.dtype.kind == "c":
+            raise ValueError("they are complex")  # noqa: TRY301
+        masked: Any = np.ma.asarray(plain, dtype=np.float64)
         numbers = np.asarray(np.ma.filled(masked, np.nan))
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise InputError(
             what=f"has values that are no numbers ({error})",
             where=where,
             fix="Correct the column in the file",
         ) from error
     factor = _factor(unit.strip(), target, where)
-    return numbers if factor == 1.0 else numbers * factor
+    if factor == 1.0:
+        return numbers
+    # the largest energies of a damaged file are infinite in a smaller unit
+    with np.errstate(over="ignore", invalid="ignore"):
+        return numbers * factor
 
 
 @lru_cache
 def _factor(unit: str, target: str, where: str) -> float:
     if not unit or not target:
         return 1.0
-    for name in (_SPELLINGS.get(unit.lower(), unit), unit.lower()):
-        try:
+    names = (_SPELLINGS.get(unit.lower(), unit), unit.lower())
+    for name in names if len(unit) <= _MAX_UNIT else ():
+        # it may be deprecated, or a power that is too large for a number
+        with (
+            warnings.catch_warnings(),
+            suppress(ValueError, TypeError, ArithmeticError),
+        ):
+            warnings.simplefilter("ignore")
             return float(u.Unit(name).to(target))
-        except (ValueError, TypeError):
-            continue
     raise InputError(
         what=f"has unit {unit!r}, expected one like {target}",
         where=where,
@@ -108,7 +124,7 @@ def mjd_reference(header: Mapping[str, Any], *, where: str) -> float:
     Raises
     ------
     InputError
-        If the time system is unknown.
+        If the time system is unknown, or the zero is no date.
 
     References
     ----------
@@ -117,13 +133,30 @@ def mjd_reference(header: Mapping[str, Any], *, where: str) -> float:
     if "MJDREFI" not in header:
         return float("nan")
     scale = str(header.get("TIMESYS", "tt")).strip().lower()
-    day, part = float(header["MJDREFI"]), float(header.get("MJDREFF", 0.0))
-    if scale == "tt":
-        return day + part
     if scale not in Time.SCALES or scale == "local":
         raise InputError(
             what=f"has TIMESYS {scale!r}, expected TT, UTC or TAI",
             where=where,
             fix="Correct the keyword in the file",
         )
-    return float(Time(day, part, format="mjd", scale=scale).tt.mjd)
+    day, part = _day(header, "MJDREFI", where), _day(header, "MJDREFF", where)
+    if scale == "tt":
+        return day + part
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of days before leap seconds were thought of
+        return float(Time(day, part, format="mjd", scale=scale).tt.mjd)
+
+
+def _day(header: Mapping[str, Any], key: str, where: str) -> float:
+    found = header.get(key, 0.0)
+    try:
+        day = float(found)
+    except (ValueError, TypeError):
+        day = float("nan")
+    if not abs(day) <= _MAX_DAY:
+        raise InputError(
+            what=f"has {key} {found!r}, expected a modified Julian date",
+            where=where,
+            fix="Correct the keyword in the file",
+        )
+    return day

@@ -10,9 +10,9 @@ import luigi
 
 from bkgpipe._version import __version__
 from bkgpipe.datamodel import ProductHeader, Run, RunTable
+from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.hdf5 import read_header
-from bkgpipe.settings import Settings
-from bkgpipe.tasks.inputs import (
+from bkgpipe.production.inputs import (
     digest_all,
     digest_chunks,
     is_selected,
@@ -20,9 +20,13 @@ from bkgpipe.tasks.inputs import (
     load_table,
     runs_by_chunk,
 )
-from bkgpipe.tasks.targets import ProductTarget
+from bkgpipe.settings import Settings
+from bkgpipe.tasks.targets import ProductTarget, set_aside
 
-__all__ = ["ChunkTask", "StageTask"]
+__all__ = ["UNKNOWN", "ChunkTask", "StageTask"]
+
+# Ends a digest of which the last part is not known yet; no product has such a one.
+UNKNOWN = "-"
 
 _Task = TypeVar("_Task", bound="StageTask")
 
@@ -59,7 +63,47 @@ class StageTask(luigi.Task):
     def complete(self) -> bool:
         """Tell whether nothing is left to do."""
         # A product of runs that are no longer those of the store is not complete.
-        return is_selected(self.settings) and bool(super().complete())
+        if not is_selected(self.settings) or self.inputs().endswith(UNKNOWN):
+            return False
+        try:
+            is_whole = bool(super().complete())
+            return is_whole and not self.lost() and not self.lost_before()
+        except DamagedFileError as error:
+            set_aside(error)
+            return False
+
+    def lost(self) -> str:
+        """Tell what else this task made that is gone, although its product is there.
+
+        Returns
+        -------
+        str
+            Reason to run it again; empty if there is none.
+        """
+        return ""
+
+    def lost_before(self) -> str:
+        """Tell what other tasks made that is gone, although the product is there.
+
+        Returns
+        -------
+        str
+            Reason to run them again, and not this one; empty if there is none.
+        """
+        return ""
+
+    def fault(self) -> str:
+        """Tell why the product must be made, and change nothing.
+
+        Returns
+        -------
+        str
+            Reason; empty if there is none.
+        """
+        try:
+            return self.output().fault() or self.lost()
+        except DamagedFileError:
+            return "damaged"
 
     def sibling(self, task: type[_Task], **changes: int) -> _Task:
         """Make another task of the same production, with the parameters they share.
@@ -85,7 +129,7 @@ class StageTask(luigi.Task):
         Returns
         -------
         str
-            Digest.
+            Digest; ends with ``UNKNOWN`` as long as a part of it must be made first.
         """
         return digest_all(self.table)
 
@@ -145,4 +189,11 @@ def _note_start(task: StageTask) -> None:
     task._started = time.monotonic()
 
 
+def _set_damaged_aside(_task: StageTask, error: BaseException) -> None:
+    """Move what the task could not read, so that it is made again."""
+    if isinstance(error, DamagedFileError):
+        set_aside(error)
+
+
 StageTask.event_handler(luigi.Event.START)(_note_start)
+StageTask.event_handler(luigi.Event.FAILURE)(_set_damaged_aside)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from bkgpipe.datamodel import Chunk
-from bkgpipe.errors import BkgpipeError
+from bkgpipe.errors import BkgpipeError, DamagedFileError, OutputError
 
 __all__ = ["collect"]
 
@@ -37,6 +37,13 @@ def collect(
     -------
     Chunk
         Products and reasons.
+
+    Raises
+    ------
+    DamagedFileError
+        If a product of an earlier stage is damaged: it is to be made again.
+    OutputError
+        If the disk is full or cannot be written: that is no fault of the run.
     """
     chunk: Chunk[_Record] = Chunk()
     for number in numbers:
@@ -46,6 +53,13 @@ def collect(
         try:
             chunk.records[number] = make(number)
         except BkgpipeError as error:
+            if _concerns_all(error):
+                raise
             _log.warning("Refused: %s", error)
             chunk.refused[number] = str(error)
     return chunk
+
+
+def _concerns_all(error: BkgpipeError) -> bool:
+    is_disk = isinstance(error, OutputError) and isinstance(error.__cause__, OSError)
+    return is_disk or isinstance(error, DamagedFileError)

@@ -17,6 +17,7 @@ from bkgpipe.errors import BkgpipeError, OutputError
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.presence import submitters
+from bkgpipe.tasks.targets import damaged_files
 
 __all__ = ["build", "scheduler_address"]
 
@@ -49,6 +50,8 @@ _CENTRAL = (
 def build(task: StageTask, settings: Settings) -> None:
     """Run a task and all that it needs; again while the scheduler knows of no work.
 
+    Also again when a product was found damaged and set aside.
+
     Failures are logged in words. Whether all is done is for the caller to look at.
 
     Parameters
@@ -66,10 +69,15 @@ def build(task: StageTask, settings: Settings) -> None:
     where = _scheduler(settings)
     with _configured(settings):
         for _ in _rounds(settings):
+            damaged = damaged_files(settings.data.output)
             found = luigi.build(
                 [task], workers=settings.run.workers, detailed_summary=True, **where
             )
-            if found.status not in _FORGOTTEN or task.complete():
+            if task.complete():
+                return
+            if damaged_files(settings.data.output) != damaged:
+                continue
+            if found.status not in _FORGOTTEN:
                 return
             _log.info("The scheduler has no work, but not all is done: asking again")
             time.sleep(_PAUSE)

@@ -20,8 +20,12 @@ from bkgpipe.errors import DamagedFileError, OutputError
 __all__ = [
     "HOST",
     "ProductTarget",
+    "damaged_files",
+    "damaged_set_aside",
+    "find_stale",
     "is_alive",
     "remove_stale",
+    "set_aside",
     "whole_file",
     "write_file",
 ]
@@ -30,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 _NAMESPACE = Path("/proc/self/ns/pid")
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d{1,7})-[0-9a-f]{8}")
+_STAGE_FOLDER = re.compile(r"[a-z]+-[0-9a-f]{6}")
+_DAMAGED = ".damaged"
 _DAY = 86400.0
 
 
@@ -78,17 +84,41 @@ class ProductTarget(luigi.LocalTarget):
         bool
             False also for a damaged file, which is moved aside.
         """
-        path = Path(self.path)
-        if not path.exists():
-            return False
         try:
-            header = self._read_header(path)
+            return not self._look()
         except DamagedFileError as error:
-            aside = path.with_name(path.name + ".damaged")
-            _log.warning("%s It was moved to %s and will be made again", error, aside)
-            path.replace(aside)
+            set_aside(error)
             return False
-        return header.inputs == self._inputs()
+
+    def fault(self) -> str:
+        """Tell why the product must be made, and change nothing.
+
+        Returns
+        -------
+        str
+            ``missing``, ``damaged``, ``outdated`` (made from other inputs), or empty.
+        """
+        try:
+            return self._look()
+        except DamagedFileError:
+            return "damaged"
+
+    def made_from(self) -> str:
+        """Digest of the inputs that a whole product was made from.
+
+        Returns
+        -------
+        str
+            Digest.
+        """
+        header = self._read_header(Path(self.path))
+        _require_place(Path(self.path), header)
+        return header.inputs
+
+    def _look(self) -> str:
+        if not Path(self.path).exists():
+            return "missing"
+        return "" if self.made_from() == self._inputs() else "outdated"
 
     @contextmanager
     def temporary_path(self) -> Iterator[str]:
@@ -109,6 +139,81 @@ class ProductTarget(luigi.LocalTarget):
         """
         with whole_file(Path(self.path)) as path:
             yield str(path)
+
+
+def _require_place(path: Path, header: ProductHeader) -> None:
+    """Raise when a product was moved here from another production or stage."""
+    expected = path.parent.name
+    found = f"{header.stage}-{header.fingerprint}"
+    if _STAGE_FOLDER.fullmatch(expected) and found != expected:
+        raise DamagedFileError(
+            what=f"is a product of {found}",
+            where=str(path),
+            fix="Leave the files in their folders",
+        )
+
+
+def set_aside(error: DamagedFileError) -> bool:
+    """Move a damaged product aside, so that it is made again, and tell so.
+
+    Parameters
+    ----------
+    error : DamagedFileError
+        Names the file.
+
+    Returns
+    -------
+    bool
+        False when the file could not be moved.
+    """
+    path = Path(error.where)
+    aside = path.with_name(path.name + _DAMAGED)
+    told = f"{error.where}: {error.what}"
+    try:
+        path.replace(aside)
+    except FileNotFoundError:
+        # of several that find the damage the first one moves the file
+        return False
+    except OSError as reason:
+        _log.warning(
+            "%s. It cannot be moved aside (%s): remove it", told, reason.strerror
+        )
+        return False
+    _log.warning("%s. It was moved to %s and will be made again", told, aside)
+    return True
+
+
+@contextmanager
+def damaged_set_aside() -> Iterator[None]:
+    """Move aside the product that the block finds damaged.
+
+    Raises
+    ------
+    DamagedFileError
+        As the block raised it.
+    """
+    try:
+        yield
+    except DamagedFileError as error:
+        set_aside(error)
+        raise
+
+
+def damaged_files(folder: Path) -> dict[Path, int]:
+    """List what was set aside in a production.
+
+    Parameters
+    ----------
+    folder : Path
+        Output folder of the production.
+
+    Returns
+    -------
+    dict of Path to int
+        When each file was last changed in its place [ns].
+    """
+    found = folder.glob(f"*/*{_DAMAGED}")
+    return {path: path.lstat().st_ctime_ns for path in found}
 
 
 @contextmanager
@@ -167,11 +272,36 @@ def write_file(path: Path, write: Callable[[Path], None]) -> None:
         write(temporary)
 
 
-def remove_stale(folder: Path) -> int:
-    """Remove what killed processes left: files under the names of `whole_file`.
+def find_stale(folder: Path) -> list[Path]:
+    """List what killed processes left: files under the names of `whole_file`.
 
     A file is stale when the process that began it is gone from this machine, or when
     nobody has written to it for a day: of processes elsewhere nothing is known.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder, searched with all below it; need not exist.
+
+    Returns
+    -------
+    list of Path
+        Files.
+    """
+    stale = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            found = _TEMPORARY.fullmatch(name)
+            path = Path(place, name)
+            # another production may remove it at the same time
+            with suppress(OSError):
+                if found and _is_stale(path, found["host"], int(found["pid"])):
+                    stale.append(path)
+    return stale
+
+
+def remove_stale(folder: Path) -> int:
+    """Remove the files that `find_stale` lists.
 
     Parameters
     ----------
@@ -184,15 +314,10 @@ def remove_stale(folder: Path) -> int:
         Number of files that were removed.
     """
     n_removed = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            found = _TEMPORARY.fullmatch(name)
-            path = Path(place, name)
-            # another production may remove it at the same time
-            with suppress(OSError):
-                if found and _is_stale(path, found["host"], int(found["pid"])):
-                    path.unlink()
-                    n_removed += 1
+    for path in find_stale(folder):
+        with suppress(OSError):
+            path.unlink()
+            n_removed += 1
     return n_removed
 
 

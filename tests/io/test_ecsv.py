@@ -82,8 +82,22 @@ def test_other_content(path: Path, content: str) -> None:
 
 
 def test_changed_value(path: Path) -> None:
-    path.write_text(path.read_text().replace("0.1", "0.2"))
-    with pytest.raises(DamagedFileError, match="checksum is wrong"):
+    path.write_text(path.read_text().replace(" 0.1 ", " 0.2 "))
+    with pytest.raises(DamagedFileError, match="checksum of the rows is wrong"):
+        read_rows(path, COLUMNS, dict)
+
+
+def test_changed_header(path: Path) -> None:
+    path.write_text(path.read_text().replace("3fa9c1", "3fa9c2"))
+    for read in (read_table_header, lambda path: read_rows(path, COLUMNS, dict)):
+        with pytest.raises(DamagedFileError, match="checksum of the header is wrong"):
+            read(path)
+
+
+def test_columns_of_other_classes_are_not_made(path: Path) -> None:
+    text = path.read_text().replace("datatype: string", "datatype: string, subtype: x")
+    path.write_text(text)
+    with pytest.raises(DamagedFileError, match="columns that are not plain"):
         read_rows(path, COLUMNS, dict)
 
 

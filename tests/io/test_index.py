@@ -70,7 +70,7 @@ def test_run_numbers(values: list[int]) -> None:
 
 @pytest.mark.parametrize("table", [Table({"ID": [7]}), Table({"OBS_ID": ["run 7"]})])
 def test_bad_run_numbers(table: Table) -> None:
-    with pytest.raises(InputError, match=r"index: the run numbers.*Give each row"):
+    with pytest.raises(InputError, match=r"index: .*OBS_ID|run numbers.*Give each row"):
         obs_ids(table, where="index")
 
 

@@ -8,9 +8,11 @@ import pytest
 from bkgpipe.datamodel import Conservation, ProductHeader, Summary
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.record import (
+    read_marked_files,
     read_page_header,
     read_record_header,
     read_refused,
+    read_versions,
     write_marker,
     write_page,
     write_record,
@@ -50,19 +52,21 @@ def test_record_comes_back(record: Path, header: ProductHeader) -> None:
 def test_record_is_complete_json(record: Path) -> None:
     content = json.loads(record.read_text(encoding="utf-8"))
 
-    assert set(content) == {"header", "summary", "settings", "versions"}
+    parts = {"header", "summary", "settings", "versions", "content_sha256"}
+    assert set(content) == parts
     assert content["summary"]["conservation"]["n_kept"] == 3
     assert content["summary"]["models"] == ["models/bkg_3d_7.fits"]
     assert content["settings"] == {"mask": {"radius": "0.35 deg"}}
-    assert content["versions"] == {"numpy": "2.4"}
+    assert content["versions"] == read_versions(record) == {"numpy": "2.4"}
 
 
 def test_marker_comes_back(tmp_path: Path, header: ProductHeader) -> None:
     path = tmp_path / "store.json"
 
-    write_marker(path, header)
+    write_marker(path, header, files=["store/a.fits", "b.ecsv"])
 
     assert read_record_header(path) == header
+    assert read_marked_files(path) == ["store/a.fits", "b.ecsv"]
 
 
 @pytest.mark.parametrize("page", ["<html></html>", "<p>\n\n", "", "<!-- bkgpipe -->"])
@@ -112,6 +116,18 @@ def test_truncated_record_and_page(record: Path, header: ProductHeader) -> None:
 
     write_page(record, header, "<html></html>")
     record.write_bytes(record.read_bytes()[:-20])
+    with pytest.raises(DamagedFileError, match="is not what was written"):
+        read_page_header(record)
+
+
+def test_edited_record_and_page(record: Path, header: ProductHeader) -> None:
+    record.write_text(record.read_text().replace("0.35 deg", "0.36 deg"))
+    for read in (read_record_header, read_refused):
+        with pytest.raises(DamagedFileError, match="is not what was written"):
+            read(record)
+
+    write_page(record, header, "<p>7 events</p>")
+    record.write_text(record.read_text().replace("7 events", "8 events"))
     with pytest.raises(DamagedFileError, match="is not what was written"):
         read_page_header(record)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -283,3 +284,86 @@ def test_hess_store(hess_store: Path) -> None:
         table.column("livetime"), table.column("ontime") * deadc, rtol=1e-5
     )
     assert (table.column("file_size") > 0).all()
+
+
+def _set(name: str, values: Any, unit: str | None = None) -> Callable[[Table], None]:
+    def change(table: Table) -> None:
+        table[name] = values
+        table[name].unit = unit
+
+    return change
+
+
+@pytest.fixture
+def small_store(make_store, observations, hdu_rows) -> Callable[..., Path]:
+    """Write the store after a change of its observation index."""
+
+    def make(change: Callable[[Table], None]) -> Path:
+        change(observations)
+        return make_store(observations, hdu_rows)
+
+    return make
+
+
+def _meta(**keys: Any) -> Callable[[Table], None]:
+    return lambda table: table.meta.update(keys)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            lambda table: table.remove_column("OBS_ID"),
+            "has no column OBS_ID. Give each",
+        ),
+        (_set("OBS_ID", ["7", "8", "run 9"]), "run numbers cannot be read .*Give each"),
+        (
+            _set("OBS_ID", ["7", "8", "9" * 30]),
+            "run numbers cannot be read .*Give each",
+        ),
+        (
+            _set("OBS_ID", [7, 7, 8]),
+            "OBS_ID occur more than once, the first is 7. Leave",
+        ),
+        (_set("RA_PNT", ["a", "b", "c"]), "RA_PNT: has values that are no numbers"),
+        (_set("RA_PNT", np.ones((3, 2))), r"RA_PNT: has \(2,\) values in each row"),
+        (_set("RA_PNT", np.ones(3, complex)), "RA_PNT: has values that are no numbers"),
+        (
+            _set("RA_PNT", [1.0, 2, 3], "TeV"),
+            "RA_PNT: has unit 'TeV', expected one like",
+        ),
+        (_meta(MJDREFI="first"), "has MJDREFI 'first', expected a modified Julian"),
+        (_meta(MJDREFF=1e300), "has MJDREFF 1e.300, expected a modified Julian"),
+        (_meta(GEOLON="east"), "header GEOLON: has values that are no numbers"),
+    ],
+)
+def test_damaged_observation_index(small_store, change, told):
+    store = small_store(change)
+    with pytest.raises(InputError, match=rf"obs-index\.fits.*{told}"):
+        read_runs(store)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"NAXIS2  =                    3", b"NAXIS2  =           1000000000"),
+        (b"NAXIS1  =                   24", b"NAXIS1  =        9999999999999"),
+        (b"TFORM2  = 'D       '", b"TFORM2  = '99999999D'"),
+        (b"TFORM2  = 'D       '", b"TUNIT2  = '9**99999'"),
+        (b"XTENSION= 'BINTABLE'", b"XTENSION= 'IMAGE   '"),
+    ],
+)
+def test_index_that_claims_too_much(small_store, old, new):
+    store = small_store(lambda _: None)
+    path = store / "obs-index.fits"
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new))
+    with pytest.raises(InputError, match=r"obs-index\.fits: the FITS file is damaged"):
+        read_runs(store)
+
+
+def test_odd_quality_is_unknown(make_store, observations, hdu_rows):
+    observations["QUALITY"] = [1e30, np.nan, 2.0]
+    runs = read_runs(make_store(observations, hdu_rows)).runs
+    assert [run.quality for run in runs] == [-1, 2, -1]
