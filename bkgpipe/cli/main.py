@@ -171,6 +171,35 @@ def status(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
 
 @main.command()
+@click.option(
+    "--keep",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep the products of this settings file as well; may be repeated.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--dry-run", is_flag=True, help="List only, remove nothing.")
+@_settings_options
+def clean(
+    *,
+    keep: tuple[Path, ...],
+    yes: bool,
+    dry_run: bool,
+    config: Path,
+    overrides: tuple[str, ...],
+) -> None:
+    """Remove what no present setting uses, after asking.
+
+    That is folders of other settings, damaged files that were set aside, chunks
+    without runs, kept settings and what killed processes left.
+    """
+    from bkgpipe.cli.clean import clean_production
+
+    clean_production(config, overrides, keep=keep, yes=yes, dry_run=dry_run)
+
+
+@main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--id", "number", type=int, help="Run or stack to show of several.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG.")

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import click
 
 from bkgpipe.cli.check import preview_selection
 from bkgpipe.datamodel import RunTable
-from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks.summary import read_states
+from bkgpipe.production.kept import frozen_settings
+from bkgpipe.production.summary import number_chunks
+from bkgpipe.settings import STAGES, Settings, read_settings
+from bkgpipe.tasks import Production
+from bkgpipe.tasks.plan import PlannedProduct, plan_products
 
 __all__ = ["show_plan"]
 
@@ -25,7 +32,7 @@ _INFLATION = 1.4
 
 
 def show_plan(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
-    """Print runs, hours, stages done and to do, estimated time and disk.
+    """Print runs, hours, what is done, what is to do and why, estimated time and disk.
 
     Parameters
     ----------
@@ -43,15 +50,16 @@ def show_plan(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
     """
     settings = read_settings(config, overrides)
     table = preview_selection(settings)
-    states = read_states(settings)
+    products = _plan(settings, table)
     answer = {
         "runs": len(table.runs),
         "selected": len(table.selected),
         "hours": round(sum(run.livetime for run in table.selected) / 3600, 2),
         "models": len(table.exported),
         "cells": _count_cells(settings, table),
-        "stages": {state.stage: [state.n_done, state.n_total] for state in states},
-        "seconds": round(_estimate_seconds(settings, table), 1),
+        "stages": _count_done(settings, table, products),
+        "to_do": [_as_json(settings, product) for product in products],
+        "seconds": round(_estimate_seconds(settings, table, products), 1),
         "bytes": _estimate_bytes(settings, table),
     }
     if as_json:
@@ -63,14 +71,61 @@ def show_plan(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
     )
     if settings.in_groups:
         click.echo(f"Groups:  {answer['cells']} before poor ones are merged")
-    for state in states:
-        total = str(state.n_total) if state.n_total >= 0 else "?"
-        click.echo(f"{state.stage:8} {state.n_done} of {total} chunks done")
+    _tell_stages(_count_done(settings, table, products), products)
     click.echo(
-        f"About {answer['seconds']} s with {settings.run.workers} worker(s) and "
-        f"{_estimate_bytes(settings, table) / 1e6:.0f} MB for the whole chain."
+        f"About {answer['seconds']} s with {settings.run.workers} worker(s); "
+        f"{_estimate_bytes(settings, table) / 1e6:.0f} MB when all is done."
+        if products
+        else "Nothing to do."
     )
     _tell_left_out(table)
+
+
+def _plan(settings: Settings, table: RunTable) -> list[PlannedProduct]:
+    """Plan with the settings as `run` keeps them, but elsewhere."""
+    with TemporaryDirectory() as folder:
+        config = Path(folder) / "luigi.cfg"
+        config.write_text(frozen_settings(settings)[1], encoding="utf-8")
+        return plan_products(Production(config=str(config)), table)
+
+
+def _count_done(
+    settings: Settings, table: RunTable, products: list[PlannedProduct]
+) -> dict[str, list[int]]:
+    """Chunks of each stage with nothing to do, and all."""
+    counts = {"select": 1} | {
+        stage: len(number_chunks(settings, table, stage)) for stage in STAGES[1:-1]
+    }
+    if settings.stack.strategy != "ranked":
+        del counts["rank"]
+    if settings.smooth.method == "regression":
+        del counts["stack"]
+    is_chunk = re.compile(r"(runs\.ecsv|(?!nodes)[a-z]+_\d+\.h5)")
+    to_do = Counter(
+        product.stage for product in products if is_chunk.fullmatch(product.path.name)
+    )
+    return {stage: [total - to_do[stage], total] for stage, total in counts.items()}
+
+
+def _tell_stages(counts: dict[str, list[int]], products: list[PlannedProduct]) -> None:
+    """Print what is done in each stage, and what is made for which reason."""
+    for stage in (*counts, "report"):
+        done = "{} of {} done".format(*counts[stage]) if stage in counts else ""
+        click.echo(f"{stage:8} {done}".rstrip())
+        same = [product for product in products if product.stage == stage]
+        for reason, found in groupby(same, key=lambda product: product.reason):
+            names = [product.path.name for product in found]
+            several = f"{names[0]} to {names[-1]} ({len(names)})"
+            click.echo(f"  {names[0] if len(names) == 1 else several}: {reason}")
+
+
+def _as_json(settings: Settings, product: PlannedProduct) -> dict[str, object]:
+    return {
+        "stage": product.stage,
+        "file": str(product.path.relative_to(settings.data.output)),
+        "reason": product.reason,
+        "certain": product.is_certain,
+    }
 
 
 def _tell_left_out(table: RunTable) -> None:
@@ -95,9 +150,17 @@ def _count_cells(settings: Settings, table: RunTable) -> int:
     return len(cells)
 
 
-def _estimate_seconds(settings: Settings, table: RunTable) -> float:
-    cost = len(table.used) * _SECONDS_PER_RUN + len(table.exported) * _SECONDS_PER_MODEL
-    return _SECONDS + cost / settings.run.workers
+def _estimate_seconds(
+    settings: Settings, table: RunTable, products: list[PlannedProduct]
+) -> float:
+    """Time for what is to do, all that is not certain included."""
+    if not products:
+        return 0.0
+    size, names = settings.data.chunk_size, {product.path.name for product in products}
+    counted = [f"count_{run.obs_id // size}.h5" in names for run in table.used]
+    exported = [f"export_{run.obs_id // size}.h5" in names for run in table.exported]
+    work = sum(counted) * _SECONDS_PER_RUN + sum(exported) * _SECONDS_PER_MODEL
+    return _SECONDS + work / settings.run.workers
 
 
 def _estimate_bytes(settings: Settings, table: RunTable) -> int:

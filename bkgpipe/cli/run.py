@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from bkgpipe.cli.logs import keep_log
 from bkgpipe.cli.progress import show_progress
 from bkgpipe.datamodel import Summary
 from bkgpipe.io.record import write_text
 from bkgpipe.numerics.geometry import load_earth_orientation
-from bkgpipe.settings import Settings, read_settings, settings_text
+from bkgpipe.production.inputs import read_store
+from bkgpipe.production.kept import frozen_settings
+from bkgpipe.production.summary import recall_summary
+from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks import STAGE_TASKS
 from bkgpipe.tasks.engine import build, scheduler_address
 from bkgpipe.tasks.exclusion import read_exclusion_regions
-from bkgpipe.tasks.inputs import read_store
 from bkgpipe.tasks.presence import announce
 from bkgpipe.tasks.production import require_no_refused
-from bkgpipe.tasks.summary import read_summary
-from bkgpipe.tasks.targets import remove_stale, write_file
+from bkgpipe.tasks.targets import damaged_set_aside, remove_stale, write_file
 
 __all__ = ["freeze_settings", "run_command", "run_production"]
 
@@ -78,7 +78,8 @@ def run_command(
         settings = read_settings(config, [*overrides, *_test_overrides(settings)])
     started = time.monotonic()
     is_done, ran_something = run_production(settings, stage=stage)
-    summary = read_summary(settings)
+    with damaged_set_aside():
+        summary = recall_summary(settings)
     if as_json:
         click.echo(json.dumps(_answer(summary)))
     else:
@@ -119,8 +120,9 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
     task = STAGE_TASKS[stage or "production"](config=str(frozen))
     if task.complete():
         return True, False
-    with announce(settings.data.output, scheduler=scheduler_address(settings)) as beat:
-        remove_stale(settings.data.output)
+    output, scheduler = settings.data.output, scheduler_address(settings)
+    with announce(output, scheduler=scheduler) as beat, keep_log(output / "logs"):
+        remove_stale(output)
         _read_for_all(settings, frozen)
         with show_progress(settings, beat=beat):
             build(task, settings)
@@ -156,11 +158,7 @@ def freeze_settings(settings: Settings) -> Path:
     OutputError
         If the folder cannot be written.
     """
-    # where it runs is not part of what it is: all that share a scheduler name it alike
-    run = replace(settings.run, workers=1, scheduler_host="", scheduler_port=1)
-    text = settings_text(replace(settings, run=run))
-    name = f"settings-{hashlib.sha256(text.encode()).hexdigest()[:6]}.cfg"
-    path = settings.data.output / "settings" / name
+    path, text = frozen_settings(settings)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_file(path, lambda temporary: write_text(temporary, text))
     return path

@@ -17,9 +17,16 @@ from bkgpipe.io.fits_summary import read_fits_summary
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.mask import read_masks
 from bkgpipe.io.rank import read_rankings
+from bkgpipe.io.record import (
+    read_record_header,
+    read_record_summary,
+    read_versions,
+)
+from bkgpipe.io.regression import read_fit
 from bkgpipe.io.select import read_runs_table
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups, read_stacks
+from bkgpipe.io.tables import read_groups_table
 from bkgpipe.view.figures import make_figure
 from bkgpipe.view.images import save_figure
 from bkgpipe.view.words import describe
@@ -36,6 +43,7 @@ _READERS: dict[str, Callable[[Path], Any]] = {
     "export": read_entries,
     "runs": read_runs_table,
     "groups": read_groups,
+    "fit": read_fit,
 }
 
 
@@ -71,14 +79,25 @@ def _read(path: Path) -> Any:
     word = path.name.partition(".")[0].partition("_")[0]
     if path.suffix in {".h5", ".ecsv"} and word in _READERS:
         return _READERS[word](path)
+    if path.name == "bg_observation_groups.ecsv":
+        return read_groups_table(path)
+    if path.name == "production.json":
+        return _describe_production(path)
     if path.name.endswith((".fits", ".fits.gz")):
         return read_fits_summary(path)
     raise InputError(
         what="is not a product that can be shown",
         where=str(path),
-        fix="Name a file such as runs.ecsv, groups.ecsv, count_0.h5, stack_0.h5, "
-        "nodes_0.h5 or a FITS file",
+        fix="Name a file such as runs.ecsv, groups.ecsv, count_0.h5, fit.h5, "
+        "production.json or a FITS file",
     )
+
+
+def _describe_production(path: Path) -> str:
+    header, versions = read_record_header(path), read_versions(path)
+    made_with = ", ".join(f"{name} {version}" for name, version in versions.items())
+    summary = describe(read_record_summary(path))
+    return f"{describe(header)}\n{summary}\nVersions: {made_with}"
 
 
 def _pick(product: Any, number: int | None, path: Path) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["STAGES", "stage_fingerprint"]
+__all__ = ["STAGES", "stage_fingerprint", "stage_values"]
 
 # The chain, in order.
 STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
@@ -40,7 +40,7 @@ _OWN_KEYS = {
 }
 
 # To be raised when a stage makes something else of the same settings
-_REVISIONS = {"count": 2, "rank": 2, "stack": 2, "smooth": 2, "export": 2}
+_REVISIONS = {"select": 2, "count": 2, "rank": 2, "stack": 2, "smooth": 2, "export": 2}
 
 _PARENTS = {
     "select": (),
@@ -90,19 +90,37 @@ def stage_fingerprint(settings: Any, stage: str) -> str:
     str
         Six hexadecimal digits.
     """
-    values: dict[str, Any] = {}
+    values = stage_values(settings, stage)
     ancestors = sorted(_ancestors(settings, stage))
-    for ancestor in ancestors:
+    revisions = [_REVISIONS.get(ancestor, 1) for ancestor in ancestors]
+    text = json.dumps([values, revisions], default=_plain, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def stage_values(settings: Any, stage: str) -> dict[str, Any]:
+    """Gather exactly the settings that a stage and its ancestors look at.
+
+    Parameters
+    ----------
+    settings : Settings
+        All settings.
+    stage : str
+        Stage, as ``count``.
+
+    Returns
+    -------
+    dict of str to object
+        Value of each ``section.key``.
+    """
+    values: dict[str, Any] = {}
+    for ancestor in sorted(_ancestors(settings, stage)):
         for name in _OWN_KEYS[ancestor]:
             values.update(_values(settings, name))
-    relevant = {
+    return {
         name: value
         for name, value in sorted(values.items())
         if _is_used(settings, name)
     }
-    revisions = [_REVISIONS.get(ancestor, 1) for ancestor in ancestors]
-    text = json.dumps([relevant, revisions], default=_plain, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def _ancestors(settings: Any, stage: str) -> set[str]:

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 from bkgpipe._version import __version__
 from bkgpipe.datamodel import Chunk, ExportEntry, Group, NodeModel, Run, RunTable
-from bkgpipe.errors import InputError
+from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
 from bkgpipe.io.count import read_counts
 from bkgpipe.io.entries import read_node_models, write_entries
 from bkgpipe.io.export import copy_events, read_origin
 from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
+from bkgpipe.io.hdf5 import read_checksums, read_refused
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups
 from bkgpipe.numerics.export import node_model_for_run
 from bkgpipe.numerics.norm import apply_norm, run_energy_norm, run_norm
 from bkgpipe.numerics.stack import find_group
+from bkgpipe.production.inputs import digest
+from bkgpipe.production.listing import find_lost
 from bkgpipe.settings import Settings
-from bkgpipe.tasks.base import ChunkTask, StageTask
+from bkgpipe.tasks.base import UNKNOWN, ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.count import Count
 from bkgpipe.tasks.group import MakeGroups
-from bkgpipe.tasks.inputs import digest
 from bkgpipe.tasks.nodes import SolveNodes
 from bkgpipe.tasks.smooth import smooth_class
 from bkgpipe.tasks.targets import write_file
@@ -46,26 +49,53 @@ class Export(ChunkTask):
 
     def inputs(self) -> str:
         """Digest of what the task is made from."""
-        return digest([self.requires()["nodes"].inputs(), self.chunk_inputs()])
+        if self.settings.in_groups:
+            # a group without new runs keeps its model, and its runs theirs
+            return f"{self.chunk_inputs()}{UNKNOWN}{self._group_models()}"
+        return self.requires()["nodes"].inputs()
+
+    def lost(self) -> str:
+        """Tell which models and events files of this chunk are gone."""
+        refused = read_refused(self.path)
+        ids = [run.obs_id for run in self.exported if run.obs_id not in refused]
+        patterns = [f"models/{word}_%d.fits" for word in self.settings.export.format]
+        if self.settings.export.store == "full":
+            patterns.append("data/run_%d.fits")
+        names = [pattern % obs_id for pattern in patterns for obs_id in ids]
+        return find_lost(self.folder / "store", names)
+
+    def _group_models(self) -> str:
+        """Digest of the models that the runs of this chunk take; empty before that."""
+        groups, nodes = self.sibling(MakeGroups), self.sibling(SolveNodes, chunk=0)
+        if groups.fault() or nodes.fault():
+            return ""
+        paths = Path(groups.output().path), nodes.path
+        changed = tuple(path.stat().st_mtime_ns for path in paths)
+        # a damaged one is set aside by the task that reads it
+        with suppress(DamagedFileError):
+            known, models = _read_group_models(*paths, changed)
+            return digest(_find_model(run, known, models) for run in self.exported)
+        return ""
 
     def requires(self) -> dict[str, StageTask]:
         in_groups = self.settings.in_groups
         chunk = 0 if in_groups else int(self.chunk)
-        needed: dict[str, StageTask] = {"nodes": self.sibling(SolveNodes, chunk=chunk)}
+        needed: dict[str, StageTask] = {
+            "nodes": self.sibling(SolveNodes, chunk=chunk),
+            "counts": self.sibling(Count),
+        }
         if in_groups:
             needed["groups"] = self.sibling(MakeGroups)
         if self.settings.export.norm != "none":
             smooth = smooth_class(self.settings)
             needed["rates"] = self.sibling(smooth, chunk=chunk)
-            needed["counts"] = self.sibling(Count)
         return needed
 
     def run(self) -> None:
+        if self.complete():  # what it waited for has not changed
+            return
         runs = {run.obs_id: run for run in self.exported}
-        models = _Models(
-            nodes=read_node_models(Path(self.input()["nodes"].path)),
-            groups=self._read_groups(),
-        )
+        models = self._read_models()
         normalise = self._read_norms()
 
         def export(obs_id: int) -> ExportEntry:
@@ -73,15 +103,20 @@ class Export(ChunkTask):
             model = normalise(node_model_for_run(nodes, runs[obs_id]))
             return self._export(runs[obs_id], model)
 
-        chunk = collect(runs, export, refused={})
+        # a run of which the events cannot be used gets no model of others either
+        uncounted = read_refused(Path(self.input()["counts"].path))
+        refused = models.refusals(self.exported) | uncounted
+        chunk = collect(runs, export, refused=refused)
 
         with self.output().temporary_path() as path:
             write_entries(Path(path), self.header(), chunk)
 
-    def _read_groups(self) -> tuple[Group, ...]:
-        if "groups" not in self.input():
-            return ()
-        return read_groups(Path(self.input()["groups"].path))
+    def _read_models(self) -> _Models:
+        nodes, groups = (self.input().get(name) for name in ("nodes", "groups"))
+        return _Models(
+            nodes=read_node_models(Path(nodes.path)),
+            groups=read_groups(Path(groups.path)) if groups else (),
+        )
 
     def _read_norms(self) -> Callable[[NodeModel], NodeModel]:
         """Read what the norms are made from; return what applies them."""
@@ -92,12 +127,6 @@ class Export(ChunkTask):
         counts = read_counts(Path(self.input()["counts"].path))
 
         def normalise(model: NodeModel) -> NodeModel:
-            if model.obs_id in counts.refused:
-                raise InputError(
-                    what=f"has no counts for a norm: {counts.refused[model.obs_id]}",
-                    where=f"run {model.obs_id}",
-                    fix="Mend the reason given, or set [export] norm = none",
-                )
             norm = find_norm(rates[model.stack_id], counts.records[model.obs_id])
             return apply_norm(model, *norm)
 
@@ -144,6 +173,22 @@ class Export(ChunkTask):
         return name
 
 
+@lru_cache(maxsize=2)
+def _read_group_models(
+    groups: Path, nodes: Path, _changed: tuple[int, ...]
+) -> tuple[tuple[Group, ...], dict[int, str]]:
+    """Read the groups, and the checksum of each group's model or why it has none."""
+    return read_groups(groups), read_refused(nodes) | read_checksums(nodes)
+
+
+def _find_model(run: Run, groups: tuple[Group, ...], models: dict[int, str]) -> str:
+    """Checksum of the model that a run takes, or why it gets none."""
+    try:
+        return models.get(find_group(run, groups).group_id, "")
+    except BkgpipeError as error:
+        return str(error)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Models:
     """Finds the model of a run: that of its group, or the one with its number."""
@@ -152,14 +197,26 @@ class _Models:
     groups: tuple[Group, ...]
 
     def find(self, run: Run) -> NodeModel:
-        number = find_group(run, self.groups).group_id if self.groups else run.obs_id
+        number = self._number(run)
         if number in self.nodes.records:
             return self.nodes.records[number]
         raise InputError(
-            what=self.nodes.refused.get(number, "has no stack to take a model from"),
+            what="has no stack to take a model from",
             where=f"run {run.obs_id}",
-            fix="Mend the reason given, or leave the run out of [export] obs_ids",
+            fix="Leave the run out of [export] obs_ids",
         )
+
+    def refusals(self, runs: Iterable[Run]) -> dict[int, str]:
+        """Return why runs get no model, in the words of the stage that refused it."""
+        found = {}
+        for run in runs:
+            # a run without a group is told so when its model is looked for
+            with suppress(BkgpipeError):
+                found[run.obs_id] = self.nodes.refused.get(self._number(run), "")
+        return {obs_id: reason for obs_id, reason in found.items() if reason}
+
+    def _number(self, run: Run) -> int:
+        return find_group(run, self.groups).group_id if self.groups else run.obs_id
 
 
 def find_origin(settings: Settings, table: RunTable) -> Origin:

@@ -29,6 +29,8 @@ class SolveNodes(ChunkTask):
         return self.sibling(smooth_class(self.settings))
 
     def run(self) -> None:
+        if self.complete():  # what it waited for has not changed
+            return
         models = read_models(Path(self.input().path))
 
         def solve(stack_id: int) -> NodeModel:

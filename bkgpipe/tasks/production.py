@@ -7,11 +7,14 @@ from pathlib import Path
 from bkgpipe.datamodel import Summary
 from bkgpipe.errors import InputError
 from bkgpipe.io.record import read_record_header, read_refused, write_record
+from bkgpipe.production.inputs import digest_record
+from bkgpipe.production.summary import read_summary
 from bkgpipe.settings import settings_values
 from bkgpipe.tasks.base import StageTask
-from bkgpipe.tasks.inputs import digest
+from bkgpipe.tasks.count import AllCounts
+from bkgpipe.tasks.export import AllExports
 from bkgpipe.tasks.report import MakeReport
-from bkgpipe.tasks.summary import read_summary
+from bkgpipe.tasks.store import MakeStore
 from bkgpipe.tasks.targets import ProductTarget
 from bkgpipe.tasks.versions import versions
 
@@ -29,11 +32,12 @@ class Production(StageTask):
 
     def inputs(self) -> str:
         """Digest of what the task is made from."""
-        # production.json has no fingerprint in its path
-        return digest([self.settings.fingerprint("report"), super().inputs()])
+        return digest_record(self.settings, self.table)
 
-    def requires(self) -> MakeReport:
-        return self.sibling(MakeReport)
+    def requires(self) -> list[StageTask]:
+        # its numbers are read from the chunks of counts and exports
+        needed = (MakeReport, MakeStore, AllCounts, AllExports)
+        return [self.sibling(task) for task in needed]
 
     def output(self) -> ProductTarget:
         return ProductTarget(
@@ -42,14 +46,22 @@ class Production(StageTask):
             read_header=read_record_header,
         )
 
-    def complete(self) -> bool:
-        """Tell whether nothing is left to do."""
-        if not super().complete():
-            return False
+    def lost(self) -> str:
+        """Tell whether runs were refused that now are not allowed to be."""
+        if self.settings.run.allow_refused:
+            return ""
         refused = read_refused(Path(self.output().path))
-        return self.settings.run.allow_refused or not refused
+        return f"{len(refused)} run(s) refused, not allowed" if refused else ""
+
+    def lost_before(self) -> str:
+        """Tell what of report and store is gone."""
+        tasks = self.sibling(MakeReport), self.sibling(MakeStore)
+        faults = [task.fault() or task.lost_before() for task in tasks]
+        return next(filter(None, faults), "")
 
     def run(self) -> None:
+        if self.complete():  # what it waited for has not changed
+            return
         summary = read_summary(self.settings)
 
         with self.output().temporary_path() as path:

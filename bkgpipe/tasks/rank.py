@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
-from bkgpipe.datamodel import Ranking
-from bkgpipe.errors import InputError, NoRunsError
+from bkgpipe.datamodel import Ranking, RunTable
+from bkgpipe.errors import DamagedFileError, InputError, NoRunsError
 from bkgpipe.io.rank import read_rankings, write_rankings
 from bkgpipe.numerics.rank import rank_runs
+from bkgpipe.production.inputs import digest, digest_selected, index_runs
+from bkgpipe.production.summary import find_chunks
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.archive import Archive, read_archive
 from bkgpipe.tasks.base import ChunkTask, StageTask
@@ -25,6 +29,26 @@ class Rank(ChunkTask):
     """Rank candidates by divergence: reads all counts, writes ``rank_{chunk}.h5``."""
 
     stage = "rank"
+
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        return digest([digest_selected(self.table), self.chunk_inputs()])
+
+    def taken(self) -> str:
+        """Digest of the runs that are taken for the targets of this chunk.
+
+        Returns
+        -------
+        str
+            Digest; empty as long as the rankings are not made.
+        """
+        if self.fault():
+            return ""
+        # a damaged one is set aside by the task that reads it
+        with suppress(DamagedFileError):
+            path = self.path
+            return _digest_taken(path, path.stat().st_mtime_ns, self.table)
+        return ""
 
     def requires(self) -> AllCounts:
         return self.sibling(AllCounts)
@@ -72,6 +96,16 @@ class Rank(ChunkTask):
         return ranking
 
 
+# one entry for each chunk of a large archive
+@lru_cache(maxsize=10_000)
+def _digest_taken(path: Path, _changed: int, table: RunTable) -> str:
+    """Hash who is taken for whom, at which scale, and the files of those taken."""
+    rankings, runs = read_rankings(path), index_runs(table)
+    scales = {obs_id: each.scales for obs_id, each in rankings.records.items()}
+    taken = sorted({obs_id for each in scales.values() for obs_id in each})
+    return digest([scales, rankings.refused, *(runs[obs_id] for obs_id in taken)])
+
+
 class AllRankings(AllChunks):
     """Every chunk of `Rank`."""
 
@@ -96,7 +130,7 @@ def read_all_rankings(settings: Settings) -> tuple[Ranking, ...]:
     if settings.in_groups or settings.stack.strategy != "ranked":
         return ()
     found: dict[int, Ranking] = {}
-    for path in settings.folder("rank").glob("rank_*.h5"):
+    for path in find_chunks(settings, "rank"):
         found |= read_rankings(path).records
     return tuple(found[obs_id] for obs_id in sorted(found))
 

@@ -17,7 +17,7 @@ from bkgpipe.datamodel import (
     RunHead,
 )
 from bkgpipe.errors import NoRunsError
-from bkgpipe.io.count import read_counts, read_heads, read_run_counts
+from bkgpipe.io.count import read_counts, read_each, read_heads
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.regression import read_fit, write_fit
 from bkgpipe.io.smooth import write_models
@@ -34,6 +34,7 @@ from bkgpipe.numerics.regression import fit_regression
 from bkgpipe.numerics.scatter import measure_scatter
 from bkgpipe.numerics.stack import refusal, stack_runs
 from bkgpipe.numerics.terms import make_conditions
+from bkgpipe.production.inputs import digest, digest_selected
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.count import AllCounts, Count
@@ -50,6 +51,10 @@ class FitRegression(StageTask):
     """Fit all runs at once: reads all counts, writes ``fit.h5``."""
 
     stage = "smooth"
+
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        return digest_selected(self.table)
 
     def requires(self) -> AllCounts:
         return self.sibling(AllCounts)
@@ -126,6 +131,10 @@ class Predict(ChunkTask):
 
     stage = "smooth"
 
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        return digest([self.sibling(FitRegression).inputs(), self.chunk_inputs()])
+
     def requires(self) -> list[StageTask]:
         return [self.sibling(FitRegression), self.sibling(Count)]
 
@@ -152,8 +161,8 @@ class _FitRuns:
 
     def read(self, *, every: int = 1) -> Iterator[RunCounts]:
         """Read each run, or each so many, one after the other."""
-        for head, path in zip(self.heads[::every], self.paths[::every], strict=True):
-            yield read_run_counts(path, head.obs_id)
+        obs_ids = (head.obs_id for head in self.heads[::every])
+        return read_each(zip(self.paths[::every], obs_ids, strict=True))
 
 
 def _read_heads(

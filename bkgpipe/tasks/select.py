@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bkgpipe.io.select import read_runs_header, write_runs
+from bkgpipe.datamodel import ProductHeader
+from bkgpipe.io.select import read_runs_header, read_runs_table, write_runs
 from bkgpipe.numerics.select import select_runs
+from bkgpipe.production.inputs import digest_store, is_selected, read_store
 from bkgpipe.tasks.base import StageTask
-from bkgpipe.tasks.inputs import digest_store, is_selected, read_store
 from bkgpipe.tasks.targets import ProductTarget
 
 __all__ = ["Select"]
@@ -29,7 +30,7 @@ class Select(StageTask):
 
     def output(self) -> ProductTarget:
         return ProductTarget(
-            self.folder / "runs.ecsv", inputs=self.inputs, read_header=read_runs_header
+            self.folder / "runs.ecsv", inputs=self.inputs, read_header=_read_whole
         )
 
     def run(self) -> None:
@@ -43,3 +44,9 @@ class Select(StageTask):
 
         with self.output().temporary_path() as path:
             write_runs(Path(path), self.header(), selected)
+
+
+def _read_whole(path: Path) -> ProductHeader:
+    """Read the header of a table of which all rows are what was written."""
+    read_runs_table(path)
+    return read_runs_header(path)

@@ -31,6 +31,8 @@ class Smooth(ChunkTask):
         return self.sibling(STRATEGIES[self.settings.stack.strategy])
 
     def run(self) -> None:
+        if self.complete():  # what it waited for has not changed
+            return
         stacks = read_stacks(Path(self.input().path))
         smooth = self.settings.smooth
 

@@ -6,11 +6,13 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Chunk
 from bkgpipe.datamodel import Stack as StackedRuns
+from bkgpipe.io.count import read_each
 from bkgpipe.io.rank import read_rankings
 from bkgpipe.io.stack import read_groups, write_stacks
 from bkgpipe.numerics.scaled import stack_scaled
-from bkgpipe.tasks.archive import Archive, read_archive
-from bkgpipe.tasks.base import ChunkTask, StageTask
+from bkgpipe.production.inputs import digest_selected
+from bkgpipe.tasks.archive import read_archive
+from bkgpipe.tasks.base import UNKNOWN, ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllStackChunks
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.count import AllCounts, Count
@@ -25,13 +27,8 @@ class _Stack(ChunkTask):
 
     stage = "stack"
 
-    def members(self, archive: Archive) -> Chunk[dict[int, float]]:
+    def members(self) -> Chunk[dict[int, float]]:
         """Tell the runs of each stack of this chunk, and stacks refused before.
-
-        Parameters
-        ----------
-        archive : Archive
-            All counted runs.
 
         Returns
         -------
@@ -40,24 +37,13 @@ class _Stack(ChunkTask):
         """
         raise NotImplementedError
 
-    def counts(self) -> list[ChunkTask]:
-        """List the chunks of counts that the stacks may need.
-
-        Returns
-        -------
-        list of ChunkTask
-            Tasks.
-        """
-        return self.sibling(AllCounts).chunks()
-
     def run(self) -> None:
-        archive = read_archive(
-            self.counts(), min_kept_fraction=self.settings.mask.min_kept_fraction
-        )
-        members = self.members(archive)
+        if self.complete():  # what it waited for has not changed
+            return
+        members = self.members()
 
         def stack(stack_id: int) -> StackedRuns:
-            return self._stack(archive, stack_id, members.records[stack_id])
+            return self._stack(stack_id, members.records[stack_id])
 
         chunk = collect(members.records, stack, refused={})
         chunk.refused.update(members.refused)
@@ -65,11 +51,14 @@ class _Stack(ChunkTask):
         with self.output().temporary_path() as path:
             write_stacks(Path(path), self.header(), chunk)
 
-    def _stack(
-        self, archive: Archive, stack_id: int, scale: dict[int, float]
-    ) -> StackedRuns:
+    def _stack(self, stack_id: int, scale: dict[int, float]) -> StackedRuns:
+        size = self.settings.data.chunk_size
+        chunks = ((obs_id // size, obs_id) for obs_id in scale)
         return stack_scaled(
-            archive.read_counts(scale),
+            read_each(
+                (self.sibling(Count, chunk=chunk).path, obs_id)
+                for chunk, obs_id in chunks
+            ),
             scale=scale,
             stack_id=stack_id,
             method=self.settings.stack.method,
@@ -79,10 +68,14 @@ class _Stack(ChunkTask):
 class StackGroups(_Stack):
     """Add up the runs of each group: reads ``groups.ecsv``, writes ``stack_0.h5``."""
 
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        return digest_selected(self.table)
+
     def requires(self) -> list[StageTask]:
         return [self.sibling(MakeGroups), self.sibling(AllCounts)]
 
-    def members(self, archive: Archive) -> Chunk[dict[int, float]]:  # noqa: ARG002
+    def members(self) -> Chunk[dict[int, float]]:
         """Tell the runs of each stack."""
         groups = read_groups(Path(self.input()[0].path))
         return Chunk(
@@ -96,10 +89,15 @@ class StackGroups(_Stack):
 class StackRanked(_Stack):
     """Add up the ranked runs of each target: writes ``stack_{chunk}.h5``."""
 
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        # a ranking that takes the same runs as before makes the same stack
+        return f"{self.chunk_inputs()}{UNKNOWN}{self.sibling(Rank).taken()}"
+
     def requires(self) -> list[StageTask]:
         return [self.sibling(Rank), self.sibling(AllCounts)]
 
-    def members(self, archive: Archive) -> Chunk[dict[int, float]]:  # noqa: ARG002
+    def members(self) -> Chunk[dict[int, float]]:
         """Tell the runs of each stack."""
         rankings = read_rankings(Path(self.input()[0].path))
         records = {obs_id: each.scales for obs_id, each in rankings.records.items()}
@@ -116,12 +114,12 @@ class StackOwn(_Stack):
     def requires(self) -> Count:
         return self.sibling(Count)
 
-    def counts(self) -> list[ChunkTask]:
-        """List the chunks of counts that are needed."""
-        return [self.requires()]
-
-    def members(self, archive: Archive) -> Chunk[dict[int, float]]:
+    def members(self) -> Chunk[dict[int, float]]:
         """Tell the runs of each stack."""
+        archive = read_archive(
+            [self.requires()],
+            min_kept_fraction=self.settings.mask.min_kept_fraction,
+        )
         reasons = archive.unfit | archive.refused
         ids = [run.obs_id for run in self.exported]
         return Chunk(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from bkgpipe.io.cubes import write_image, write_table
 from bkgpipe.io.entries import read_node_models
 from bkgpipe.io.export import write_hdu_index
 from bkgpipe.io.gadf import Origin
-from bkgpipe.io.record import read_record_header, write_marker
+from bkgpipe.io.record import read_marked_files, read_record_header, write_marker
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups, read_stacks
 from bkgpipe.io.tables import (
@@ -20,16 +21,19 @@ from bkgpipe.io.tables import (
     write_groups_table,
     write_observation_table,
 )
+from bkgpipe.production.listing import find_lost
+from bkgpipe.production.summary import read_export_entries
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.export import WRITERS, AllExports, find_origin
 from bkgpipe.tasks.group import MakeGroups
 from bkgpipe.tasks.smooth import AllSmooths
 from bkgpipe.tasks.stack import AllStacks
-from bkgpipe.tasks.summary import read_export_entries
 from bkgpipe.tasks.targets import ProductTarget, write_file
 
 __all__ = ["MakeStore"]
+
+_OF_RUNS = ("store/models/", "store/data/")
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +61,8 @@ class MakeStore(StageTask):
         )
 
     def run(self) -> None:
+        if self.complete():  # what it waited for has not changed
+            return
         entries = read_export_entries(self.settings)
 
         _require_entries(entries, self.settings)
@@ -64,48 +70,79 @@ class MakeStore(StageTask):
 
         _write_index(self.settings, entries)
         _write_observation_tables(self.settings, entries)
-        if self.settings.in_groups:
-            self._write_groups()
-        write_file(
-            Path(self.output().path), partial(write_marker, header=self.header())
-        )
+        files = [*_list_files(entries), *self._write_groups()]
+        _remove_withdrawn(self.folder, files)
+        write = partial(write_marker, header=self.header(), files=files)
+        write_file(Path(self.output().path), write)
 
-    def _write_groups(self) -> None:
-        """Write model, image and table of each group, and the tables of groups."""
-        stage, folder = self.settings.folder, self.folder / "groups"
+    def lost(self) -> str:
+        """Tell which indexes, tables and models of groups are gone."""
+        return self._find_lost(of_runs=False)
+
+    def lost_before(self) -> str:
+        """Tell which models and events files of runs are gone."""
+        return self._find_lost(of_runs=True)
+
+    def _find_lost(self, *, of_runs: bool) -> str:
+        files = read_marked_files(Path(self.output().path))
+        some = [name for name in files if name.startswith(_OF_RUNS) == of_runs]
+        return find_lost(self.folder, some)
+
+    def _write_groups(self) -> list[str]:
+        """Write models, images and tables of groups, if any; return their names."""
+        if not self.settings.in_groups:
+            return []
+        stage, source = self.settings.folder, self.settings.store
         groups = read_groups(stage("stack") / "groups.ecsv")
         stacks = read_stacks(stage("stack") / "stack_0.h5").records
         rates = read_models(stage("smooth") / "smooth_0.h5").records
         nodes = read_node_models(self.folder / "nodes_0.h5").records
+        write: dict[str, Callable[[Path], None]] = {}
         for number, model in nodes.items():
-            self._write_group_models(folder, model)
-            write_file(
-                folder / f"bkg_3d_group_{number}_image.fits.gz",
-                partial(write_image, model=model),
+            write |= self._model_writers(model)
+            write[f"groups/bkg_3d_group_{number}_image.fits.gz"] = partial(
+                write_image, model=model
             )
-            write_file(
-                folder / f"group_{number}_table.fits.gz",
-                partial(write_table, stack=stacks[number], model=rates[number]),
+            write[f"groups/group_{number}_table.fits.gz"] = partial(
+                write_table, stack=stacks[number], model=rates[number]
             )
-        source = self.settings.store
-        write_file(
-            self.folder / "bg_observation_groups.ecsv",
-            partial(write_groups_table, groups=groups),
+        write["bg_observation_groups.ecsv"] = partial(write_groups_table, groups=groups)
+        write["bg_observation_table_grouped.fits.gz"] = partial(
+            write_grouped_observation_table, source=source, groups=groups
         )
-        write_file(
-            self.folder / "bg_observation_table_grouped.fits.gz",
-            partial(write_grouped_observation_table, source=source, groups=groups),
-        )
+        for name, writer in write.items():
+            write_file(self.folder / name, writer)
+        return list(write)
 
-    def _write_group_models(self, folder: Path, model: NodeModel) -> None:
+    def _model_writers(self, model: NodeModel) -> dict[str, Callable[[Path], None]]:
         origin = find_origin(self.settings, self.table)
-        for word in self.settings.export.format:
-            write_file(
-                folder / f"{word}_group_{model.stack_id}.fits",
-                partial(
-                    WRITERS[word], model=model, header=self.header(), origin=origin
-                ),
+        return {
+            f"groups/{word}_group_{model.stack_id}.fits": partial(
+                WRITERS[word], model=model, header=self.header(), origin=origin
             )
+            for word in self.settings.export.format
+        }
+
+
+def _list_files(entries: list[ExportEntry]) -> list[str]:
+    """Name the files of all strategies, relative to the folder of the stage."""
+    files = [
+        f"store/{name}"
+        for entry in entries
+        for name in (entry.bkg_3d, entry.bkg_2d, entry.events)
+        if name
+    ]
+    indexes = ["store/hdu-index.fits.gz", "store/obs-index.fits.gz"]
+    return ["bg_observation_table.fits.gz", *indexes, *files]
+
+
+def _remove_withdrawn(folder: Path, files: list[str]) -> None:
+    """Remove models and events of runs, and models of groups, that are no more."""
+    known = set(files)
+    for place in ("store/models", "store/data", "groups"):
+        for path in (folder / place).glob("[bgr]*_[0-9]*.fits*"):
+            if f"{place}/{path.name}" not in known:
+                path.unlink(missing_ok=True)
 
 
 def _require_entries(entries: list[ExportEntry], settings: Settings) -> None:

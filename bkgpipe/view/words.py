@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import singledispatch
 
 import numpy as np
+from astropy.table import Table
 
 from bkgpipe.datamodel import (
     Binning,
@@ -18,12 +19,15 @@ from bkgpipe.datamodel import (
     ProductHeader,
     Ranking,
     RateModel,
+    RegressionFit,
     Run,
     RunCounts,
     RunTable,
     Stack,
+    Summary,
 )
 from bkgpipe.view.ranking import describe_ranking
+from bkgpipe.view.records import describe_fit, describe_summary, describe_table
 
 __all__ = ["describe"]
 
@@ -117,6 +121,9 @@ def _(counts: RunCounts) -> str:
 
 
 describe.register(Ranking, describe_ranking)
+describe.register(RegressionFit, describe_fit)
+describe.register(Summary, describe_summary)
+describe.register(Table, describe_table)
 
 
 @describe.register

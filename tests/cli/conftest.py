@@ -20,9 +20,9 @@ from bkgpipe.io.count import read_counts
 from bkgpipe.io.entries import read_entries, read_node_models
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_stacks
+from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.tasks import report
-from bkgpipe.tasks.inputs import forget
 from bkgpipe.tasks.simulate import write_simulated_store
 
 GIVEN = {
@@ -124,11 +124,11 @@ def bkgpipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
     # drawing takes most of the time of so small a production
     monkeypatch.setattr(report, "_MAX_MODELS", 1)
 
-    def call(*arguments: str | Path) -> Result:
+    def call(*arguments: str | Path, answer: str = "") -> Result:
         forget()
         luigi.configuration.get_config().reload()
         words = [str(word) for word in arguments]
-        return CliRunner().invoke(main, words, catch_exceptions=False)
+        return CliRunner().invoke(main, words, input=answer, catch_exceptions=False)
 
     yield call
     forget()

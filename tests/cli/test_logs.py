@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 
 import pytest
 
-from bkgpipe.cli.logs import set_up_logging
+from bkgpipe.cli.logs import keep_log, set_up_logging
 
 _NAMES = ("bkgpipe", "luigi", "luigi-interface")
 
@@ -49,3 +50,25 @@ def test_verbose_shows_those_of_others(capsys):
     assert capsys.readouterr().err.count("info of") == 3
     with pytest.raises(UserWarning, match="dragons"):
         warnings.warn("dragons", UserWarning, stacklevel=1)
+
+
+def test_messages_are_kept_while_the_block_runs(tmp_path):
+    logger = logging.getLogger("bkgpipe.tasks.count")
+    set_up_logging(verbose=False)
+
+    with keep_log(tmp_path / "logs") as path:
+        logger.warning("run 7: no events")
+    logger.warning("too late")
+
+    (line,) = path.read_text().splitlines()
+    assert line.endswith(f"[{os.getpid()}] WARNING run 7: no events")
+    assert path.parent == tmp_path / "logs"
+
+
+def test_no_file_is_left_open_after_an_error(tmp_path):
+    before = logging.getLogger("bkgpipe").handlers[:]
+
+    with pytest.raises(KeyboardInterrupt), keep_log(tmp_path):
+        raise KeyboardInterrupt
+
+    assert logging.getLogger("bkgpipe").handlers == before

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from astropy.table import Table
 
 
 def test_plan_before_the_first_run(bkgpipe, folder):
@@ -11,8 +12,12 @@ def test_plan_before_the_first_run(bkgpipe, folder):
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0] == "Runs:    8 in the store, 8 selected (0.48 h), 8 get a model"
-    assert "select   0 of 1 chunks done" in lines
-    assert "count    0 of ? chunks done" in lines
+    assert lines[2:6] == [
+        "select   0 of 1 done",
+        "  runs.ecsv: no products yet",
+        "mask     0 of 4 done",
+        "  mask_333.h5 to mask_336.h5 (4): no products yet",
+    ]
     assert "About" in lines[-1]
     assert not (folder / "out").exists()
 
@@ -42,8 +47,94 @@ def test_plan_as_json(bkgpipe):
     assert answer["hours"] == pytest.approx(0.48)
     assert answer["stages"]["count"] == [4, 4]
     assert answer["stages"]["rank"] == [4, 4]
-    assert answer["seconds"] > 0
+    assert answer["to_do"] == []
+    assert answer["seconds"] == 0
     assert answer["bytes"] > 0
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_plan_with_nothing_to_do(bkgpipe):
+    lines = bkgpipe("plan").stdout.splitlines()
+
+    assert lines[1:] == [
+        "select   1 of 1 done",
+        *(
+            f"{stage:8} 4 of 4 done"
+            for stage in ("mask", "count", "rank", "stack", "smooth", "export")
+        ),
+        "report",
+        "Nothing to do.",
+    ]
+
+
+@pytest.mark.usefixtures("finished")
+def test_a_changed_setting_is_named(bkgpipe):
+    text = bkgpipe("plan", "--set", "smooth.sigma=2").stdout
+    answer = json.loads(bkgpipe("plan", "--json", "--set", "smooth.sigma=2").stdout)
+
+    assert "stack    4 of 4 done\nsmooth   0 of 4 done\n" in text
+    assert "  smooth_333.h5 to smooth_336.h5 (4): smooth.sigma changed: " in text
+    reasons = {each["reason"] for each in answer["to_do"]}
+    assert reasons == {"smooth.sigma changed: no products yet", "smooth.sigma changed"}
+    assert {each["stage"] for each in answer["to_do"]} == {"smooth", "export", "report"}
+    assert all(each["certain"] for each in answer["to_do"])
+    assert answer["stages"]["export"] == [0, 4]
+
+
+@pytest.mark.usefixtures("finished")
+def test_settings_of_another_version_are_passed_over(bkgpipe, finished):
+    strange = finished / "out" / "settings" / "settings-000000.cfg"
+    strange.write_text("[smooth]\nnever_heard_of = 1\n")
+
+    text = bkgpipe("plan", "--set", "smooth.sigma=2").stdout
+
+    strange.unlink()
+    assert "smooth.sigma changed: no products yet" in text
+
+
+def test_reasons_are_told_run_by_run(bkgpipe, folder, find_events):
+    own = ("--set", "stack.strategy=own", "--set", "run.allow_refused=true")
+    assert bkgpipe("run", *own).exit_code == 0
+    index = folder / "store" / "obs-index.fits.gz"
+    table = Table.read(index)
+    table["ZEN_PNT"][table["OBS_ID"] == 1006] += 1
+    table[table["OBS_ID"] != 1002].write(index, overwrite=True)
+    find_events(folder / "store", 1004).unlink()
+    events = find_events(folder / "store", 1008)
+    events.write_bytes(events.read_bytes() + b"\0")
+    (damaged,) = (folder / "out").glob("count-*/count_333.h5")
+    damaged.write_bytes(damaged.read_bytes()[:5000])
+    for product in (folder / "out").glob("*/*_333.h5"):
+        if product != damaged:
+            product.unlink()
+
+    answer = json.loads(bkgpipe("plan", "--json", *own).stdout)
+
+    reasons = {
+        each["file"].rpartition("/")[2]: each["reason"] for each in answer["to_do"]
+    }
+    assert reasons["mask_334.h5"] == "run 1002 withdrawn; events file of run 1004 gone"
+    assert reasons["smooth_335.h5"] == "index entry of run 1006 changed"
+    assert reasons["export_336.h5"] == "events file of run 1008 changed"
+    assert reasons["count_333.h5"] == "damaged file"
+    assert reasons["stack_333.h5"] == "not there"
+    assert reasons["production.json"].count("; ") == 3
+    assert answer["stages"]["count"] == [0, 4]
+    assert damaged.exists()
+
+
+def test_a_store_that_changed_while_a_run_was_stopped(bkgpipe, folder):
+    own = ("--set", "stack.strategy=own")
+    assert bkgpipe("run", *own).exit_code == 0
+    index = folder / "store" / "obs-index.fits.gz"
+    table = Table.read(index)
+    table[table["OBS_ID"] != 1008].write(index, overwrite=True)
+    assert bkgpipe("run", "select", *own).exit_code == 0
+
+    text = bkgpipe("plan", *own).stdout
+
+    assert "select   1 of 1 done\nmask     3 of 3 done\n" in text
+    assert "store.json: made of other runs or files" in text
 
 
 @pytest.mark.usefixtures("folder")

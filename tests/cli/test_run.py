@@ -94,7 +94,8 @@ def test_a_test_run_leaves_the_production_alone(bkgpipe, folder):
     assert answer["runs"]["used"] == 6
     assert Path(answer["store"]).is_relative_to(folder / "out" / "test")
     assert {path.name for path in (folder / "out").iterdir()} == {"test"}
-    assert bkgpipe("plan", "--json").stdout.count("[0, 1]") == 1
+    stages = json.loads(bkgpipe("plan", "--json").stdout)["stages"]
+    assert {done for done, _ in stages.values()} == {0}
 
 
 @pytest.fixture

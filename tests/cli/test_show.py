@@ -28,6 +28,10 @@ def product(finished):
         ("export-*/store/models/bkg_3d_1001.fits", ["BKG_3D", "BKG [s-1 MeV-1 sr-1]"]),
         ("export-*/store/models/bkg_2d_1001.fits", ["BKG_2D", "THETA_LO [deg]"]),
         ("export-*/store/hdu-index.fits.gz", ["HDU HDU_INDEX", "from 1001 to 1008"]),
+        (
+            "production.json",
+            ["Product of stage report", "Runs: 7 used (0.4", "run 1003: ", "numpy 2."],
+        ),
     ],
 )
 def test_products_in_words(bkgpipe, product, pattern, words):
@@ -59,6 +63,32 @@ def test_groups_in_words(bkgpipe, folder):
     assert refused.exit_code == 1
     assert "groups.ecsv: there is no picture of such a product" in refused.stderr
     assert "Draw a mask, count, rank, stack or smooth file" in refused.stderr
+
+
+def test_the_table_of_groups_in_words(bkgpipe, folder):
+    assert bkgpipe("run").exit_code == 0
+    (path,) = (folder / "out").glob("export-*/bg_observation_groups.ecsv")
+
+    result = bkgpipe("show", path)
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("2 rows\nGROUP_ID ZENITH_MIN ")
+    path.write_text("words")
+    damaged = bkgpipe("show", path)
+    assert damaged.exit_code == 1
+    assert "bg_observation_groups.ecsv: cannot be read as a table" in damaged.stderr
+
+
+def test_a_regression_in_words(bkgpipe, folder):
+    changes = ("--set", "smooth.method=regression", "--set", "binning.per_decade=5")
+    assert bkgpipe("run", "smooth", *changes).exit_code == 0
+    (path,) = (folder / "out").glob("smooth-*/fit.h5")
+
+    result = bkgpipe("show", path)
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("Product of stage smooth, settings ")
+    assert "Regression of 8 runs, 0.48 h live time" in result.stdout
 
 
 def test_one_run_of_several(bkgpipe, product):

@@ -12,9 +12,9 @@ from bkgpipe.errors import NoRunsError
 from bkgpipe.io.gadf import Origin
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.store import read_runs
+from bkgpipe.production.summary import read_export_entries, read_summary
 from bkgpipe.tasks.export import find_origin
 from bkgpipe.tasks.store import MakeStore
-from bkgpipe.tasks.summary import read_export_entries, read_summary
 
 
 @pytest.mark.parametrize("word", ["bkg_3d", "bkg_2d"])

@@ -18,10 +18,10 @@ from gammapy.maps import MapAxis, WcsGeom
 
 from bkgpipe.io.mask import read_masks
 from bkgpipe.numerics.mask import is_kept
+from bkgpipe.production.inputs import forget
+from bkgpipe.production.summary import read_summary
 from bkgpipe.settings import settings_template
 from bkgpipe.tasks import AllCounts, MakeStore
-from bkgpipe.tasks.inputs import forget
-from bkgpipe.tasks.summary import read_summary
 
 # Two OFF runs, the Crab nebula, and MSH 15-52 with half of its field excluded.
 _RUNS = (20275, 20734, 23523, 20136)

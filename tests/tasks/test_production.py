@@ -13,7 +13,7 @@ from bkgpipe.io.entries import read_entries
 from bkgpipe.io.regression import read_fit
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_stacks
-from bkgpipe.tasks.summary import read_states, read_summary
+from bkgpipe.production.summary import read_states, read_summary
 
 _STAGES = ("select", "mask", "count", "stack", "smooth", "export", "report")
 

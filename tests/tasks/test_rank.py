@@ -5,10 +5,10 @@ import pytest
 from bkgpipe.datamodel import REASONS
 from bkgpipe.errors import InputError
 from bkgpipe.io.stack import read_stacks
+from bkgpipe.production.summary import read_summary
 from bkgpipe.tasks.count import AllCounts
 from bkgpipe.tasks.rank import AllRankings, explain_ranking, read_all_rankings
 from bkgpipe.tasks.stack import AllStacks
-from bkgpipe.tasks.summary import read_summary
 
 
 def test_all_rankings_are_read_in_order(production, build):

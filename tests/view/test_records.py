@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from bkgpipe.datamodel import Conservation, RegressionFit, Summary
+from bkgpipe.view import describe
+
+_SUMMARY = Summary(
+    store="/out/store",
+    models=("models/bkg_3d_7.fits", "models/bkg_2d_7.fits"),
+    n_used=1,
+    hours=0.46,
+    refused={8: "too short"},
+    left_out={10: "zenith", 9: "quality"},
+    timing={"count": 1.25, "export": 2.0},
+    conservation=Conservation(n_read=5, n_kept=3, n_excluded=2),
+)
+
+
+@pytest.fixture
+def fit() -> RegressionFit:
+    n_energy, columns = 3, ("radial", "radial", "zenith", "zenith")
+    n = n_energy * len(columns)
+    return RegressionFit(
+        fov_alignment="ALTAZ",
+        terms=("zenith",),
+        columns=columns,
+        dropped=("muon: it is missing in 2 runs",),
+        energy_knots=np.arange(n_energy + 4.0),
+        offset_knots=np.arange(6.0),
+        reference=np.zeros(4),
+        energy_range=np.log([0.5, 20.0]),
+        condition_names=("cos_zenith",),
+        condition_mean=np.array([0.8]),
+        condition_scale=np.array([0.1]),
+        condition_low=np.array([0.6]),
+        condition_high=np.array([0.95]),
+        epoch_edges=np.zeros(0),
+        coefficients=np.zeros((n_energy, len(columns))),
+        covariance=np.zeros((n, n)),
+        deviance=1234.5,
+        edf=9.25,
+        scatter=0.031,
+        n_steps=7,
+        n_runs=42,
+        livetime=72000.0,
+        penalty=2.0,
+        term_penalty=30.0,
+        ridge=400.0,
+    )
+
+
+def test_fit_tells_runs_terms_and_how_well_it_went(fit):
+    lines = describe(fit).splitlines()
+
+    assert lines == [
+        "Regression of 42 runs, 20.00 h live time",
+        "Energies: 0.5 to 20 TeV, FOVALIGN ALTAZ",
+        "Terms: zenith, and 2 splines in offset",
+        "Without the term muon: it is missing in 2 runs",
+        "Coefficients: 12, effective degrees of freedom 9.2, 7 Newton steps",
+        "Poisson deviance: 1234.5",
+        "Scatter of single runs beyond Poisson noise: 3.10%",
+        "Penalties: penalty 2, term_penalty 30, ridge 400",
+        "Condition cos_zenith: 0.8 +- 0.1, from 0.6 to 0.95",
+    ]
+
+
+def test_fit_without_terms_and_scatter(fit):
+    text = describe(replace(fit, terms=(), scatter=float("nan")))
+
+    assert "Terms: none, and 2 splines in offset" in text
+    assert "beyond Poisson noise: unknown" in text
+
+
+def test_penalties_that_were_tried_are_listed(fit):
+    trials = np.array([[1, 10, 100, 500.0, 0.0], [10, 10, 100, 503.5, 1.25]])
+
+    lines = describe(replace(fit, trials=trials)).splitlines()
+
+    assert lines[-3] == "Penalties tried, and the deviance of nights left out:"
+    assert lines[-2] == "  1, 10, 100: 500.0, 0.0 +- 0.0 above the least"
+    assert lines[-1] == "  10, 10, 100: 503.5, 3.5 +- 1.2 above the least"
+
+
+def test_summary_tells_runs_hours_and_time():
+    assert describe(_SUMMARY).splitlines() == [
+        "Runs: 1 used (0.46 h live time), 2 not selected, 1 refused, 0 not stacked",
+        "Events: 5 read, 3 kept",
+        "Models: 2",
+        "Store: /out/store",
+        "Time of all tasks: count 1.2 s, export 2.0 s",
+        "Refused:",
+        "  run 8: too short",
+        "Not selected:",
+        "  run 9: quality",
+        "  run 10: zenith",
+    ]
+
+
+def test_summary_lists_some_of_many_runs():
+    many = replace(
+        _SUMMARY, left_out=dict.fromkeys(range(30), "zenith"), refused={}, timing={}
+    )
+
+    lines = describe(many).splitlines()
+
+    assert lines[-1] == "  and 20 more"
+    assert "Refused:" not in lines
+    assert "Time of all tasks: unknown" in lines
+
+
+def test_table_has_all_rows_with_units():
+    table = Table({"GROUP_ID": np.arange(60), "ZENITH": np.linspace(0, 59, 60)})
+    table["ZENITH"].unit = "deg"
+
+    lines = describe(table).splitlines()
+
+    assert lines[0] == "60 rows"
+    assert lines[1].split() == ["GROUP_ID", "ZENITH"]
+    assert lines[2].split() == ["deg"]
+    assert lines[-1].split() == ["59", "59.0"]
