@@ -9,6 +9,7 @@ import click
 
 from bkgpipe.errors import OutputError, SettingsError
 from bkgpipe.io.store import read_runs
+from bkgpipe.numerics.select import find_chunk_size
 from bkgpipe.settings import settings_template
 
 __all__ = ["write_settings_file"]
@@ -44,7 +45,11 @@ def write_settings_file(data: Path, *, output: Path, config: Path, force: bool) 
             fix="Choose another name with --config, or replace it with --force",
         )
     table = read_runs(data)
-    given = {"data.store": str(data), "data.output": str(output)}
+    given = {
+        "data.store": str(data),
+        "data.output": str(output),
+        "data.chunk_size": str(find_chunk_size([run.obs_id for run in table.runs])),
+    }
     catalogs = _find_catalogs(data)
     if catalogs is None:
         given["mask.catalogs"] = ""

@@ -121,11 +121,14 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
     if task.complete():
         return True, False
     output, scheduler = settings.data.output, scheduler_address(settings)
-    with announce(output, scheduler=scheduler) as beat, keep_log(output / "logs"):
+    with (
+        announce(output, scheduler=scheduler) as beat,
+        keep_log(output / "logs") as log,
+    ):
         remove_stale(output)
         _read_for_all(settings, frozen)
         with show_progress(settings, beat=beat):
-            build(task, settings)
+            build(task, settings, log=log)
     # Luigi can lose an error while it schedules, so look at what is there
     return task.complete(), True
 

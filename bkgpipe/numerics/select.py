@@ -6,7 +6,7 @@ import difflib
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from astropy.table import Column, Table
 from bkgpipe.datamodel import Run, RunCuts, RunTable
 from bkgpipe.errors import InputError, SettingsError
 
-__all__ = ["select_runs"]
+__all__ = ["find_chunk_size", "select_runs"]
 
 _CONDITION = re.compile(r"\s*([^\s<>=!]+)\s*([<>=!]=|[<>])\s*([^\s<>=!].*?)\s*")
 _SIGNS: dict[str, Callable[[Any, Any], np.ndarray]] = {
@@ -36,6 +36,8 @@ _LIMITS = (
 )
 _UNITS = {"zenith": " deg", "livetime": " s", "quality": "", "time_start": " MJD"}
 _NO_CUTS = RunCuts()
+
+_MIN_CHUNKS, _MAX_RUNS, _MAX_EXPONENT = 8, 100, 5
 
 
 def select_runs(
@@ -181,3 +183,28 @@ def _find_column(observations: Table | None, name: str) -> Column:
             fix=f"Use {names[near[0]]}, or take the condition out",
         )
     return observations[names[name.lower()]]
+
+
+def find_chunk_size(obs_ids: Sequence[int]) -> int:
+    """Choose how many run numbers share a chunk.
+
+    A chunk costs tens of milliseconds of its own in each stage, so it should hold many
+    runs; but there should be enough of them for all workers, and none of more than a
+    minute.
+
+    Parameters
+    ----------
+    obs_ids : sequence of int
+        Run numbers of the store.
+
+    Returns
+    -------
+    int
+        The largest power of ten that leaves eight chunks or more, none of them with
+        more than a hundred runs; 1 if none does.
+    """
+    for exponent in range(_MAX_EXPONENT, 0, -1):
+        _, n_runs = np.unique(np.asarray(obs_ids) // 10**exponent, return_counts=True)
+        if n_runs.size >= _MIN_CHUNKS and n_runs.max() <= _MAX_RUNS:
+            return int(10**exponent)
+    return 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -21,9 +23,11 @@ from bkgpipe.production.inputs import (
     runs_by_chunk,
 )
 from bkgpipe.settings import Settings
-from bkgpipe.tasks.targets import ProductTarget, set_aside
+from bkgpipe.tasks.targets import HOST, ProductTarget, set_aside
 
 __all__ = ["UNKNOWN", "ChunkTask", "StageTask"]
+
+_SECONDS = 2.0  # between two messages to the scheduler
 
 # Ends a digest of which the last part is not known yet; no product has such a one.
 UNKNOWN = "-"
@@ -38,6 +42,7 @@ class StageTask(luigi.Task):
         default="luigi.cfg", description="settings file of the production"
     )
     stage: ClassVar[str]
+    log_address = ""  # where messages of this process are kept, as a link
     _started = 0.0  # set when Luigi starts the task, in the process that runs it
 
     @property
@@ -155,6 +160,7 @@ class ChunkTask(StageTask):
 
     chunk = luigi.IntParameter(description="number of the block of runs")
     file_name = ""
+    _told = 0.0
 
     @property
     def path(self) -> Path:
@@ -180,6 +186,27 @@ class ChunkTask(StageTask):
             Digest.
         """
         return digest_chunks(self.table, self.settings.data.chunk_size)[self.chunk]
+
+    def tell(self, n_done: int, n_total: int) -> None:
+        """Show on the scheduler's page how far the chunk is, every other second.
+
+        Parameters
+        ----------
+        n_done, n_total : int
+            Runs or stacks that are done, and that are to do in all.
+        """
+        # only in the hands of a worker of Luigi a task has these
+        message: Callable[[str], None] | None = self.set_status_message
+        percentage: Callable[[int], None] | None = self.set_progress_percentage
+        link: Callable[[str], None] | None = self.set_tracking_url
+        now = time.monotonic()
+        if not (message and percentage and link) or now - self._told < _SECONDS:
+            return
+        self._told = now
+        message(f"{n_done} of {n_total} done, process {os.getpid()} on {HOST}")
+        percentage(100 * n_done // max(1, n_total))
+        if StageTask.log_address:
+            link(StageTask.log_address)
 
     def output(self) -> ProductTarget:
         return ProductTarget(self.path, inputs=self.inputs, read_header=read_header)

@@ -21,6 +21,7 @@ def collect(
     make: Callable[[int], _Record],
     *,
     refused: Mapping[int, str],
+    tell: Callable[[int, int], None] = lambda _n_done, _n_total: None,
 ) -> Chunk[_Record]:
     """Make a product for each number, and keep the reason where that fails.
 
@@ -32,6 +33,8 @@ def collect(
         Makes the product of one of them, or raises a BkgpipeError.
     refused : mapping of int to str
         Those that an earlier stage refused, with its reasons; not tried again.
+    tell : callable
+        Is given how many are done, and how many there are, before each.
 
     Returns
     -------
@@ -46,7 +49,9 @@ def collect(
         If the disk is full or cannot be written: that is no fault of the run.
     """
     chunk: Chunk[_Record] = Chunk()
-    for number in numbers:
+    wanted = list(numbers)
+    for n_done, number in enumerate(wanted):
+        tell(n_done, len(wanted))
         if number in refused:
             chunk.refused[number] = refused[number]
             continue

@@ -42,7 +42,7 @@ class Count(ChunkTask):
         def count(obs_id: int) -> RunCounts:
             return self._count(runs[obs_id], masks.records[obs_id])
 
-        chunk = collect(runs, count, refused=masks.refused)
+        chunk = collect(runs, count, refused=masks.refused, tell=self.tell)
 
         with self.output().temporary_path() as path:
             write_counts(Path(path), self.header(), chunk)

@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import luigi
 from luigi.execution_summary import LuigiStatusCode
@@ -47,7 +48,7 @@ _CENTRAL = (
 )
 
 
-def build(task: StageTask, settings: Settings) -> None:
+def build(task: StageTask, settings: Settings, *, log: Path) -> None:
     """Run a task and all that it needs; again while the scheduler knows of no work.
 
     Also again when a product was found damaged and set aside.
@@ -60,6 +61,8 @@ def build(task: StageTask, settings: Settings) -> None:
         The task.
     settings : Settings
         Settings; their file may have sections of Luigi.
+    log : Path
+        File that keeps the messages, for the scheduler's page to link to.
 
     Raises
     ------
@@ -67,6 +70,7 @@ def build(task: StageTask, settings: Settings) -> None:
         If no scheduler answers.
     """
     where = _scheduler(settings)
+    StageTask.log_address = log.resolve().as_uri()
     with _configured(settings):
         for _ in _rounds(settings):
             damaged = damaged_files(settings.data.output)

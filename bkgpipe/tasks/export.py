@@ -106,7 +106,7 @@ class Export(ChunkTask):
         # a run of which the events cannot be used gets no model of others either
         uncounted = read_refused(Path(self.input()["counts"].path))
         refused = models.refusals(self.exported) | uncounted
-        chunk = collect(runs, export, refused=refused)
+        chunk = collect(runs, export, refused=refused, tell=self.tell)
 
         with self.output().temporary_path() as path:
             write_entries(Path(path), self.header(), chunk)

@@ -35,7 +35,7 @@ class Mask(ChunkTask):
         def mask(obs_id: int) -> ExclusionMask:
             return self._make_mask(runs[obs_id], regions)
 
-        chunk = collect(runs, mask, refused={})
+        chunk = collect(runs, mask, refused={}, tell=self.tell)
 
         with self.output().temporary_path() as path:
             write_masks(Path(path), self.header(), chunk)

@@ -39,7 +39,7 @@ class SolveNodes(ChunkTask):
                 fov_alignment=self.settings.export.alignment,
             )
 
-        chunk = collect(models.records, solve, refused={})
+        chunk = collect(models.records, solve, refused={}, tell=self.tell)
         chunk.refused.update(models.refused)
 
         with self.output().temporary_path() as path:

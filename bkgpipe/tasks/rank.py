@@ -64,6 +64,7 @@ class Rank(ChunkTask):
             (run.obs_id for run in self.exported),
             lambda obs_id: self._accept(rankings[obs_id]),
             refused=archive.refused,
+            tell=self.tell,
         )
 
         with self.output().temporary_path() as path:

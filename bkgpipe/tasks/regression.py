@@ -146,7 +146,7 @@ class Predict(ChunkTask):
             return _predict(fit, counts.records[obs_id])
 
         obs_ids = [run.obs_id for run in self.exported]
-        chunk = collect(obs_ids, rate, refused=counts.refused)
+        chunk = collect(obs_ids, rate, refused=counts.refused, tell=self.tell)
 
         with self.output().temporary_path() as path:
             write_models(Path(path), self.header(), chunk)

@@ -41,7 +41,7 @@ class Smooth(ChunkTask):
                 stacks.records[stack_id], method=smooth.method, sigma=smooth.sigma
             )
 
-        chunk = collect(stacks.records, rate, refused={})
+        chunk = collect(stacks.records, rate, refused={}, tell=self.tell)
         chunk.refused.update(stacks.refused)
 
         with self.output().temporary_path() as path:

@@ -45,7 +45,7 @@ class _Stack(ChunkTask):
         def stack(stack_id: int) -> StackedRuns:
             return self._stack(stack_id, members.records[stack_id])
 
-        chunk = collect(members.records, stack, refused={})
+        chunk = collect(members.records, stack, refused={}, tell=self.tell)
         chunk.refused.update(members.refused)
 
         with self.output().temporary_path() as path:

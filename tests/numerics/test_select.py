@@ -6,7 +6,7 @@ from astropy.table import MaskedColumn, Table
 
 from bkgpipe.datamodel import RunCuts, RunTable
 from bkgpipe.errors import InputError, SettingsError
-from bkgpipe.numerics.select import select_runs
+from bkgpipe.numerics.select import find_chunk_size, select_runs
 
 INF = float("inf")
 
@@ -216,3 +216,20 @@ def test_condition_that_cannot_be_understood(table, condition):
 def test_condition_of_a_number_on_a_word(table):
     with pytest.raises(SettingsError, match=r"conditions: .*Compare it with a number"):
         select_runs(table, RunCuts(conditions=("MUONEFF > high",)))
+
+
+@pytest.mark.parametrize(
+    ("obs_ids", "expected"),
+    [
+        (range(100_000), 100),
+        (range(20_000, 48_000, 270), 1000),
+        (range(1, 31), 1),
+        (range(800), 100),
+        (range(799), 100),
+        (range(700), 10),
+        ([7, 10**11], 1),
+        ([], 1),
+    ],
+)
+def test_chunks_are_large_but_many(obs_ids, expected):
+    assert find_chunk_size(obs_ids) == expected

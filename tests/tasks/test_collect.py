@@ -37,3 +37,16 @@ def test_nothing_to_make():
 def test_an_error_that_is_not_ours_is_not_hidden():
     with pytest.raises(ZeroDivisionError):
         collect([1], lambda number: number / 0, refused={})
+
+
+def test_progress_is_told_before_each():
+    told = []
+
+    collect(
+        (7, 8, 9),
+        str,
+        refused={8: "no events"},
+        tell=lambda n_done, n_total: told.append((n_done, n_total)),
+    )
+
+    assert told == [(0, 3), (1, 3), (2, 3)]
