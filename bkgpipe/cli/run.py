@@ -129,6 +129,8 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
         _read_for_all(settings, frozen)
         with show_progress(settings, beat=beat):
             build(task, settings, log=log)
+        # of processes that were still dying when this one began
+        remove_stale(output)
     # Luigi can lose an error while it schedules, so look at what is there
     return task.complete(), True
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from gammapy.data import DataStore
 
+from bkgpipe.cli import run
 from bkgpipe.datamodel import Events
 from bkgpipe.io.count import read_counts
 from bkgpipe.io.simulate import write_simulated_run
@@ -278,6 +279,24 @@ def test_a_change_of_the_file_does_not_reach_a_production_that_runs(bkgpipe, fol
 
     assert frozen.read_text() == text
     assert len(list((folder / "out" / "settings").iterdir())) == 2
+
+
+def test_what_a_process_left_that_was_still_dying_is_removed(
+    bkgpipe, folder, monkeypatch
+):
+    left = folder / "out" / "logs" / ".count_1.h5.elsewhere-1-00c0ffee"
+    build = run.build
+
+    def build_while_it_dies(*arguments, log):
+        build(*arguments, log=log)
+        left.touch()
+        os.utime(left, (0, 0))
+
+    monkeypatch.setattr(run, "build", build_while_it_dies)
+
+    assert bkgpipe("run", "select").exit_code == 0
+
+    assert not left.exists()
 
 
 def test_what_a_killed_process_left_is_removed(bkgpipe, folder):
