@@ -23,6 +23,7 @@ __all__ = [
     "choose_terms",
     "design_columns",
     "find_scales",
+    "fit_design",
     "is_outside",
     "join_design",
     "scales_of",
@@ -163,6 +164,29 @@ def design_columns(
         parts.append(part)
         columns += [name] * part.shape[1]
     return np.concatenate(parts, axis=1), tuple(columns)
+
+
+def fit_design(fit: RegressionFit, conditions: RunConditions) -> np.ndarray:
+    """Return the design of one run in a fit.
+
+    Parameters
+    ----------
+    fit : RegressionFit
+        The fit.
+    conditions : RunConditions
+        Conditions of the run, which need not be one of those fitted.
+
+    Returns
+    -------
+    np.ndarray
+        Weights of the functions of the field, shape ``(n_columns, n_radial + 4)``.
+    """
+    n_radial = fit.offset_knots.size - 4
+    design, _ = design_columns(
+        [conditions], fit.terms, scales_of(fit), n_radial=n_radial
+    )
+    only: np.ndarray = design[0]
+    return only
 
 
 def join_design(

@@ -9,7 +9,7 @@ import numpy as np
 
 from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.regression import RegressionFit, RegressionRate, RunConditions
-from bkgpipe.numerics.design import design_columns, is_outside, scales_of
+from bkgpipe.numerics.design import fit_design, is_outside, scales_of
 from bkgpipe.numerics.field import (
     annulus_points,
     field_functions,
@@ -45,22 +45,19 @@ def predict(
     RegressionRate
         Rates per live time, finite and positive, and their statistical errors.
     """
-    scales = scales_of(fit)
-    design, _ = design_columns(
-        [conditions], fit.terms, scales, n_radial=fit.offset_knots.size - 4
-    )
+    design = fit_design(fit, conditions)
     field, basis = _field_of(fit, binning), _basis(fit, binning)
-    log_shape = basis @ fit.coefficients @ design[0]
+    log_shape = basis @ fit.coefficients @ design
     rate_3d = _rates(fit, log_shape @ field.image.T, binning)
     rate_2d = _rates(fit, log_shape @ field.points.T, binning)
     rate_2d = rate_2d.reshape(*binning.shape_2d, -1).mean(axis=-1)
-    covariances = _covariances(fit, design[0], basis)
+    covariances = _covariances(fit, design, basis)
     return RegressionRate(
         rate_3d=rate_3d.reshape(binning.shape_3d),
         rate_2d=_same_counts(rate_2d, rate_3d @ field.solid_angle, binning),
         error_3d=_errors(covariances, field.image).reshape(binning.shape_3d),
         error_2d=_errors(covariances, field.annuli),
-        is_extrapolated=is_outside(conditions, fit.terms, scales),
+        is_extrapolated=is_outside(conditions, fit.terms, scales_of(fit)),
     )
 
 

@@ -10,7 +10,7 @@ from scipy.optimize import brentq
 from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.counts import RunCounts
 from bkgpipe.datamodel.regression import RegressionFit
-from bkgpipe.numerics.design import design_columns, scales_of
+from bkgpipe.numerics.design import fit_design
 from bkgpipe.numerics.field import mean_functions
 from bkgpipe.numerics.reference import log_centers, log_reference
 from bkgpipe.numerics.splines import spline_basis
@@ -44,7 +44,10 @@ def measure_scatter(
     slopes = spline_basis(centers, fit.energy_knots) @ fit.coefficients
     observed, expected = [], []
     for run in runs:
-        log_rate = reference[:, np.newaxis] + slopes @ (_design(fit, run) @ field.T)
+        conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
+        log_rate = reference[:, np.newaxis] + slopes @ (
+            fit_design(fit, conditions) @ field.T
+        )
         exposure = run.exposure_3d.reshape(log_rate.shape)
         counts = run.counts_3d.reshape(log_rate.shape)
         observed.append(float(counts[exposure > 0].sum()))
@@ -112,13 +115,3 @@ def norm_scatter(
         return 0.0
     highest = float(np.sum(square / mean**2)) / n_free
     return float(np.sqrt(brentq(surplus, 0.0, highest)))
-
-
-def _design(fit: RegressionFit, run: RunCounts) -> np.ndarray:
-    conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
-    n_radial = fit.offset_knots.size - 4
-    design, _ = design_columns(
-        [conditions], fit.terms, scales_of(fit), n_radial=n_radial
-    )
-    only: np.ndarray = design[0]
-    return only
