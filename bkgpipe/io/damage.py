@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bkgpipe.errors import BinningMismatchError, DamagedFileError
 
-__all__ = ["WrongSumError", "reading"]
+__all__ = ["UNREADABLE", "WrongSumError", "damaged", "reading"]
 
-_UNREADABLE = (
+# What libraries raise when a file is not what it says
+UNREADABLE = (
     ArithmeticError,
     AttributeError,
     LookupError,
@@ -49,12 +50,26 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except WrongSumError as damage:
-        raise _damaged(path, str(damage)) from damage
-    except _UNREADABLE as error:
-        raise _damaged(path, f"the file cannot be read ({error})") from error
+        raise damaged(path, str(damage)) from damage
+    except UNREADABLE as error:
+        raise damaged(path, f"the file cannot be read ({error})") from error
 
 
-def _damaged(path: Path, what: str) -> DamagedFileError:
+def damaged(path: Path, what: str) -> DamagedFileError:
+    """Make the error of a product that is not what was written.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    what : str
+        What is wrong with it.
+
+    Returns
+    -------
+    DamagedFileError
+        To be raised.
+    """
     return DamagedFileError(
         what=what,
         where=str(path),

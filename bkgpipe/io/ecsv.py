@@ -18,7 +18,8 @@ from astropy.table import Table
 from astropy.table import meta as table_meta
 
 from bkgpipe.datamodel import ProductHeader
-from bkgpipe.errors import DamagedFileError, OutputError
+from bkgpipe.errors import OutputError
+from bkgpipe.io.damage import UNREADABLE, damaged
 
 __all__ = ["Column", "read_rows", "read_table_header", "write_rows"]
 
@@ -27,18 +28,7 @@ _Row = TypeVar("_Row")
 _BLOCK = 5000  # rows whose words are in memory at once
 _FLAGS = {"True": True, "False": False}
 
-_UNREADABLE = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    csv.Error,
-    table_meta.YamlParseError,
-)
+_UNREADABLE = (*UNREADABLE, csv.Error, table_meta.YamlParseError)
 
 
 class Column(NamedTuple):
@@ -132,7 +122,7 @@ def read_rows(
         _, expected = _read_meta(path)
         arrays = _read_arrays(path, columns)
         if expected != _digest(arrays):
-            raise _damaged(path, "the checksum of the rows is wrong")
+            raise damaged(path, "the checksum of the rows is wrong")
         rows = zip(*(array.tolist() for array in arrays), strict=True)
         return [make(**dict(zip(columns, row, strict=True))) for row in rows]
 
@@ -170,7 +160,7 @@ def _read_meta(path: Path) -> tuple[ProductHeader, str]:
         found["meta"]["rows_sha256"],
     )
     if found["meta"]["content_sha256"] != _digest_header(header, rows):
-        raise _damaged(path, "the checksum of the header is wrong")
+        raise damaged(path, "the checksum of the header is wrong")
     return header, str(rows)
 
 
@@ -239,12 +229,4 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:
-        raise _damaged(path, f"the table cannot be read ({error})") from error
-
-
-def _damaged(path: Path, what: str) -> DamagedFileError:
-    return DamagedFileError(
-        what=what,
-        where=str(path),
-        fix="Run the stage again: the file will be set aside and made anew",
-    )
+        raise damaged(path, f"the table cannot be read ({error})") from error
