@@ -12,6 +12,7 @@ __all__ = [
     "NoRunsError",
     "OutputError",
     "SettingsError",
+    "SiteError",
 ]
 
 
@@ -76,6 +77,10 @@ class BusyError(BkgpipeError):
 
 class OutputError(BkgpipeError):
     """A product cannot be written."""
+
+
+class SiteError(BkgpipeError):
+    """A batch system does not do what is asked of it."""
 
 
 def _rebuild(kind: type[BkgpipeError], what: str, where: str, fix: str) -> BkgpipeError:

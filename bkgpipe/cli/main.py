@@ -140,12 +140,14 @@ def plan(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.")
 @click.option("--scheduler-host", help="Machine of a luigid that shares out the work.")
 @click.option("--scheduler-port", type=click.IntRange(1, 65535), help="Its port.")
+@click.option("--site", metavar="NAME", help="Batch site that makes the chunks.")
 @click.option("--test", is_flag=True, help="A handful of runs in coarse bins.")
 @_settings_options
 @_json_option
 def run(
     *,
     stage: str | None,
+    site: str | None,
     test: bool,
     config: Path,
     overrides: tuple[str, ...],
@@ -157,7 +159,38 @@ def run(
 
     given = [f"run.{key}={value}" for key, value in placement.items() if value]
     given = [*overrides, *given]
-    sys.exit(run_command(config, given, stage=stage, test=test, as_json=as_json))
+    sys.exit(
+        run_command(config, given, stage=stage, site=site, test=test, as_json=as_json)
+    )
+
+
+@main.command()
+@click.option("--site", metavar="NAME", required=True, help="The batch site.")
+@_settings_options
+@_json_option
+def cancel(
+    *, site: str, config: Path, overrides: tuple[str, ...], as_json: bool
+) -> None:
+    """Take back the batch jobs of a production that wait or run."""
+    from bkgpipe.cli.site import cancel_site
+
+    cancel_site(config, overrides, name=site, as_json=as_json)
+
+
+@main.command()
+@click.argument("word")
+@click.argument("chunks", type=int, nargs=-1, required=True)
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="Settings that a production keeps in its output folder.",
+)
+def job(*, word: str, chunks: tuple[int, ...], config: Path) -> None:
+    """Make CHUNKS of WORD, as `count`: what the jobs of `run --site` do."""
+    from bkgpipe.cli.site import do_job
+
+    sys.exit(do_job(config, word=word, chunks=chunks))
 
 
 @main.command()

@@ -11,6 +11,7 @@ import click
 
 from bkgpipe.cli.logs import keep_log
 from bkgpipe.cli.progress import show_progress
+from bkgpipe.cli.site import at_site
 from bkgpipe.datamodel import Summary
 from bkgpipe.io.record import write_text
 from bkgpipe.numerics.geometry import load_earth_orientation
@@ -18,7 +19,7 @@ from bkgpipe.production.inputs import read_store
 from bkgpipe.production.kept import frozen_settings
 from bkgpipe.production.summary import recall_summary
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks import STAGE_TASKS
+from bkgpipe.tasks import STAGE_TASKS, Select
 from bkgpipe.tasks.engine import build, scheduler_address
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.tasks.presence import announce
@@ -44,6 +45,7 @@ def run_command(
     overrides: Iterable[str],
     *,
     stage: str | None,
+    site: str | None,
     test: bool,
     as_json: bool,
 ) -> int:
@@ -57,6 +59,8 @@ def run_command(
         Each ``section.key=value``.
     stage : str or None
         Last stage to run; None for all.
+    site : str or None
+        Batch site that makes the chunks; None makes them here.
     test : bool
         Run a handful of runs in coarse bins, beside the real products.
     as_json : bool
@@ -77,7 +81,7 @@ def run_command(
     if test:
         settings = read_settings(config, [*overrides, *_test_overrides(settings)])
     started = time.monotonic()
-    is_done, ran_something = run_production(settings, stage=stage)
+    is_done, ran_something = run_production(settings, stage=stage, site=site)
     with damaged_set_aside():
         summary = recall_summary(settings)
     if as_json:
@@ -91,7 +95,9 @@ def run_command(
     return 0 if is_done else 1
 
 
-def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool]:
+def run_production(
+    settings: Settings, *, stage: str | None, site: str | None = None
+) -> tuple[bool, bool]:
     """Run the tasks of a production that are not done yet.
 
     Parameters
@@ -100,6 +106,8 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
         Settings.
     stage : str or None
         Last stage to run; None for all.
+    site : str or None
+        Batch site that makes the chunks.
 
     Returns
     -------
@@ -114,7 +122,12 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
         If another process works on this production with another scheduler.
     OutputError
         If the output folder cannot be written, or no scheduler answers.
+    SettingsError
+        If there is no such site, or it cannot be used.
+    SiteError
+        If jobs failed for good.
     """
+    make_elsewhere = at_site(settings, site, stage=stage) if site else None
     read_store(settings)
     frozen = freeze_settings(settings)
     task = STAGE_TASKS[stage or "production"](config=str(frozen))
@@ -128,6 +141,9 @@ def run_production(settings: Settings, *, stage: str | None) -> tuple[bool, bool
         remove_stale(output)
         _read_for_all(settings, frozen)
         with show_progress(settings, beat=beat):
+            if make_elsewhere:
+                build(task.sibling(Select), settings, log=log)
+                make_elsewhere(frozen)
             build(task, settings, log=log)
         # of processes that were still dying when this one began
         remove_stale(output)

@@ -15,6 +15,7 @@ from bkgpipe.errors import SettingsError
 from bkgpipe.settings.consistency import find_contradictions
 from bkgpipe.settings.sections import SECTIONS
 from bkgpipe.settings.settings import Settings
+from bkgpipe.settings.site_sections import SITE_PREFIX, SiteSettings
 
 __all__ = ["read_settings"]
 
@@ -59,15 +60,17 @@ def read_settings(path: Path, overrides: Iterable[str] = ()) -> Settings:
     problems: list[str] = []
     texts = _read_texts(path)
     overriding = _split_overrides(overrides, problems)
-    problems += _unknown_names(texts) + _unknown_names(overriding)
+    known = SECTIONS | _site_sections(texts, overriding)
+    problems += _unknown_names(texts, known) + _unknown_names(overriding, known)
     sections = {
         name: _parse_section(
+            name,
             section,
             texts=(texts.get(name, {}), path.absolute().parent),
             overriding=(overriding.get(name, {}), Path.cwd()),
             problems=problems,
         )
-        for name, section in SECTIONS.items()
+        for name, section in known.items()
     }
     if not problems:
         settings = Settings(path=path.absolute(), **_make_sections(sections))
@@ -121,15 +124,23 @@ def _nearest(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _unknown_names(texts: Mapping[str, Mapping[str, str]]) -> list[str]:
+def _site_sections(*texts: Mapping[str, object]) -> dict[str, type]:
+    """Find the sections of sites, of which the user chooses the names."""
+    names = {name for text in texts for name in text if name.startswith(SITE_PREFIX)}
+    return dict.fromkeys(sorted(names), SiteSettings)
+
+
+def _unknown_names(
+    texts: Mapping[str, Mapping[str, str]], sections: Mapping[str, type]
+) -> list[str]:
     problems = []
     for name, keys in texts.items():
         if name in _LUIGI_SECTIONS:
             continue
-        if name not in SECTIONS:
-            problems.append(f"[{name}] is not a section{_nearest(name, SECTIONS)}")
+        if name not in sections:
+            problems.append(f"[{name}] is not a section{_nearest(name, sections)}")
             continue
-        known = [key.name for key in fields(SECTIONS[name])]
+        known = [key.name for key in fields(sections[name])]
         problems += [
             f"[{name}] {key} is not a key{_nearest(key, known)}"
             for key in keys
@@ -139,6 +150,7 @@ def _unknown_names(texts: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def _parse_section(
+    name: str,
     section: type,
     *,
     texts: tuple[Mapping[str, str], Path],
@@ -146,7 +158,6 @@ def _parse_section(
     problems: list[str],
 ) -> dict[str, Any]:
     values = {}
-    name = next(name for name, known in SECTIONS.items() if known is section)
     for key in fields(section):
         found, folder = overriding if key.name in overriding[0] else texts
         text = found.get(key.name, key.metadata["default"]).strip()
@@ -173,4 +184,12 @@ def _make_sections(sections: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     data = sections["data"]
     if data["gammapy_data"] is None and os.environ.get("GAMMAPY_DATA"):
         data["gammapy_data"] = Path(os.environ["GAMMAPY_DATA"]).resolve()
-    return {name: SECTIONS[name](**values) for name, values in sections.items()}
+    made: dict[str, Any] = {
+        name: section(**sections[name]) for name, section in SECTIONS.items()
+    }
+    made["sites"] = {
+        name.removeprefix(SITE_PREFIX): SiteSettings(**values)
+        for name, values in sections.items()
+        if name not in SECTIONS
+    }
+    return made

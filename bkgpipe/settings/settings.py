@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from bkgpipe.settings.run_sections import (
     SelectSettings,
 )
 from bkgpipe.settings.sections import RunSettings
+from bkgpipe.settings.site_sections import SiteSettings
 
 __all__ = ["Settings"]
 
@@ -35,6 +37,8 @@ class Settings:
         File that they were read from.
     data, select, mask, binning, count, rank, stack, smooth, export, run : object
         One object for each section of the file.
+    sites : mapping of str to SiteSettings
+        Each section ``[site:NAME]``, by its name.
     """
 
     path: Path
@@ -48,6 +52,8 @@ class Settings:
     smooth: SmoothSettings
     export: ExportSettings
     run: RunSettings
+    # a mapping has no hash, and where a production runs does not tell it from others
+    sites: Mapping[str, SiteSettings] = field(default_factory=dict, compare=False)
 
     @property
     def store(self) -> Path:

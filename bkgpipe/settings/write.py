@@ -8,6 +8,7 @@ from typing import Any
 
 from bkgpipe.settings.sections import SECTIONS
 from bkgpipe.settings.settings import Settings
+from bkgpipe.settings.site_sections import SITE_PREFIX, SiteSettings
 
 __all__ = [
     "settings_page",
@@ -98,7 +99,15 @@ def settings_template(given: dict[str, str]) -> str:
         for key in fields(section):
             lines += _template_key(key, given.get(f"{name}.{key.name}"))
         lines.append("")
-    return "\n".join([*lines, _LUIGI])
+    return "\n".join([*lines, *_template_site(), _LUIGI])
+
+
+def _template_site() -> list[str]:
+    """Write a section of a site as comments: there is none unless it is named."""
+    lines = [f"# {(SiteSettings.__doc__ or '').strip()}", f"#[{SITE_PREFIX}NAME]"]
+    for key in fields(SiteSettings):
+        lines += _template_key(key, None)
+    return [*lines, ""]
 
 
 def _template_key(key: Any, given: str | None) -> list[str]:
@@ -123,7 +132,8 @@ def settings_page() -> str:
         "An unknown section or key is an error. Relative paths start at the folder of",
         "the file. `--set section.key=value` replaces a value for one command.",
     ]
-    for name, section in SECTIONS.items():
+    documented = SECTIONS | {f"{SITE_PREFIX}NAME": SiteSettings}
+    for name, section in documented.items():
         lines += ["", f"## [{name}]", "", (section.__doc__ or "").strip(), ""]
         lines += ["| key | kind | default | what it does |", "|---|---|---|---|"]
         for key in fields(section):

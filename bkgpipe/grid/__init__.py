@@ -1,0 +1,1 @@
+"""Productions on batch systems: jobs, sites, pilots."""

@@ -1,0 +1,134 @@
+"""A production on a batch site: what is sent there, watched and taken back."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from bkgpipe.errors import SettingsError
+from bkgpipe.grid.engines import Engine, make_engine
+from bkgpipe.grid.jobs import Job, Journal, site_folder
+from bkgpipe.grid.submit import Desk
+from bkgpipe.grid.waves import find_tasks, list_waves
+from bkgpipe.production.inputs import load_settings
+from bkgpipe.settings import Settings
+from bkgpipe.settings.site_sections import SiteSettings
+
+__all__ = ["cancel_jobs", "find_site", "make_on_site"]
+
+_log = logging.getLogger(__name__)
+
+
+def find_site(settings: Settings, name: str) -> SiteSettings:
+    """Find the settings of a site, and whether they can be used.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    name : str
+        Name of the site.
+
+    Returns
+    -------
+    SiteSettings
+        The site.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such section, or its image is not there.
+    """
+    if name not in settings.sites:
+        known = ", ".join(settings.sites) or "none"
+        raise SettingsError(
+            what=f"[site:{name}] is not there (sites: {known})",
+            where=str(settings.path),
+            fix="Add that section; the settings page lists its keys",
+        )
+    site = settings.sites[name]
+    if site.container and not site.container.exists():
+        raise SettingsError(
+            what=f"no image {site.container}",
+            where=f"[site:{name}] container",
+            fix="Build it with containers/build.sh, or name the one that is there",
+        )
+    bad = [pair for pair in site.environment if not pair.partition("=")[1]]
+    if bad:
+        raise SettingsError(
+            what=f"{bad[0]!r} is not of the form NAME=VALUE",
+            where=f"[site:{name}] environment",
+            fix="Write NAME=VALUE, with commas between several",
+        )
+    return site
+
+
+def make_on_site(
+    config: Path, site: SiteSettings, *, name: str, stage: str | None
+) -> None:
+    """Make all chunks on a site; what is not in chunks is left to the caller.
+
+    Parameters
+    ----------
+    config : Path
+        Settings that the production keeps beside its products, of which the runs are
+        selected.
+    site : SiteSettings
+        The site.
+    name : str
+        Its name.
+    stage : str or None
+        Last stage to make; None for all.
+
+    Raises
+    ------
+    SiteError
+        If chunks failed for good, or the batch system does not do its part.
+    """
+    settings = load_settings(str(config))
+    desk = Desk(
+        settings=settings,
+        site=site,
+        engine=make_engine(site),
+        folder=site_folder(settings.data.output, name),
+    )
+    for word in list_waves(settings, stage):
+        desk.make(word, find_tasks(word, config))
+
+
+def cancel_jobs(settings: Settings, name: str) -> Sequence[Job]:
+    """Take back the jobs of a production that wait or run on a site.
+
+    A submitter that still watches them gives up.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    name : str
+        Name of the site.
+
+    Returns
+    -------
+    sequence of Job
+        Jobs that were taken back.
+
+    Raises
+    ------
+    SiteError
+        If the batch system refuses.
+    """
+    engine = make_engine(find_site(settings, name))
+    journal = Journal(site_folder(settings.data.output, name))
+    jobs = [job for job in journal.read().values() if job.is_open]
+    jobs = [replace(job, job_id=_number(engine, job)) for job in jobs]
+    # a submitter that sees them end must know already that this was meant
+    journal.write(replace(job, state="cancelled") for job in jobs)
+    engine.cancel([job.job_id for job in jobs if job.job_id])
+    return jobs
+
+
+def _number(engine: Engine, job: Job) -> str:
+    return job.job_id or engine.find(job.name)
