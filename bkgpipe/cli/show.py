@@ -16,7 +16,7 @@ from bkgpipe.io.entries import read_entries, read_node_models
 from bkgpipe.io.fits_summary import read_fits_summary
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.mask import read_masks
-from bkgpipe.io.rank import read_rankings
+from bkgpipe.io.rank import read_candidates, read_rankings
 from bkgpipe.io.record import (
     read_record_header,
     read_record_summary,
@@ -37,6 +37,7 @@ _READERS: dict[str, Callable[[Path], Any]] = {
     "mask": read_masks,
     "count": read_counts,
     "rank": read_rankings,
+    "candidates": read_candidates,
     "stack": read_stacks,
     "smooth": read_models,
     "nodes": read_node_models,

@@ -9,13 +9,14 @@ from bkgpipe.datamodel.counts import (
     MaskEffect,
     RunCounts,
     RunShape,
+    RunTally,
 )
 from bkgpipe.datamodel.criteria import MimicLimits, RankCriteria, RunCuts
 from bkgpipe.datamodel.entry import ExportEntry
 from bkgpipe.datamodel.mask import ExclusionMask, ExclusionRegion, distinct_pixels
 from bkgpipe.datamodel.model import NodeModel, RateModel
 from bkgpipe.datamodel.product import Chunk, ProductHeader
-from bkgpipe.datamodel.ranking import REASONS, Ranking
+from bkgpipe.datamodel.ranking import REASONS, Candidates, Ranking
 from bkgpipe.datamodel.regression import (
     FitPoints,
     RegressionFit,
@@ -38,6 +39,7 @@ from bkgpipe.datamodel.summary import StageState, Summary
 __all__ = [
     "REASONS",
     "Binning",
+    "Candidates",
     "Chunk",
     "Closure",
     "Conditions",
@@ -68,6 +70,7 @@ __all__ = [
     "RunHead",
     "RunShape",
     "RunTable",
+    "RunTally",
     "RunTruth",
     "Simulation",
     "Stack",

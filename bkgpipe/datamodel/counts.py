@@ -11,7 +11,15 @@ from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.checks import require_shape
 from bkgpipe.datamodel.run import Run
 
-__all__ = ["Conservation", "ControlEvents", "MaskEffect", "RunCounts", "RunShape"]
+__all__ = [
+    "Conservation",
+    "ControlEvents",
+    "MaskEffect",
+    "RunCounts",
+    "RunShape",
+    "RunTally",
+    "lowest_energy",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,12 +216,18 @@ class RunCounts:
     @property
     def lowest_energy(self) -> float:
         """Safe energy, or else the first safe bin; NaN if there is none [TeV]."""
-        if not self.is_safe.any():
-            return float("nan")
-        # As found in the table: its steps are finer than the bins, and say more
-        if self.safe_energy_min > 0:
-            return self.safe_energy_min
-        return float(self.binning.energy_edges[:-1][self.is_safe][0])
+        return lowest_energy(self.binning, self.is_safe, self.safe_energy_min)
+
+    @property
+    def tally(self) -> RunTally:
+        """What the summary of a production tells of the run."""
+        return RunTally(
+            conservation=self.conservation,
+            livetime=self.livetime,
+            kept_fraction=self.kept_fraction,
+            has_exposure=bool(self.exposure_2d.any()),
+            n_events=int(self.counts_2d.sum()),
+        )
 
     @property
     def shape(self) -> RunShape:
@@ -227,6 +241,33 @@ class RunCounts:
             control=self.control,
             lowest_energy=self.lowest_energy,
         )
+
+
+def lowest_energy(
+    binning: Binning, is_safe: np.ndarray, safe_energy_min: float
+) -> float:
+    """Find the lowest energy at which a run contributes.
+
+    Parameters
+    ----------
+    binning : Binning
+        Axes.
+    is_safe : np.ndarray
+        True for energy bins that are safe as a whole, shape ``(n_energy,)``.
+    safe_energy_min : float
+        Safe energy of the run, zero when there is none [TeV].
+
+    Returns
+    -------
+    float
+        Safe energy, or else the first safe bin; NaN if there is none [TeV].
+    """
+    if not is_safe.any():
+        return float("nan")
+    # As found in the table: its steps are finer than the bins, and say more
+    if safe_energy_min > 0:
+        return safe_energy_min
+    return float(binning.energy_edges[:-1][is_safe][0])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -266,3 +307,33 @@ class RunShape:
     def n_events(self) -> int:
         """Events kept."""
         return int(self.counts_2d.sum())
+
+    @property
+    def has_exposure(self) -> bool:
+        """Whether any bin is seen."""
+        return bool(self.exposure_2d.any())
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunTally:
+    """What the summary of a production tells of a run that was counted.
+
+    Attributes
+    ----------
+    conservation : Conservation
+        Where the events went.
+    livetime : float
+        Sum of the good time intervals less dead time [s].
+    kept_fraction : float
+        Share of the solid angle of the field that the mask keeps.
+    has_exposure : bool
+        Whether any bin is seen.
+    n_events : int
+        Events kept.
+    """
+
+    conservation: Conservation
+    livetime: float
+    kept_fraction: float
+    has_exposure: bool
+    n_events: int

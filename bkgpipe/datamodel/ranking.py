@@ -1,4 +1,4 @@
-"""Runs in order of likeness to a target run."""
+"""Runs that may be taken for a target run, and those in order of likeness to it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from bkgpipe.datamodel.checks import require_shape
 
-__all__ = ["REASONS", "Ranking"]
+__all__ = ["REASONS", "Candidates", "Ranking"]
 
 # What becomes of a candidate; the first that holds. Files hold positions in this list,
 # so new ones go to its end.
@@ -26,6 +26,54 @@ REASONS: tuple[str, ...] = (
     "control rate",
     "telescopes",
 )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Candidates:
+    """All runs that may be taken, with what rankings compare of them.
+
+    Attributes
+    ----------
+    obs_ids : np.ndarray
+        The runs, shape ``(n_runs,)``.
+    counts_2d, exposure_2d : np.ndarray
+        Counts and exposure in the joined bins, zero where a run does not see all of
+        one, shape ``(n_runs, n_energy, n_offset)`` [1, s sr].
+    livetime : np.ndarray
+        Live time, shape ``(n_runs,)`` [s].
+    kept_fraction : np.ndarray
+        Share of the solid angle that the mask keeps, shape ``(n_runs,)``.
+    lowest_energy : np.ndarray
+        Lowest energy at which each contributes, shape ``(n_runs,)`` [TeV].
+    counts_outer, counts_low : np.ndarray
+        Control events, shape ``(n_runs,)``.
+    exposure_outer, exposure_low : np.ndarray
+        Their exposure, shape ``(n_runs,)`` [s sr].
+    is_unfit : np.ndarray
+        True for those that may not be stacked, shape ``(n_runs,)``.
+    """
+
+    obs_ids: np.ndarray
+    counts_2d: np.ndarray
+    exposure_2d: np.ndarray
+    livetime: np.ndarray
+    kept_fraction: np.ndarray
+    lowest_energy: np.ndarray
+    counts_outer: np.ndarray
+    exposure_outer: np.ndarray
+    counts_low: np.ndarray
+    exposure_low: np.ndarray
+    is_unfit: np.ndarray
+
+    def __post_init__(self) -> None:
+        require_shape("exposure_2d", self.exposure_2d, self.counts_2d.shape)
+        for name in ("livetime", "kept_fraction", "lowest_energy", "is_unfit"):
+            require_shape(name, getattr(self, name), self.obs_ids.shape)
+
+    @property
+    def unfit(self) -> set[int]:
+        """Those that may not be stacked."""
+        return set(self.obs_ids[self.is_unfit].tolist())
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

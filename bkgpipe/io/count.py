@@ -12,39 +12,42 @@ import numpy as np
 
 from bkgpipe.datamodel import (
     Chunk,
-    Conservation,
-    MaskEffect,
     ProductHeader,
     RunCounts,
     RunShape,
+    RunTally,
 )
+from bkgpipe.datamodel.checks import require_shape
+from bkgpipe.datamodel.counts import lowest_energy
 from bkgpipe.io.damage import reading
 from bkgpipe.io.hdf5 import read_fields, read_record, write_chunk
-from bkgpipe.io.hdf5_columns import add_columns, read_columns
+from bkgpipe.io.hdf5_columns import Columns, add_columns, read_columns, read_stacked
 
 __all__ = [
-    "read_conservation",
     "read_counts",
     "read_each",
     "read_heads",
     "read_mask_effects",
     "read_run_counts",
     "read_shapes",
+    "read_tallies",
     "write_counts",
 ]
 
 # To read the columns of a file takes as long as to read some runs whole
 _TOGETHER = 6
 _CUBES = ("counts_3d", "solid_angle_3d")
-# Fields that no shape is made from, so that nobody has to read them
-_NOT_IN_SHAPES: dict[str, Any] = {
-    "safe_energy_origin": "",
-    "ontime": float("nan"),
-    "position_angle": float("nan"),
-    "conservation": Conservation(),
-    "checksum": "",
-    "mask_effect": MaskEffect(),
-}
+_IN_SHAPES = (
+    "run",
+    "binning",
+    "counts_2d",
+    "solid_angle_2d",
+    "is_safe",
+    "safe_energy_min",
+    "livetime",
+    "control",
+)
+_TALLIES, _IN_TALLIES = "tallies", tuple(RunTally.__dataclass_fields__)
 _SMALL = tuple(name for name in RunCounts.__dataclass_fields__ if name not in _CUBES)
 
 
@@ -67,6 +70,8 @@ def write_counts(path: Path, header: ProductHeader, chunk: Chunk[RunCounts]) -> 
     """
     write_chunk(path, header, chunk)
     add_columns(path, chunk.records, _SMALL)
+    tallies = {obs_id: run.tally for obs_id, run in chunk.records.items()}
+    add_columns(path, tallies, _IN_TALLIES, group=_TALLIES)
 
 
 def read_counts(
@@ -172,13 +177,40 @@ def read_shapes(path: Path) -> Chunk[RunShape]:
     DamagedFileError
         If the file is not what was written.
     """
-    names = [name for name in _SMALL if name not in _NOT_IN_SHAPES]
-    found = read_columns(path, RunCounts, names)
-    shapes = {
-        key: _make_head(_NOT_IN_SHAPES | values).shape
-        for key, values in found.records.items()
+    found = read_stacked(path, RunCounts, _IN_SHAPES)
+    with reading(path):
+        return Chunk(records=_make_shapes(found), refused=found.refused)
+
+
+def _make_shapes(found: Columns) -> dict[int, RunShape]:
+    """Make the shapes of all runs at once; `RunCounts` would make them one by one."""
+    if not found.keys:
+        return {}
+    (binning,) = found.values["binning"]
+    livetime, solid_angle_2d, is_safe = (
+        np.asarray(found.values[name])
+        for name in ("livetime", "solid_angle_2d", "is_safe")
+    )
+    exposure_2d = (livetime[:, np.newaxis] * is_safe)[:, :, np.newaxis]
+    exposure_2d = exposure_2d * solid_angle_2d[:, np.newaxis, :]
+    counts_2d = np.asarray(found.values["counts_2d"])
+    require_shape("counts_2d", counts_2d, exposure_2d.shape)
+    kept_fraction = solid_angle_2d.sum(axis=1) / binning.solid_angle_2d.sum()
+    columns = {
+        "run": found.all_of("run"),
+        "counts_2d": counts_2d,
+        "exposure_2d": exposure_2d,
+        "livetime": livetime.tolist(),
+        "kept_fraction": kept_fraction.tolist(),
+        "control": found.all_of("control"),
+        "lowest_energy": [
+            lowest_energy(binning, *row)
+            for row in zip(is_safe, found.values["safe_energy_min"], strict=True)
+        ],
     }
-    return Chunk(records=shapes, refused=found.refused)
+    rows = zip(*columns.values(), strict=True)
+    shapes = (RunShape(**dict(zip(columns, row, strict=True))) for row in rows)
+    return dict(zip(found.keys, shapes, strict=True))
 
 
 def read_heads(path: Path) -> Chunk[RunCounts]:
@@ -212,8 +244,8 @@ def _make_head(values: dict[str, Any]) -> RunCounts:
     return RunCounts(**values, counts_3d=counts_3d, solid_angle_3d=solid_angle_3d)
 
 
-def read_conservation(path: Path) -> dict[int, Conservation]:
-    """Read where the events of each run went.
+def read_tallies(path: Path) -> dict[int, RunTally]:
+    """Read what the summary of a production tells of each run.
 
     Parameters
     ----------
@@ -222,16 +254,16 @@ def read_conservation(path: Path) -> dict[int, Conservation]:
 
     Returns
     -------
-    dict of int to Conservation
-        Numbers of events, for each ``obs_id``.
+    dict of int to RunTally
+        Numbers of events, and what may speak against a run, for each ``obs_id``.
 
     Raises
     ------
     DamagedFileError
         If the file is not what was written.
     """
-    found = read_columns(path, RunCounts, ["conservation"])
-    return {key: values["conservation"] for key, values in found.records.items()}
+    found = read_columns(path, RunTally, _IN_TALLIES, group=_TALLIES)
+    return {key: RunTally(**values) for key, values in found.records.items()}
 
 
 def read_mask_effects(path: Path) -> list[dict[str, Any]]:

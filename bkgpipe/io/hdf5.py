@@ -22,19 +22,23 @@ import numpy as np
 from bkgpipe.datamodel import Chunk, ProductHeader
 from bkgpipe.errors import InputError, OutputError
 from bkgpipe.io.damage import WrongSumError, reading
+from bkgpipe.io.hdf5_arrays import (
+    member,
+    read_array,
+    read_attribute,
+    read_words,
+    write_words,
+)
 from bkgpipe.io.hdf5_fields import (
     field_kinds,
     field_sum,
-    member,
-    read_array,
     read_values,
-    read_words,
     write_record,
-    write_words,
 )
 
 __all__ = [
     "FORMAT",
+    "chunk_refused",
     "opened",
     "read_checksums",
     "read_chunk",
@@ -148,7 +152,7 @@ def read_record(path: Path, key: int, record_class: type[_Record]) -> _Record:
     with opened(path) as file:
         if str(key) not in member(file, "records"):
             _sums(file)  # that none is lost
-            reason = _read_refused(file).get(key, "never made")
+            reason = chunk_refused(file).get(key, "never made")
             raise InputError(
                 what=f"has no record {key}: {reason}",
                 where=str(path),
@@ -196,7 +200,7 @@ def read_fields(
             records[key], checksums[key] = _read_checked(file, key, record_class, names)
         if keys is None:
             _require_sum(file, _RECORDS, _digest(sorted(checksums.items())))
-        return Chunk(records=records, refused=_read_refused(file))
+        return Chunk(records=records, refused=chunk_refused(file))
 
 
 def read_header(path: Path) -> ProductHeader:
@@ -262,7 +266,7 @@ def read_refused(path: Path) -> dict[int, str]:
         If the file is not what was written.
     """
     with opened(path) as file:
-        return _read_refused(file)
+        return chunk_refused(file)
 
 
 @contextmanager
@@ -286,9 +290,37 @@ def opened(path: Path) -> Iterator[h5py.File]:
     """
     # products are never changed in place, and locks fail on some site file systems
     with reading(path), h5py.File(path, "r", locking=False) as file:
-        parts = [str(file.attrs[name]) for name in (_RECORDS, _REFUSED)]
+        parts = [str(read_attribute(file, name)) for name in (_RECORDS, _REFUSED)]
         _require_sum(file, _CHECKSUM, _digest(asdict(_read_header(file)), *parts))
         yield file
+
+
+def chunk_refused(file: h5py.File) -> dict[int, str]:
+    """Read why products are missing, from a file that `opened` has opened.
+
+    Parameters
+    ----------
+    file : h5py.File
+        The file.
+
+    Returns
+    -------
+    dict of int to str
+        Reason for each number that has no record.
+
+    Raises
+    ------
+    WrongSumError
+        If they are not what was written.
+    """
+    # the header, whose checksum was found right, tells whether there are any
+    if read_attribute(file, _REFUSED) == _NONE_REFUSED:
+        return {}
+    group = member(file, "refused")
+    keys = read_array(group, "ids").tolist()
+    refused = dict(zip(keys, read_words(group, "reasons"), strict=True))
+    _require_sum(file, _REFUSED, _digest(sorted(refused.items())))
+    return refused
 
 
 def _write_checked(group: h5py.Group, key: int, record: Any) -> str:
@@ -316,24 +348,30 @@ def _read_checked(
     for name, value in values.items():
         if field_sum(name, kinds[name], value) != sums[place[name]]:
             raise WrongSumError(f"the checksum of {group.name}/{name} is wrong")
-    return values, str(group.attrs[_CHECKSUM])
+    return values, str(read_attribute(group, _CHECKSUM))
 
 
 def _sums(file: h5py.File) -> dict[int, str]:
     """Read the checksums of all records that were written, none lost or added."""
     records = member(file, "records")
-    sums = {key: str(member(records, str(key)).attrs[_CHECKSUM]) for key in _keys(file)}
+    sums = {
+        key: str(read_attribute(member(records, str(key)), _CHECKSUM))
+        for key in _keys(file)
+    }
     _require_sum(file, _RECORDS, _digest(sorted(sums.items())))
     return sums
 
 
 def _require_sum(group: h5py.Group, name: str, expected: str) -> None:
-    if str(group.attrs[name]) != expected:
+    if read_attribute(group, name) != expected:
         raise WrongSumError(f"the checksum of {group.name} is wrong")
 
 
 def _digest(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+_NONE_REFUSED = _digest([])
 
 
 def _write_refused(group: h5py.Group, refused: dict[int, str]) -> None:
@@ -342,18 +380,11 @@ def _write_refused(group: h5py.Group, refused: dict[int, str]) -> None:
     write_words(group, "reasons", [refused[key] for key in keys])
 
 
-def _read_refused(file: h5py.File) -> dict[int, str]:
-    group = member(file, "refused")
-    keys = read_array(group, "ids").tolist()
-    refused = dict(zip(keys, read_words(group, "reasons"), strict=True))
-    _require_sum(file, _REFUSED, _digest(sorted(refused.items())))
-    return refused
-
-
 def _keys(file: h5py.File) -> list[int]:
     return sorted(int(name) for name in member(file, "records"))
 
 
 def _read_header(file: h5py.File) -> ProductHeader:
     kinds = field_kinds(ProductHeader)
-    return ProductHeader(**{name: kinds[name](file.attrs[name]) for name in kinds})
+    values = {name: kind(read_attribute(file, name)) for name, kind in kinds.items()}
+    return ProductHeader(**values)

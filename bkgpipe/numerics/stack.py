@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, pairwise, product
-from types import MappingProxyType
 
 import numpy as np
 
 from bkgpipe.datamodel import (
-    Binning,
-    Conditions,
     Group,
     Run,
     RunCounts,
     RunShape,
+    RunTally,
     Stack,
 )
 from bkgpipe.errors import InputError, NoRunsError, SettingsError
-from bkgpipe.numerics.sampling import field_solid_angles
-from bkgpipe.numerics.uncertainty import run_scatter
+from bkgpipe.numerics.sums import STACK_METHODS, RunningSum, circular_mean, mean
 
-__all__ = ["STACK_METHODS", "find_group", "make_groups", "refusal", "stack_runs"]
+__all__ = ["find_group", "make_groups", "refusal", "stack_runs"]
 
 # How the logarithm of the background rate depends on the pointing: above 1 TeV that of
 # H.E.S.S. DL3 DR1 goes as exp(-4.26 cos zenith), and its shape differs between north
@@ -52,8 +49,8 @@ class _Pool:
     def pointing(self) -> tuple[float, float]:
         weight = np.array([shape.livetime for shape in self.runs])
         runs = [shape.run for shape in self.runs]
-        zenith = _mean(_column(runs, "zenith"), weight)
-        return zenith, _circular_mean(_column(runs, "azimuth"), weight)
+        zenith = mean(_column(runs, "zenith"), weight)
+        return zenith, circular_mean(_column(runs, "azimuth"), weight)
 
     def wealth(self, livetime: float, counts: int) -> float:
         """Live time or events, whichever is scarcer, over those asked for."""
@@ -68,12 +65,12 @@ class _Pool:
         return _Pool(cells=self.cells + other.cells, runs=self.runs + other.runs)
 
 
-def refusal(shape: RunShape, *, min_kept_fraction: float) -> str:
+def refusal(run: RunShape | RunTally, *, min_kept_fraction: float) -> str:
     """Tell why a run cannot be stacked.
 
     Parameters
     ----------
-    shape : RunShape
+    run : RunShape or RunTally
         The run.
     min_kept_fraction : float
         Least share of the field of view that the exclusion mask must keep.
@@ -83,16 +80,16 @@ def refusal(shape: RunShape, *, min_kept_fraction: float) -> str:
     str
         The reason; empty for a run that can be stacked.
     """
-    kept = shape.kept_fraction
+    kept = run.kept_fraction
     # a field without any event is a failed run, not a low rate
     problems = (
-        (not shape.livetime > 0, f"live time is {shape.livetime:g} s"),
+        (not run.livetime > 0, f"live time is {run.livetime:g} s"),
         (
             not kept >= min_kept_fraction,
             f"the mask keeps {kept:.3f} of the field, less than {min_kept_fraction:g}",
         ),
-        (not shape.exposure_2d.any(), "no exposure: no energy bin is safe as a whole"),
-        (shape.n_events == 0, "no events are kept"),
+        (not run.has_exposure, "no exposure: no energy bin is safe as a whole"),
+        (run.n_events == 0, "no events are kept"),
     )
     return next((reason for is_wrong, reason in problems if is_wrong), "")
 
@@ -238,92 +235,10 @@ def stack_runs(
             where=f"stack {stack_id}",
             fix="Loosen the cuts in [select] or min_kept_fraction in [mask]",
         )
-    total = _Sum(first.binning, STACK_METHODS[method])
+    total = RunningSum(first.binning, STACK_METHODS[method])
     for run in chain([first], stream):
         total.add(run)
     return total.to_stack(stack_id)
-
-
-def _kept_exposure(run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
-    return run.exposure_3d, run.exposure_2d
-
-
-def _whole_exposure(run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
-    time = run.livetime * run.is_safe
-    field_3d, field_2d = field_solid_angles(run.binning)
-    return np.multiply.outer(time, field_3d), np.multiply.outer(time, field_2d)
-
-
-_Exposure = Callable[[RunCounts], tuple[np.ndarray, np.ndarray]]
-
-STACK_METHODS: MappingProxyType[str, _Exposure] = MappingProxyType(
-    {"sum": _kept_exposure, "michi": _whole_exposure}
-)
-
-
-class _Sum:
-    """Running sum, so that one run at a time is in memory."""
-
-    def __init__(self, binning: Binning, exposure: _Exposure) -> None:
-        self.binning = binning
-        self.exposure = exposure
-        self.counts_3d = np.zeros(binning.shape_3d, dtype=np.int64)
-        self.counts_2d = np.zeros(binning.shape_2d, dtype=np.int64)
-        self.exposure_3d = np.zeros(binning.shape_3d)
-        self.exposure_2d = np.zeros(binning.shape_2d)
-        self.runs: list[Run] = []
-        self.weights: list[tuple[float, float, float]] = []
-        self.seen: list[tuple[int, np.ndarray]] = []
-
-    def add(self, run: RunCounts) -> None:
-        self.binning.require_same(run.binning, where=f"run {run.obs_id}")
-        # integers: their sum is exact in any order
-        self.counts_3d += run.counts_3d.astype(np.int64)
-        self.counts_2d += run.counts_2d.astype(np.int64)
-        exposure_3d, exposure_2d = self.exposure(run)
-        self.exposure_3d += exposure_3d
-        self.exposure_2d += exposure_2d
-        self.runs.append(run.run)
-        self.weights.append((run.ontime, run.livetime, float(exposure_2d.sum())))
-        self.seen.append((int(run.counts_2d.sum()), exposure_2d))
-
-    def to_stack(self, stack_id: int) -> Stack:
-        ontime, livetime, exposure = np.array(self.weights).T
-        weight = exposure if exposure.any() else livetime
-        return Stack(
-            stack_id=stack_id,
-            binning=self.binning,
-            obs_ids=np.sort([run.obs_id for run in self.runs]),
-            counts_3d=self.counts_3d,
-            exposure_3d=self.exposure_3d,
-            counts_2d=self.counts_2d,
-            exposure_2d=self.exposure_2d,
-            ontime=math.fsum(ontime),
-            livetime=math.fsum(livetime),
-            conditions=_mean_conditions(self.runs, weight),
-            systematic=self._scatter(),
-        )
-
-    def _scatter(self) -> float:
-        """Compare each run with the rate of all, in offset, where runs take 4 kB."""
-        counts, exposure = self.counts_2d, self.exposure_2d
-        rate = np.divide(
-            counts, exposure, out=np.zeros(counts.shape), where=exposure > 0
-        )
-        observed = np.array([n_events for n_events, _ in self.seen])
-        expected = np.array([np.vdot(rate, exposure) for _, exposure in self.seen])
-        return run_scatter(observed, expected)
-
-
-def _mean_conditions(runs: Sequence[Run], weight: np.ndarray) -> Conditions:
-    zenith = _column(runs, "zenith")
-    return Conditions(
-        zenith=_mean(zenith, weight),
-        azimuth=_circular_mean(_column(runs, "azimuth"), weight),
-        cos_zenith=_mean(np.cos(np.radians(zenith)), weight),
-        deadc=_mean(_column(runs, "deadc"), weight),
-        muon_efficiency=_mean(_column(runs, "muon_efficiency"), weight),
-    )
 
 
 def _merged(pools: Sequence[_Pool], *, livetime: float, counts: int) -> list[_Pool]:
@@ -374,21 +289,6 @@ def _distance(one: tuple[float, float], other: tuple[float, float]) -> float:
     by_zenith = _ZENITH_LAW * abs(np.cos(zenith[0]) - np.cos(zenith[1]))
     opposite = (1 - np.cos(azimuth[0] - azimuth[1])) / 2
     return float(by_zenith + _AZIMUTH_LAW * opposite * np.sin(zenith).mean())
-
-
-def _mean(values: np.ndarray, weight: np.ndarray) -> float:
-    """Average the known values; NaN when none is known."""
-    is_known = np.isfinite(values)
-    if not is_known.any():
-        return float("nan")
-    known_weight = weight[is_known] if weight[is_known].any() else None
-    return float(np.average(values[is_known], weights=known_weight))
-
-
-def _circular_mean(angle: np.ndarray, weight: np.ndarray) -> float:
-    x = _mean(np.cos(np.radians(angle)), weight)
-    y = _mean(np.sin(np.radians(angle)), weight)
-    return float(np.degrees(np.arctan2(y, x)) % 360.0)
 
 
 def _column(runs: Sequence[Run], name: str) -> np.ndarray:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from bkgpipe.datamodel import Conservation, ExportEntry, RunTable, StageState, Summary
+from bkgpipe.datamodel import (
+    Conservation,
+    ExportEntry,
+    RunTable,
+    RunTally,
+    StageState,
+    Summary,
+)
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.count import read_conservation, read_shapes
+from bkgpipe.io.count import read_tallies
 from bkgpipe.io.entries import read_entries
 from bkgpipe.io.hdf5 import read_header, read_refused
 from bkgpipe.io.record import read_record_header, read_record_summary
@@ -55,13 +63,8 @@ def read_summary(settings: Settings) -> Summary:
     table = load_table(settings)
     entries = read_export_entries(settings)
     refused = _read_refused(settings)
-    conservation = Conservation()
-    counted: set[int] = set()
-    for path in find_chunks(settings, "count"):
-        for obs_id, found in read_conservation(path).items():
-            conservation += found
-            counted.add(obs_id)
-    used = [run for run in table.used if run.obs_id in counted]
+    tallies = _read_tallies(settings)
+    used = [run for run in table.used if run.obs_id in tallies]
     return Summary(
         store=str(settings.folder("export") / "store"),
         models=tuple(
@@ -72,8 +75,8 @@ def read_summary(settings: Settings) -> Summary:
         refused=refused,
         left_out={run.obs_id: run.reason for run in table.runs if not run.selected},
         timing=_read_timing(settings),
-        conservation=conservation,
-        unfit=_read_unfit(settings, refused),
+        conservation=_add_up(tallies),
+        unfit=_find_unfit(settings, tallies, refused),
     )
 
 
@@ -221,13 +224,30 @@ def _read_refused(settings: Settings) -> dict[int, str]:
     return dict(sorted(refused.items()))
 
 
-def _read_unfit(settings: Settings, refused: dict[int, str]) -> dict[int, str]:
+def _read_tallies(settings: Settings) -> dict[int, RunTally]:
+    tallies: dict[int, RunTally] = {}
+    for path in find_chunks(settings, "count"):
+        tallies |= read_tallies(path)
+    return tallies
+
+
+def _add_up(tallies: Mapping[int, RunTally]) -> Conservation:
+    return Conservation(
+        **{
+            place: sum(getattr(tally.conservation, place) for tally in tallies.values())
+            for place in Conservation.__dataclass_fields__
+        }
+    )
+
+
+def _find_unfit(
+    settings: Settings, tallies: Mapping[int, RunTally], refused: Mapping[int, str]
+) -> dict[int, str]:
     least = settings.mask.min_kept_fraction
     reasons = {
-        shape.obs_id: refusal(shape, min_kept_fraction=least)
-        for path in find_chunks(settings, "count")
-        for shape in read_shapes(path).records.values()
-        if shape.run.selected and shape.obs_id not in refused
+        run.obs_id: refusal(tallies[run.obs_id], min_kept_fraction=least)
+        for run in load_table(settings).selected
+        if run.obs_id in tallies and run.obs_id not in refused
     }
     return {obs_id: reason for obs_id, reason in sorted(reasons.items()) if reason}
 

@@ -9,7 +9,7 @@ from bkgpipe.tasks.group import MakeGroups
 from bkgpipe.tasks.mask import AllMasks, Mask
 from bkgpipe.tasks.nodes import SolveNodes
 from bkgpipe.tasks.production import Production
-from bkgpipe.tasks.rank import AllRankings, Rank
+from bkgpipe.tasks.rank import AllRankings, GatherCandidates, Rank
 from bkgpipe.tasks.regression import FitRegression, Predict
 from bkgpipe.tasks.report import MakeReport
 from bkgpipe.tasks.select import Select
@@ -28,6 +28,7 @@ __all__ = [
     "Count",
     "Export",
     "FitRegression",
+    "GatherCandidates",
     "MakeGroups",
     "MakeReport",
     "MakeStore",

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
-from bkgpipe.datamodel import Ranking, RunTable
+from bkgpipe.datamodel import Candidates, Ranking, RunTable
 from bkgpipe.errors import DamagedFileError, InputError, NoRunsError
-from bkgpipe.io.rank import read_rankings, write_rankings
+from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.rank import (
+    read_candidates,
+    read_rankings,
+    write_candidates,
+    write_rankings,
+)
+from bkgpipe.numerics.candidates import pack_candidates, unpack_candidates
 from bkgpipe.numerics.rank import rank_runs
 from bkgpipe.production.inputs import digest, digest_selected, index_runs
 from bkgpipe.production.summary import find_chunks
@@ -18,15 +26,51 @@ from bkgpipe.tasks.archive import Archive, read_archive
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
-from bkgpipe.tasks.count import AllCounts
+from bkgpipe.tasks.count import AllCounts, Count
+from bkgpipe.tasks.targets import ProductTarget
 
-__all__ = ["AllRankings", "Rank", "explain_ranking", "read_all_rankings"]
+__all__ = [
+    "AllRankings",
+    "GatherCandidates",
+    "Rank",
+    "explain_ranking",
+    "read_all_rankings",
+]
 
 _log = logging.getLogger(__name__)
 
 
+class GatherCandidates(StageTask):
+    """Gather what rankings compare: reads all counts, writes ``candidates.h5``.
+
+    Without it each chunk of rankings would read all counts again.
+    """
+
+    stage = "rank"
+
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        return digest_selected(self.table)
+
+    def requires(self) -> AllCounts:
+        return self.sibling(AllCounts)
+
+    def output(self) -> ProductTarget:
+        return ProductTarget(
+            self.folder / "candidates.h5", inputs=self.inputs, read_header=read_header
+        )
+
+    def run(self) -> None:
+        archive = _read_joined(self, self.requires().chunks())
+
+        candidates = pack_candidates(archive.selected, unfit=archive.unfit)
+
+        with self.output().temporary_path() as path:
+            write_candidates(Path(path), self.header(), candidates)
+
+
 class Rank(ChunkTask):
-    """Rank candidates by divergence: reads all counts, writes ``rank_{chunk}.h5``."""
+    """Rank candidates by divergence: reads them, writes ``rank_{chunk}.h5``."""
 
     stage = "rank"
 
@@ -50,16 +94,14 @@ class Rank(ChunkTask):
             return _digest_taken(path, path.stat().st_mtime_ns, self.table)
         return ""
 
-    def requires(self) -> AllCounts:
-        return self.sibling(AllCounts)
+    def requires(self) -> list[StageTask]:
+        return [self.sibling(GatherCandidates), self.sibling(Count)]
 
     def run(self) -> None:
-        archive = read_archive(
-            self.requires().chunks(),
-            min_kept_fraction=self.settings.mask.min_kept_fraction,
-        )
+        archive = _read_joined(self, [self.sibling(Count)])
+        candidates = read_candidates(Path(self.input()[0].path))
 
-        rankings = self._rank(archive)
+        rankings = self._rank(archive, candidates)
         chunk = collect(
             (run.obs_id for run in self.exported),
             lambda obs_id: self._accept(rankings[obs_id]),
@@ -70,13 +112,13 @@ class Rank(ChunkTask):
         with self.output().temporary_path() as path:
             write_rankings(Path(path), self.header(), chunk)
 
-    def _rank(self, archive: Archive) -> dict[int, Ranking]:
+    def _rank(self, archive: Archive, candidates: Candidates) -> dict[int, Ranking]:
         shapes = archive.shapes
         rankings = rank_runs(
             [shapes[run.obs_id] for run in self.exported if run.obs_id in shapes],
-            archive.selected,
+            unpack_candidates(candidates, index_runs(self.table)),
             criteria=self.settings.rank.criteria,
-            unfit=archive.unfit.keys(),
+            unfit=candidates.unfit,
         )
         return {ranking.obs_id: ranking for ranking in rankings}
 
@@ -95,6 +137,15 @@ class Rank(ChunkTask):
         if ranking.is_short:
             _log.warning("Run %d: %s", ranking.obs_id, found)
         return ranking
+
+
+def _read_joined(task: StageTask, counts: Sequence[ChunkTask]) -> Archive:
+    """Read the bins that rankings compare."""
+    return read_archive(
+        counts,
+        min_kept_fraction=task.settings.mask.min_kept_fraction,
+        criteria=task.settings.rank.criteria,
+    )
 
 
 # one entry for each chunk of a large archive
@@ -163,9 +214,7 @@ def explain_ranking(task: StageTask, obs_id: int) -> Ranking:
             where=str(settings.data.output),
             fix="Run bkgpipe run count first",
         )
-    archive = read_archive(
-        counts.chunks(), min_kept_fraction=settings.mask.min_kept_fraction
-    )
+    archive = _read_joined(task, counts.chunks())
     if obs_id not in archive.shapes:
         raise InputError(
             what=archive.refused.get(obs_id, "is no run of this production"),

@@ -172,7 +172,7 @@ def _read_heads(
     heads: list[tuple[RunHead, Path]] = []
     for task in counts:
         for run in read_heads(task.path).records.values():
-            reason = refusal(run.shape, min_kept_fraction=min_kept_fraction)
+            reason = refusal(run.tally, min_kept_fraction=min_kept_fraction)
             if run.run.selected and not reason:
                 heads.append((make_head(run, fov_alignment=fov_alignment), task.path))
     heads.sort(key=lambda pair: pair[0].obs_id)

@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from bkgpipe.datamodel import (
     Binning,
+    Candidates,
     Chunk,
     Conditions,
     Conservation,
@@ -124,6 +125,16 @@ describe.register(Ranking, describe_ranking)
 describe.register(RegressionFit, describe_fit)
 describe.register(Summary, describe_summary)
 describe.register(Table, describe_table)
+
+
+@describe.register
+def _(candidates: Candidates) -> str:
+    n_runs, n_energy, n_offset = candidates.counts_2d.shape
+    return (
+        f"{_count(n_runs, 'candidate')}, {candidates.livetime.sum() / 3600:.2f} h live "
+        f"time, {candidates.is_unfit.sum()} unfit\n"
+        f"Compared in {n_energy} x {n_offset} bins of energy and offset"
+    )
 
 
 @describe.register

@@ -187,7 +187,7 @@ _HDF5 = {
     "one": lambda path: count.read_run_counts(path, 7),
     "heads": count.read_heads,
     "shapes": count.read_shapes,
-    "conservation": count.read_conservation,
+    "tallies": count.read_tallies,
     "effects": count.read_mask_effects,
     "header": read_header,
     "refused": read_refused,

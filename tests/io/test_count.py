@@ -18,13 +18,13 @@ from bkgpipe.datamodel import (
 )
 from bkgpipe.errors import DamagedFileError, InputError
 from bkgpipe.io.count import (
-    read_conservation,
     read_counts,
     read_each,
     read_heads,
     read_mask_effects,
     read_run_counts,
     read_shapes,
+    read_tallies,
     write_counts,
 )
 
@@ -108,13 +108,15 @@ def test_heads_are_the_counts_without_the_cubes(written: Path) -> None:
         assert not head.solid_angle_3d.any()
 
 
-def test_conservation_of_each_run(written: Path) -> None:
-    found = read_conservation(written)
+def test_tallies_are_those_of_the_counts(written: Path) -> None:
+    found = read_tallies(written)
 
-    assert found == {
-        7: Conservation(n_read=10, n_invalid=1, n_kept=9),
-        8: Conservation(n_read=10, n_invalid=1, n_kept=9),
-    }
+    counts = read_counts(written).records
+    assert found == {obs_id: run.tally for obs_id, run in counts.items()}
+    assert found[8].conservation == Conservation(n_read=10, n_invalid=1, n_kept=9)
+    assert found[8].n_events == counts[8].counts_2d.sum() > 0
+    assert found[8].kept_fraction == counts[8].kept_fraction
+    assert found[8].has_exposure is True
 
 
 def test_empty_and_fully_masked_run(
@@ -165,7 +167,7 @@ def test_single_bin(
 
 
 def test_damaged_file(path: Path) -> None:
-    for read in (read_counts, read_shapes, read_conservation):
+    for read in (read_counts, read_shapes, read_tallies):
         with pytest.raises(DamagedFileError, match=r"count_0\.h5: .*Run the stage"):
             read(path)
 

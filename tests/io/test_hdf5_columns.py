@@ -118,7 +118,7 @@ def test_a_file_without_records(tmp_path, header):
     assert found.refused == {9: "it rained"}
 
 
-@pytest.mark.parametrize("name", ["ids", "whole", "flat", "nested/offset_edges"])
+@pytest.mark.parametrize("name", ["ids", "whole", "flat.json", "nested/offset_edges"])
 def test_a_changed_column_is_damage(path, name):
     with h5py.File(path, "r+") as file:
         dataset = file["columns"][name]
@@ -132,7 +132,7 @@ def test_a_changed_column_is_damage(path, name):
 
 def test_a_column_that_is_missing_is_damage(path):
     with h5py.File(path, "r+") as file:
-        del file["columns/name"]
+        del file["columns/name.json"]
 
     with pytest.raises(DamagedFileError, match=r"mixed_0\.h5: .*name"):
         read_columns(path, Mixed, NAMES)

@@ -11,12 +11,8 @@ from bkgpipe.datamodel import Binning, Conditions
 from bkgpipe.io.hdf5_fields import (
     field_kinds,
     field_sum,
-    member,
-    read_array,
     read_values,
-    read_words,
     write_record,
-    write_words,
 )
 
 
@@ -170,13 +166,6 @@ def test_only_the_fields_asked_for(path: Path, everything: Everything) -> None:
         assert read_values(file, {"number": int}) == {"number": 12345678901}
 
 
-@pytest.mark.parametrize("words", [(), ("",), ("a", "ß" * 100_000)])
-def test_words(path: Path, words: tuple[str, ...]) -> None:
-    with h5py.File(path, "w") as file:
-        write_words(file, "words", words)
-        assert read_words(file, "words") == words
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -206,45 +195,3 @@ def test_digest_is_that_of_what_is_read(path: Path, everything: Everything) -> N
     assert digest(_write(path, everything)) == digest(everything)
     small = replace(everything, whole=everything.whole.astype(np.int32))
     assert digest(small) == digest(everything)
-
-
-def test_links_to_other_files_are_not_followed(path: Path) -> None:
-    with h5py.File(path.with_name("other.h5"), "w") as other:
-        other["secret"] = np.arange(3)
-    with h5py.File(path, "w") as file:
-        file["outside"] = h5py.ExternalLink("other.h5", "secret")
-        file["soft"] = h5py.SoftLink("/inside")
-        for name in ("outside", "soft", "absent"):
-            with pytest.raises(ValueError, match=f"{name} is missing or a link"):
-                member(file, name)
-
-
-def _claim_much(file: h5py.File) -> None:
-    file.create_dataset("real", (10**12,), "f8", chunks=(1000,))
-
-
-def _take_elsewhere(file: h5py.File) -> None:
-    file.create_dataset("real", (3,), "f8", external=[("/etc/passwd", 0, 24)])
-
-
-def _take_virtually(file: h5py.File) -> None:
-    layout = h5py.VirtualLayout((3,), "f8")
-    layout[:] = h5py.VirtualSource("other.h5", "secret", shape=(3,))
-    file.create_virtual_dataset("real", layout)
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (_claim_much, "claims 8000000000000 bytes"),
-        (_take_elsewhere, "kept in another file"),
-        (_take_virtually, "kept in another file"),
-        (lambda file: file.create_group("real"), "of another kind"),
-        (lambda file: write_words(file, "real", ["a"]), "of another kind"),
-    ],
-)
-def test_arrays_that_were_never_written(path: Path, make, message) -> None:
-    with h5py.File(path, "w") as file:
-        make(file)
-    with h5py.File(path) as file, pytest.raises(ValueError, match=message):
-        read_array(file, "real")

@@ -5,9 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import REASONS, Chunk, ProductHeader, Ranking
+from bkgpipe.datamodel import REASONS, Candidates, Chunk, ProductHeader, Ranking
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.rank import read_rankings, write_rankings
+from bkgpipe.io.rank import (
+    read_candidates,
+    read_rankings,
+    write_candidates,
+    write_rankings,
+)
 
 
 def _make_ranking(n_runs: int) -> Ranking:
@@ -48,3 +53,25 @@ def test_damaged_file(tmp_path: Path) -> None:
     path.write_bytes(b"x")
     with pytest.raises(DamagedFileError, match=r"rank_0\.h5: .*Run the stage again"):
         read_rankings(path)
+
+
+def test_candidates_come_back(tmp_path, header):
+    path, rng = tmp_path / "candidates.h5", np.random.default_rng(4)
+    names = [name for name in Candidates.__dataclass_fields__ if name[-3:] != "_2d"]
+    expected = Candidates(
+        counts_2d=rng.poisson(300.0, (7, 3, 2)),
+        exposure_2d=rng.uniform(size=(7, 3, 2)).astype(np.float32),
+        **{name: rng.integers(0, 2, 7) for name in names if name != "is_unfit"},
+        is_unfit=np.arange(7) == 5,
+    )
+
+    write_candidates(path, header, expected)
+
+    found = read_candidates(path)
+    for name in Candidates.__dataclass_fields__:
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert found.exposure_2d.dtype == np.float32
+    assert found.unfit == {int(expected.obs_ids[5])}
+    path.write_bytes(path.read_bytes()[:-99])
+    with pytest.raises(DamagedFileError, match=r"candidates\.h5"):
+        read_candidates(path)

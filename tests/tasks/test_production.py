@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 from gammapy.data import DataStore
 
-from bkgpipe.io.count import read_conservation, read_counts
+from bkgpipe.io.count import read_counts, read_tallies
 from bkgpipe.io.entries import read_entries
 from bkgpipe.io.regression import read_fit
 from bkgpipe.io.smooth import read_models
@@ -56,9 +56,9 @@ def test_events_and_exposure_are_conserved_through_the_chain(production, build):
     folder = task.settings.folder
 
     places = [
-        found
+        found.conservation
         for path in sorted(folder("count").glob("count_*.h5"))
-        for found in read_conservation(path).values()
+        for found in read_tallies(path).values()
     ]
     stacks = read_stacks(folder("stack") / "stack_0.h5").records
     models = read_models(folder("smooth") / "smooth_0.h5").records

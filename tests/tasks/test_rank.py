@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bkgpipe.datamodel import REASONS
 from bkgpipe.errors import InputError
+from bkgpipe.io.count import read_shapes
+from bkgpipe.io.rank import read_candidates
 from bkgpipe.io.stack import read_stacks
 from bkgpipe.production.summary import read_summary
+from bkgpipe.tasks import archive
 from bkgpipe.tasks.count import AllCounts
-from bkgpipe.tasks.rank import AllRankings, explain_ranking, read_all_rankings
+from bkgpipe.tasks.rank import (
+    AllRankings,
+    GatherCandidates,
+    explain_ranking,
+    read_all_rankings,
+)
 from bkgpipe.tasks.stack import AllStacks
 
 
@@ -96,3 +106,40 @@ def _exposures(settings):
         for path in settings.folder("stack").glob("stack_*.h5")
         for obs_id, stack in read_stacks(path).records.items()
     }
+
+
+def test_counts_are_read_once_for_all_rankings(production, build, monkeypatch):
+    task = production(stack__strategy="ranked", data__chunk_size="2")
+    counts, candidates = task.sibling(AllCounts), task.sibling(GatherCandidates)
+    assert build(candidates)
+    made = Path(candidates.output().path).stat().st_mtime_ns
+    read: list[str] = []
+    monkeypatch.setattr(
+        archive,
+        "read_shapes",
+        lambda path: read.append(path.name) or read_shapes(path),
+    )
+
+    assert build(task.sibling(AllRankings))
+
+    assert Path(candidates.output().path).stat().st_mtime_ns == made
+    assert sorted(read) == sorted(each.path.name for each in counts.chunks())
+
+
+def test_candidates_are_gathered_again_when_they_change(production, build):
+    task = production(stack__strategy="ranked")
+    assert build(task.sibling(AllRankings))
+    (path,) = task.settings.data.output.glob("rank-*/candidates.h5")
+    assert read_candidates(path).obs_ids.tolist() == list(range(1001, 1009))
+    path.write_bytes(path.read_bytes()[:-700])
+    fewer = production(stack__strategy="ranked", select__exclude_obs_ids="1005")
+
+    assert build(fewer.sibling(AllRankings))
+
+    (path,) = fewer.settings.folder("rank").glob("candidates.h5")
+    assert 1005 not in read_candidates(path).obs_ids
+    path.write_bytes(path.read_bytes()[:-700])
+    for each in path.parent.glob("rank_*.h5"):
+        each.unlink()
+    assert build(fewer.sibling(AllRankings))
+    assert 1005 not in read_candidates(path).obs_ids

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from bkgpipe.datamodel import (
+    Candidates,
     Chunk,
     Conservation,
     ExclusionMask,
@@ -190,3 +191,15 @@ def test_chunk_of_nothing():
 def test_unknown_object_is_refused():
     with pytest.raises(TypeError, match="no words for a Conservation"):
         describe(Conservation())
+
+
+def test_candidates_in_words():
+    names = [name for name in Candidates.__dataclass_fields__ if name[-3:] != "_2d"]
+    bins = {name: np.zeros((4, 3, 2)) for name in ("counts_2d", "exposure_2d")}
+    values = {name: np.full(4, 1800.0) for name in names}
+    values["is_unfit"] = np.array([True, False, True, False])
+
+    words = describe(Candidates(**bins, **values))
+
+    assert words.startswith("4 candidates, 2.00 h live time, 2 unfit")
+    assert words.endswith("in 3 x 2 bins of energy and offset")
