@@ -7,8 +7,10 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from bkgpipe.errors import OutputError
 
 __all__ = ["keep_log", "set_up_logging"]
 
@@ -45,11 +47,15 @@ def keep_log(folder: Path) -> Iterator[Path]:
     ------
     Path
         The file, named by time and process, so that no two processes share one.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be made.
     """
-    folder.mkdir(exist_ok=True)
     name = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     path = folder / f"{name}-{os.getpid()}.log"
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _open(path)
     words = "%(asctime)s [%(process)d] %(levelname)s %(message)s"
     handler.setFormatter(logging.Formatter(words))
     logger = logging.getLogger("bkgpipe")
@@ -58,4 +64,25 @@ def keep_log(folder: Path) -> Iterator[Path]:
         yield path
     finally:
         logger.removeHandler(handler)
-        handler.close()
+        # a full disk refuses what is not written yet
+        with suppress(OSError):
+            handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log that is lost on a full disk without more words: all is printed too."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Pass over a message that cannot be written."""
+
+
+def _open(path: Path) -> _LogFile:
+    try:
+        path.parent.mkdir(exist_ok=True)
+        return _LogFile(path, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            what=f"cannot be written ({error.strerror or error})",
+            where=str(path),
+            fix="Set [data] output to a folder that you may write to, with free space",
+        ) from error

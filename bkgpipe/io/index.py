@@ -42,12 +42,19 @@ def find_index(store: Path, name: str) -> Path:
     Raises
     ------
     InputError
-        If there is none.
+        If there is none, or the folder cannot be looked at.
     """
-    for ending in _ENDINGS:
-        path = store / f"{name}{ending}"
-        if path.is_file():
-            return path
+    paths = [store / f"{name}{ending}" for ending in _ENDINGS]
+    try:
+        for path in paths:
+            if path.is_file():
+                return path
+    except OSError as error:
+        raise InputError(
+            what=f"{name} cannot be looked for ({error.strerror or error})",
+            where=str(store),
+            fix="Check that the folder may be read, and that its disk is there",
+        ) from error
     raise InputError(
         what=f"{name}.fits and {name}.fits.gz are both missing",
         where=str(store),

@@ -24,8 +24,9 @@ from bkgpipe.io.index import (
 )
 from bkgpipe.io.units import mjd_reference, to_unit
 
-__all__ = ["read_events", "read_runs"]
+__all__ = ["read_events", "read_runs", "require_store"]
 
+_INDEXES = ("obs-index", "hdu-index")
 _MAX_QUALITY = 2**31  # no flag is larger, and no number from there on is whole
 
 
@@ -67,6 +68,33 @@ def read_runs(store: Path) -> RunTable:
     runs = tuple(Run(**dict(zip(columns, row, strict=True))) for row in rows)
     table.convert_bytestring_to_unicode()
     return RunTable(runs=runs, observations=table)
+
+
+def require_store(store: Path) -> None:
+    """Refuse to go on when a store that was there before is gone.
+
+    A file system that is unmounted, or a server that does not answer, takes the files
+    of all runs away at once.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+
+    Raises
+    ------
+    InputError
+        If one of its indexes is gone.
+    """
+    try:
+        for name in _INDEXES:
+            find_index(store, name)
+    except InputError as error:
+        raise InputError(
+            what=f"the store is gone, not only files of single runs ({error.what})",
+            where=str(store),
+            fix="Bring it back, as by mounting its file system, and run again",
+        ) from error
 
 
 def _require_unique(numbers: np.ndarray, where: str) -> None:

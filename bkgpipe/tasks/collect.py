@@ -21,6 +21,7 @@ def collect(
     make: Callable[[int], _Record],
     *,
     refused: Mapping[int, str],
+    require: Callable[[], None] = lambda: None,
     tell: Callable[[int, int], None] = lambda _n_done, _n_total: None,
 ) -> Chunk[_Record]:
     """Make a product for each number, and keep the reason where that fails.
@@ -33,6 +34,9 @@ def collect(
         Makes the product of one of them, or raises a BkgpipeError.
     refused : mapping of int to str
         Those that an earlier stage refused, with its reasons; not tried again.
+    require : callable
+        Is called before one is refused; raises a BkgpipeError when what all are made
+        from is gone, which is no fault of that one.
     tell : callable
         Is given how many are done, and how many there are, before each.
 
@@ -47,6 +51,8 @@ def collect(
         If a product of an earlier stage is damaged: it is to be made again.
     OutputError
         If the disk is full or cannot be written: that is no fault of the run.
+    BkgpipeError
+        That `require` raises.
     """
     chunk: Chunk[_Record] = Chunk()
     wanted = list(numbers)
@@ -60,6 +66,7 @@ def collect(
         except BkgpipeError as error:
             if _concerns_all(error):
                 raise
+            require()
             _log.warning("Refused: %s", error)
             chunk.refused[number] = str(error)
     return chunk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from bkgpipe.errors import InputError
 from bkgpipe.io.aeff import read_safe_energy
 from bkgpipe.io.count import write_counts
 from bkgpipe.io.mask import read_masks
-from bkgpipe.io.store import read_events
+from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.count import count_run
 from bkgpipe.numerics.exposure import with_event_exposure
 from bkgpipe.settings import Settings
@@ -42,7 +43,10 @@ class Count(ChunkTask):
         def count(obs_id: int) -> RunCounts:
             return self._count(runs[obs_id], masks.records[obs_id])
 
-        chunk = collect(runs, count, refused=masks.refused, tell=self.tell)
+        require = partial(require_store, self.settings.store)
+        chunk = collect(
+            runs, count, refused=masks.refused, require=require, tell=self.tell
+        )
 
         with self.output().temporary_path() as path:
             write_counts(Path(path), self.header(), chunk)

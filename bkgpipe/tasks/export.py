@@ -19,6 +19,7 @@ from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
 from bkgpipe.io.hdf5 import read_checksums, read_refused
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups
+from bkgpipe.io.store import require_store
 from bkgpipe.numerics.export import node_model_for_run
 from bkgpipe.numerics.norm import apply_norm, run_energy_norm, run_norm
 from bkgpipe.numerics.stack import find_group
@@ -99,17 +100,20 @@ class Export(ChunkTask):
         normalise = self._read_norms()
 
         def export(obs_id: int) -> ExportEntry:
-            nodes = models.find(runs[obs_id])
-            model = normalise(node_model_for_run(nodes, runs[obs_id]))
+            model = normalise(models.make(runs[obs_id]))
             return self._export(runs[obs_id], model)
 
-        # a run of which the events cannot be used gets no model of others either
-        uncounted = read_refused(Path(self.input()["counts"].path))
-        refused = models.refusals(self.exported) | uncounted
-        chunk = collect(runs, export, refused=refused, tell=self.tell)
+        refused = self._refusals(models)
+        require = partial(require_store, self.settings.store)
+        chunk = collect(runs, export, refused=refused, require=require, tell=self.tell)
 
         with self.output().temporary_path() as path:
             write_entries(Path(path), self.header(), chunk)
+
+    def _refusals(self, models: _Models) -> dict[int, str]:
+        # a run of which the events cannot be used gets no model of others either
+        uncounted = read_refused(Path(self.input()["counts"].path))
+        return models.refusals(self.exported) | uncounted
 
     def _read_models(self) -> _Models:
         nodes, groups = (self.input().get(name) for name in ("nodes", "groups"))
@@ -191,15 +195,15 @@ def _find_model(run: Run, groups: tuple[Group, ...], models: dict[int, str]) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class _Models:
-    """Finds the model of a run: that of its group, or the one with its number."""
+    """Makes the model of a run from that of its group, or the one with its number."""
 
     nodes: Chunk[NodeModel]
     groups: tuple[Group, ...]
 
-    def find(self, run: Run) -> NodeModel:
+    def make(self, run: Run) -> NodeModel:
         number = self._number(run)
         if number in self.nodes.records:
-            return self.nodes.records[number]
+            return node_model_for_run(self.nodes.records[number], run)
         raise InputError(
             what="has no stack to take a model from",
             where=f"run {run.obs_id}",
@@ -243,6 +247,7 @@ def _find_origin(store: Path, table: RunTable) -> Origin:
         try:
             return read_origin(store, run)
         except InputError as error:
+            require_store(store)
             _log.debug("No origin from run %d: %s", run.obs_id, error)
     return Origin()
 

@@ -4,10 +4,12 @@ import logging
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from bkgpipe.cli.logs import keep_log, set_up_logging
+from bkgpipe.errors import OutputError
 
 _NAMES = ("bkgpipe", "luigi", "luigi-interface")
 
@@ -72,3 +74,30 @@ def test_no_file_is_left_open_after_an_error(tmp_path):
         raise KeyboardInterrupt
 
     assert logging.getLogger("bkgpipe").handlers == before
+
+
+def test_a_log_that_cannot_be_made(tmp_path):
+    (tmp_path / "logs").touch()
+
+    with (
+        pytest.raises(
+            OutputError, match=r"cannot be written \(File exists\)"
+        ) as caught,
+        keep_log(tmp_path / "logs"),
+    ):
+        pass
+
+    assert caught.value.where.startswith(f"{tmp_path}/logs/")
+    assert "free space" in caught.value.fix
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_log_on_a_full_disk_is_lost_and_nothing_else(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("bkgpipe.cli.logs.time.strftime", lambda *_: "now")
+    (tmp_path / f"now-{os.getpid()}.log").symlink_to("/dev/full")
+    set_up_logging(verbose=False)
+
+    with keep_log(tmp_path):
+        logging.getLogger("bkgpipe").warning("run 7: no events")
+
+    assert capsys.readouterr().err == "run 7: no events\n"

@@ -35,6 +35,17 @@ def test_either_ending(
     assert table.meta["MJDREFI"] == 51910
 
 
+def test_a_folder_that_cannot_be_looked_at(tmp_path: Path) -> None:
+    # too long a name is refused as a folder without permission is, to root as well
+    store = tmp_path / ("long" * 100)
+
+    with pytest.raises(InputError, match="obs-index cannot be looked for") as caught:
+        find_index(store, "obs-index")
+
+    assert caught.value.where == str(store)
+    assert "may be read" in caught.value.fix
+
+
 def test_missing_index(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"obs-index\.fits and.*Set \[data\] store to"):
         find_index(tmp_path, "obs-index")

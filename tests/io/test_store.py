@@ -12,7 +12,7 @@ from astropy.time import Time
 
 from bkgpipe.datamodel import Run
 from bkgpipe.errors import InputError
-from bkgpipe.io.store import read_events, read_runs
+from bkgpipe.io.store import read_events, read_runs, require_store
 
 StoreMaker = Callable[..., Path]
 
@@ -367,3 +367,19 @@ def test_odd_quality_is_unknown(make_store, observations, hdu_rows):
     observations["QUALITY"] = [1e30, np.nan, 2.0]
     runs = read_runs(make_store(observations, hdu_rows)).runs
     assert [run.quality for run in runs] == [-1, 2, -1]
+
+
+@pytest.mark.parametrize("name", ["obs-index", "hdu-index"])
+def test_a_store_that_is_gone(
+    make_store: StoreMaker, observations: Table, hdu_rows: Table, name: str
+) -> None:
+    store = make_store(observations, hdu_rows)
+    require_store(store)
+    for path in store.glob(f"{name}*"):
+        path.unlink()
+
+    with pytest.raises(InputError, match=f"the store is gone.*{name}.fits") as caught:
+        require_store(store)
+
+    assert caught.value.where == str(store)
+    assert "Bring it back" in caught.value.fix

@@ -28,6 +28,17 @@ def test_what_was_refused_before_is_not_tried_again(caplog):
     assert caplog.text == ""
 
 
+def test_none_is_refused_when_what_all_are_made_from_is_gone(caplog):
+    def require() -> None:
+        raise InputError(what="is gone", where="store", fix="Bring it back")
+
+    with pytest.raises(InputError, match=r"store: is gone\. Bring it back"):
+        collect([2, 3], _half, refused={}, require=require)
+
+    assert caplog.text == ""
+    assert collect([2, 5], _half, refused={5: "cut"}, require=require).records == {2: 1}
+
+
 def test_nothing_to_make():
     chunk = collect([], _half, refused={})
 

@@ -124,6 +124,17 @@ def test_a_full_disk_is_an_output_error(tmp_path):
     assert not path.exists()
 
 
+def test_what_a_writer_cannot_write_is_told_under_the_name_of_the_file(tmp_path):
+    def write(path: Path) -> None:
+        raise OutputError(what="is full", where=str(path), fix="Make room") from OSError
+
+    with pytest.raises(OutputError, match=r"is full\. Make room") as caught:
+        write_file(tmp_path / "count_7.h5", write)
+
+    assert caught.value.where == str(tmp_path / "count_7.h5")
+    assert isinstance(caught.value.__cause__, OSError)
+
+
 def test_a_file_where_a_folder_should_be_is_an_output_error(tmp_path):
     (tmp_path / "a").write_text("in the way")
 

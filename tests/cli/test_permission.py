@@ -1,0 +1,153 @@
+"""Files and folders that may not be read or written.
+
+Permissions mean nothing to root, of whom that privilege is taken here.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+_DENIED = "Permission denied"
+_PRIVILEGES = "-dac_override,-dac_read_search"
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def place(prepare, tmp_path: Path) -> Iterator[Path]:
+    """Folder of a production, of which all may be removed in the end."""
+    yield prepare(tmp_path)
+    for folder, names, _ in os.walk(tmp_path):
+        for name in names:
+            Path(folder, name).chmod(0o755)
+
+
+@pytest.fixture
+def run(place: Path) -> Run:
+    """Run ``bkgpipe run export`` as an ordinary user; exit code, and all it printed."""
+    before = _without_privileges() if os.geteuid() == 0 else []
+    kept = {k: v for k, v in os.environ.items() if k != "GAMMAPY_DATA"}
+
+    def call(*words: str) -> tuple[int, str]:
+        done = subprocess.run(  # noqa: S603
+            [*before, sys.executable, "-m", "bkgpipe", "run", "export", *words],
+            cwd=place,
+            env=kept,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return call
+
+
+def _without_privileges() -> list[str]:
+    """Words that start a command of root to whom permissions apply as to others."""
+    program = shutil.which("setpriv")
+    if program is None:
+        pytest.skip("there is no setpriv, and root may read and write all files")
+    words = [program, f"--bounding-set={_PRIVILEGES}"]
+    done = subprocess.run(  # noqa: S603
+        [*words, "true"], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"root keeps its privileges: {done.stderr.strip()}")
+    return words
+
+
+def test_events_that_may_not_be_read(run, place, find_events):
+    find_events(place / "store", 1003).chmod(0)
+
+    code, told = run()
+
+    assert code == 1
+    assert "Runs: 7 used" in told
+    assert (
+        f"refused 1003: run 1003 (data/run_1003.fits.gz): the file cannot be read "
+        f"({_DENIED}). Restore the file or exclude the run." in told
+    )
+    assert "Traceback" not in told
+
+
+def test_the_folder_of_all_events_may_not_be_read(run, place):
+    (place / "store" / "data").chmod(0)
+
+    code, told = run()
+
+    assert code == 1
+    assert "Runs: 0 used" in told
+    assert told.count("Refused: run 100") == 8
+    assert f"the file cannot be read ({_DENIED})" in told
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("name", ["obs-index.fits.gz", "hdu-index.fits.gz"])
+def test_an_index_that_may_not_be_read(run, place, name):
+    (place / "store" / name).chmod(0)
+
+    code, told = run()
+
+    assert code == 1
+    assert f"Error: {place}/store/{name}: the file cannot be read ({_DENIED})" in told
+    assert "Traceback" not in told
+
+
+def test_a_store_that_may_not_be_entered(run, place):
+    (place / "store").chmod(0)
+
+    code, told = run("--set", "mask.catalogs=")
+
+    assert code == 1
+    assert f"Error: {place}/store: obs-index cannot be looked for ({_DENIED})" in told
+    assert "Check that the folder may be read" in told
+    assert "Traceback" not in told
+
+
+_NOT_WRITTEN = f"cannot be written ({_DENIED}). Set [data] output to a folder"
+_NOT_ENTERED = f"{_DENIED}. Check who may enter its folder."
+
+
+@pytest.mark.parametrize(("mode", "reason"), [(0o555, _NOT_WRITTEN), (0, _NOT_ENTERED)])
+def test_an_output_folder_that_may_not_be_written(run, place, mode, reason):
+    (place / "out").mkdir(mode)
+
+    code, told = run()
+
+    assert code == 1
+    assert told.startswith(f"Error: {place}/out/")
+    assert reason in told
+    assert "Traceback" not in told
+    (place / "out").chmod(0o755)
+    assert not list((place / "out").iterdir())
+
+
+@pytest.mark.parametrize("name", ["settings", "running", "logs", "mask", "count"])
+def test_a_folder_of_the_output_that_may_not_be_written(run, place, name):
+    code, told = run()
+    assert code == 0, told
+    out = place / "out"
+    products = [path for path in out.rglob("*.*") if path.is_file()]
+    for path in products:
+        if path.name != "runs.ecsv":
+            path.unlink()
+    (folder,) = out.glob(f"{name}*")
+    folder.chmod(0o555)
+
+    code, told = run()
+
+    assert code == 1
+    assert f"{folder}/" in told
+    assert f"cannot be written ({_DENIED})" in told
+    assert "Refused" not in told
+    assert "Traceback" not in told
+    assert not list(folder.iterdir())
+    folder.chmod(0o755)
+    assert run()[0] == 0
