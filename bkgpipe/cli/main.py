@@ -24,12 +24,19 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BkgpipeError as error:
+        except (BkgpipeError, PermissionError) as error:
             if ctx.params.get("verbose"):
                 traceback.print_exc()
             else:
-                click.echo(f"Error: {error}", err=True)
+                click.echo(f"Error: {_words(error)}", err=True)
             sys.exit(2 if isinstance(error, SettingsError) else 1)
+
+
+def _words(error: BkgpipeError | PermissionError) -> str:
+    if isinstance(error, BkgpipeError):
+        return str(error)
+    # a file in a folder that may not be entered is not even looked for
+    return f"{error.filename}: {error.strerror}. Check who may enter its folder."
 
 
 def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,6 +56,25 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Replace one value of the settings; may be repeated.",
     )
     return config(overrides(command))
+
+
+def _placement_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where it works."""
+    workers = click.option(
+        "--workers", type=click.IntRange(1), help="Worker processes."
+    )
+    host = click.option(
+        "--scheduler-host", help="Machine of a luigid that shares out the work."
+    )
+    port = click.option(
+        "--scheduler-port", type=click.IntRange(1, 65535), help="Its port."
+    )
+    return workers(host(port(command)))
+
+
+def _placed(overrides: tuple[str, ...], placement: dict[str, Any]) -> list[str]:
+    given = [f"run.{key}={value}" for key, value in placement.items() if value]
+    return [*overrides, *given]
 
 
 def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,9 +163,7 @@ def plan(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
 @main.command()
 @click.argument("stage", type=click.Choice(_STAGES), required=False)
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.")
-@click.option("--scheduler-host", help="Machine of a luigid that shares out the work.")
-@click.option("--scheduler-port", type=click.IntRange(1, 65535), help="Its port.")
+@_placement_options
 @click.option("--site", metavar="NAME", help="Batch site that makes the chunks.")
 @click.option("--test", is_flag=True, help="A handful of runs in coarse bins.")
 @_settings_options
@@ -157,11 +181,53 @@ def run(
     """Run the chain, or the chain up to STAGE; what is whole is not made again."""
     from bkgpipe.cli.run import run_command
 
-    given = [f"run.{key}={value}" for key, value in placement.items() if value]
-    given = [*overrides, *given]
+    given = _placed(overrides, placement)
     sys.exit(
         run_command(config, given, stage=stage, site=site, test=test, as_json=as_json)
     )
+
+
+@main.command()
+@_placement_options
+@click.option(
+    "--time-limit",
+    default="",
+    metavar="TIME",
+    help="Time until the job is ended, as '2 h'; Slurm tells it by itself.",
+)
+@click.option(
+    "--margin",
+    default="5 min",
+    show_default=True,
+    metavar="TIME",
+    help="Take no new work so long before that.",
+)
+@click.option(
+    "--idle",
+    default="10 min",
+    show_default=True,
+    metavar="TIME",
+    help="Leave when others hold all work for so long.",
+)
+@_settings_options
+def pilot(
+    *,
+    config: Path,
+    overrides: tuple[str, ...],
+    time_limit: str,
+    margin: str,
+    idle: str,
+    **placement: str | int | None,
+) -> None:
+    """Work on a production from within a batch job, with a luigid.
+
+    Exit code 0: the production is done. 1: something failed. 2: called wrongly.
+    3: it left before the production was done, so send more pilots.
+    """
+    from bkgpipe.cli.pilot import run_pilot
+
+    given = _placed(overrides, placement)
+    sys.exit(run_pilot(config, given, time_limit=time_limit, margin=margin, idle=idle))
 
 
 @main.command()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -20,13 +21,14 @@ from bkgpipe.production.kept import frozen_settings
 from bkgpipe.production.summary import recall_summary
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks import STAGE_TASKS, Select
+from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.engine import build, scheduler_address
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.tasks.presence import announce
 from bkgpipe.tasks.production import require_no_refused
 from bkgpipe.tasks.targets import damaged_set_aside, remove_stale, write_file
 
-__all__ = ["freeze_settings", "run_command", "run_production"]
+__all__ = ["begin", "freeze_settings", "run_command", "run_production", "working_on"]
 
 # A handful of runs, and bins so coarse that each stage takes seconds.
 _TEST_RUNS = 6
@@ -128,33 +130,90 @@ def run_production(
         If jobs failed for good.
     """
     make_elsewhere = at_site(settings, site, stage=stage) if site else None
-    read_store(settings)
-    frozen = freeze_settings(settings)
-    task = STAGE_TASKS[stage or "production"](config=str(frozen))
+    task = begin(settings, stage=stage)
     if task.complete():
         return True, False
+    with (
+        working_on(settings, task) as (beat, log),
+        show_progress(settings, beat=beat),
+    ):
+        if make_elsewhere:
+            build(task.sibling(Select), settings, log=log)
+            make_elsewhere(Path(task.config))
+        build(task, settings, log=log)
+    # Luigi can lose an error while it schedules, so look at what is there
+    return task.complete(), True
+
+
+def begin(settings: Settings, *, stage: str | None) -> StageTask:
+    """Make the last task of a production, by settings that are kept.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+    stage : str or None
+        Last stage to run; None for all.
+
+    Returns
+    -------
+    StageTask
+        The task.
+
+    Raises
+    ------
+    InputError
+        If the store cannot be read.
+    OutputError
+        If the output folder cannot be written.
+    """
+    read_store(settings)
+    frozen = freeze_settings(settings)
+    return STAGE_TASKS[stage or "production"](config=str(frozen))
+
+
+@contextmanager
+def working_on(
+    settings: Settings, task: StageTask
+) -> Iterator[tuple[Callable[[], None], Path]]:
+    """Do what comes before and after the work on a production.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+    task : StageTask
+        The last task.
+
+    Yields
+    ------
+    tuple
+        Callable that says that this process is still there, to be called every minute
+        or so; file that keeps what it says.
+
+    Raises
+    ------
+    BusyError
+        If another process works on this production with another scheduler.
+    OutputError
+        If the output folder cannot be written.
+    """
     output, scheduler = settings.data.output, scheduler_address(settings)
     with (
         announce(output, scheduler=scheduler) as beat,
         keep_log(output / "logs") as log,
     ):
         remove_stale(output)
-        _read_for_all(settings, frozen)
-        with show_progress(settings, beat=beat):
-            if make_elsewhere:
-                build(task.sibling(Select), settings, log=log)
-                make_elsewhere(frozen)
-            build(task, settings, log=log)
-        # of processes that were still dying when this one began
+        _read_for_all(settings, task.config)
+        yield beat, log
+        # of processes that were still dying when this one began, or that it stopped
         remove_stale(output)
-    # Luigi can lose an error while it schedules, so look at what is there
-    return task.complete(), True
 
 
-def _read_for_all(settings: Settings, frozen: Path) -> None:
+def _read_for_all(settings: Settings, frozen: str) -> None:
     """Read what all tasks need, before the workers fork."""
     load_earth_orientation()
-    if not STAGE_TASKS["mask"](config=str(frozen)).complete():
+    if not STAGE_TASKS["mask"](config=frozen).complete():
         read_exclusion_regions(settings)
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import luigi
 from luigi.execution_summary import LuigiStatusCode
 from luigi.parameter import UnconsumedParameterWarning
+from luigi.rpc import RPCError
+from luigi.worker import Worker
 
 from bkgpipe.errors import BkgpipeError, OutputError
 from bkgpipe.settings import Settings
@@ -20,7 +22,7 @@ from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.presence import submitters
 from bkgpipe.tasks.targets import damaged_files
 
-__all__ = ["build", "scheduler_address"]
+__all__ = ["build", "scheduler_address", "task_name"]
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +50,9 @@ _CENTRAL = (
 )
 
 
-def build(task: StageTask, settings: Settings, *, log: Path) -> None:
+def build(
+    task: StageTask, settings: Settings, *, log: Path, factory: object = None
+) -> None:
     """Run a task and all that it needs; again while the scheduler knows of no work.
 
     Also again when a product was found damaged and set aside.
@@ -63,25 +67,30 @@ def build(task: StageTask, settings: Settings, *, log: Path) -> None:
         Settings; their file may have sections of Luigi.
     log : Path
         File that keeps the messages, for the scheduler's page to link to.
+    factory : object, optional
+        Makes the worker, as Luigi's ``worker_scheduler_factory``.
 
     Raises
     ------
     OutputError
         If no scheduler answers.
     """
-    where = _scheduler(settings)
+    how: dict[str, object] = {
+        "workers": settings.run.workers,
+        "worker_scheduler_factory": factory,
+        "detailed_summary": True,
+        **_scheduler(settings),
+    }
     StageTask.log_address = log.resolve().as_uri()
-    with _configured(settings):
+    with _configured(settings), _lost_told(settings):
         for _ in _rounds(settings):
             damaged = damaged_files(settings.data.output)
-            found = luigi.build(
-                [task], workers=settings.run.workers, detailed_summary=True, **where
-            )
+            found = luigi.build([task], **how)
             if task.complete():
                 return
             if damaged_files(settings.data.output) != damaged:
                 continue
-            if found.status not in _FORGOTTEN:
+            if found.status not in _FORGOTTEN or _given_up(found.worker):
                 return
             _log.info("The scheduler has no work, but not all is done: asking again")
             time.sleep(_PAUSE)
@@ -122,6 +131,47 @@ def _scheduler(settings: Settings) -> dict[str, object]:
     return {"scheduler_host": host, "scheduler_port": port}
 
 
+@contextmanager
+def _lost_told(settings: Settings) -> Iterator[None]:
+    try:
+        yield
+    except RPCError as error:
+        raise OutputError(
+            what="the scheduler does not answer any more",
+            where=scheduler_address(settings),
+            fix="Start luigid there again, and then this command",
+        ) from error
+
+
+def _given_up(worker: Worker) -> bool:
+    """Tell which tasks the scheduler does not give out again, whoever failed."""
+    found = worker._scheduler.task_list("DISABLED", "", limit=False)
+    names = [
+        task_name(task)
+        for task_id, task in worker._scheduled_tasks.items()
+        if task_id in found
+    ]
+    if names:
+        _log.error("Given up, as it failed too often: %s", ", ".join(sorted(names)))
+    return bool(names)
+
+
+def task_name(task: StageTask) -> str:
+    """Name a task as the page of the scheduler does.
+
+    Parameters
+    ----------
+    task : StageTask
+        The task.
+
+    Returns
+    -------
+    str
+        As ``Count 3``, the number being that of the chunk.
+    """
+    return f"{task.task_family} {getattr(task, 'chunk', '')}".strip()
+
+
 def _rounds(settings: Settings) -> Iterator[int]:
     """Count the times in a row that this process asked alone."""
     n_alone = 0
@@ -141,6 +191,7 @@ def _configured(settings: Settings) -> Iterator[None]:
     for section, option, value in ours:
         known.set(section, option, value)
     StageTask.event_handler(luigi.Event.FAILURE)(_tell_failure)
+    StageTask.event_handler(luigi.Event.PROCESS_FAILURE)(_tell_failure)
     with warnings.catch_warnings():
         # Luigi reads these, but not as parameters of its section
         warnings.filterwarnings(
@@ -153,6 +204,7 @@ def _configured(settings: Settings) -> Iterator[None]:
                 known.remove_option(section, option)
 
 
-def _tell_failure(task: StageTask, error: BaseException) -> None:
-    words = str(error) if isinstance(error, BkgpipeError) else repr(error)
+def _tell_failure(task: StageTask, error: BaseException | str) -> None:
+    """Tell why a task failed; of a process that died there are words only."""
+    words = str(error) if isinstance(error, (BkgpipeError, str)) else repr(error)
     _log.error("Failed: %s: %s", task.stage, words)

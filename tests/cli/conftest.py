@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import luigi
 import numpy as np
@@ -41,6 +46,8 @@ GIVEN = {
     "rank.hours": "0.1 h",
     "select.min_livetime": "1 min",
 }
+
+_PATIENCE = 180.0
 
 _READERS = {
     "count_*.h5": read_counts,
@@ -195,3 +202,103 @@ def _assert_equal(one: Any, other: Any) -> None:
             _assert_equal(getattr(one, field.name), getattr(other, field.name))
     else:
         np.testing.assert_array_equal(one, other)
+
+
+class Central:
+    """A luigid on this machine."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.port = port
+        self.where = ("--scheduler-host", "127.0.0.1", "--scheduler-port", str(port))
+        self._folder = folder
+        self.start()
+
+    def start(self) -> None:
+        words = ("--address", "127.0.0.1", "--port", str(self.port))
+        self._process = subprocess.Popen(  # noqa: S603
+            [
+                *(sys.executable, "-c", "from luigi.cmdline import luigid; luigid()"),
+                *(*words, "--logdir", str(self._folder)),
+            ],
+            env=os.environ | {"LUIGI_CONFIG_PATH": str(self._folder / "luigid.cfg")},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _wait(self._answers)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def tasks(self) -> list[dict[str, object]]:
+        question = urlencode(
+            {"data": json.dumps({"status": "", "upstream_status": ""})}
+        )
+        address = f"http://127.0.0.1:{self.port}/api/task_list?{question}"
+        with urlopen(address, timeout=30) as answer:
+            return list(json.load(answer)["response"].values())
+
+    def _answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+
+def _wait(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """Wait until something is so, but not for ever."""
+    return _wait
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    return _free_port
+
+
+@pytest.fixture
+def shared(prepare, tmp_path: Path) -> Path:
+    prepare(tmp_path, data__chunk_size="1")
+    with (tmp_path / "luigi.cfg").open("a", encoding="utf-8") as file:
+        file.write("[worker]\nmax_keep_alive_idle_duration = 3 seconds\n")
+        file.write("[core]\nrpc_retry_wait = 1\n")
+    return tmp_path
+
+
+@pytest.fixture
+def central_settings(shared: Path) -> Callable[..., None]:
+    """Write the settings of the scheduler, to be called before it starts."""
+
+    def write(**changes: str) -> None:
+        values = {
+            "worker_disconnect_delay": "3",
+            "retry_delay": "1",
+            "prune_on_get_work": "true",
+            "state_path": str(shared / "luigid.state"),
+        }
+        lines = [f"{key} = {value}\n" for key, value in (values | changes).items()]
+        (shared / "luigid.cfg").write_text("[scheduler]\n" + "".join(lines))
+
+    write()
+    return write
+
+
+@pytest.fixture
+def central(
+    shared: Path,
+    central_settings: Callable[..., None],  # noqa: ARG001
+) -> Iterator[Central]:
+    found = Central(shared, _free_port())
+    yield found
+    found.kill()

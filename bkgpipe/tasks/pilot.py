@@ -1,0 +1,238 @@
+"""A worker of Luigi that can leave before all is done, and gives back its tasks."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from luigi.rpc import RemoteScheduler, RPCError
+from luigi.task_status import DONE, PENDING
+from luigi.worker import GetWorkResponse, TaskProcess, Worker
+
+from bkgpipe.production.inputs import is_selected
+from bkgpipe.settings import Settings
+from bkgpipe.tasks.base import StageTask
+from bkgpipe.tasks.chunks import AllChunks
+from bkgpipe.tasks.engine import build, task_name
+from bkgpipe.tasks.select import Select
+from bkgpipe.tasks.shift import Leaving, Shift
+
+__all__ = ["DefaultSignals", "PilotWorker", "work"]
+
+_log = logging.getLogger(__name__)
+
+_PATIENCE = 5.0  # s, for processes and threads to end
+
+
+def work(task: StageTask, settings: Settings, *, log: Path, shift: Shift) -> str:
+    """Work on a production until it is done, or the shift is over.
+
+    Parameters
+    ----------
+    task : StageTask
+        The production.
+    settings : Settings
+        Settings; they name a central scheduler.
+    log : Path
+        File that keeps the messages.
+    shift : Shift
+        How long to stay; learns what was done.
+
+    Returns
+    -------
+    str
+        Why the worker left; empty when there is nothing left that it could do.
+
+    Raises
+    ------
+    OutputError
+        If no scheduler answers.
+    """
+    factory = _Factory(shift)
+    with shift.obey_signals():
+        try:
+            # what there is to name to the scheduler is known when runs are selected
+            build(task.sibling(Select), settings, log=log, factory=factory)
+            build(task, settings, log=log, factory=factory)
+        except Leaving as leaving:
+            return str(leaving)
+    return ""
+
+
+class PilotWorker(Worker):
+    """A worker that leaves when its shift is over.
+
+    Its tasks run in processes of their own. Those that it has to stop it gives back,
+    so that another worker gets them at once; they do not count as failed.
+
+    Parameters
+    ----------
+    scheduler : RemoteScheduler
+        The scheduler.
+    n_processes : int
+        Tasks at a time.
+    shift : Shift
+        How long to stay.
+    """
+
+    def __init__(
+        self, scheduler: RemoteScheduler, *, n_processes: int, shift: Shift
+    ) -> None:
+        super().__init__(
+            scheduler=scheduler,
+            worker_processes=n_processes,
+            force_multiprocessing=True,
+            no_install_shutdown_handler=True,  # the shift hears the signals
+            task_process_context=f"{__name__}.{DefaultSignals.__name__}",
+        )
+        self._shift = shift
+        self._begun: dict[str, float] = {}
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
+        self._keep_alive_thread.stop()
+        if kind:
+            self._shift.leave()
+            self._stop_tasks()
+            self._give_back()
+        # it may be asking a scheduler that is gone, which takes minutes
+        self._keep_alive_thread.join(timeout=_PATIENCE)
+        # a process that was stopped may hold its lock
+        self._task_result_queue.cancel_join_thread()
+        self._task_result_queue.close()
+        return False
+
+    def run(self) -> bool:
+        self._name_chunks()
+        return bool(super().run())
+
+    def _name_chunks(self) -> None:
+        """Name all chunks, as a scheduler gives a task only to those who named it.
+
+        Else the one that happens to run `AllChunks` would do them all.
+        """
+        stages = [t for t in self._scheduled_tasks.values() if isinstance(t, AllChunks)]
+        for stage in stages:
+            if is_selected(stage.settings):
+                for chunk in stage.chunks():
+                    if chunk.task_id not in self._scheduled_tasks:
+                        self.add(chunk)
+
+    def _get_work(self) -> GetWorkResponse:
+        self._shift.check(n_running=len(self._running_tasks))
+        self._stop_requesting_work = not self._shift.takes_work
+        found: GetWorkResponse = super()._get_work()
+        return found
+
+    def _handle_next_task(self) -> None:
+        self._shift.check(n_running=len(self._running_tasks))
+        super()._handle_next_task()
+
+    def _start_phasing_out(self) -> None:
+        # asked for by someone on the page of the scheduler, if not by the shift
+        self._shift.call_last("as told by the scheduler")
+        super()._start_phasing_out()
+
+    def _run_task(self, task_id: str) -> None:
+        self._begun[task_id] = time.monotonic()
+        super()._run_task(task_id)
+
+    def _add_task(self, *args: Any, **told: Any) -> None:
+        super()._add_task(*args, **told)
+        task_id = told["task_id"]
+        if told["status"] == DONE and task_id in self._running_tasks:
+            seconds = time.monotonic() - self._begun[task_id]
+            name = task_name(self._running_tasks[task_id].task)
+            self._shift.n_done += 1
+            _log.info("Done: %s in %.1f s", name, seconds)
+
+    def _stop_tasks(self) -> None:
+        """Kill: all that a task leaves behind is a file, which is removed later."""
+        processes = [each for each in self._running_tasks.values() if each.pid]
+        for process in processes:
+            process.kill()
+        for process in processes:
+            process.join(timeout=_PATIENCE)
+
+    def _give_back(self) -> None:
+        tasks = [process.task for process in self._running_tasks.values()]
+        self._shift.stopped = [task_name(task) for task in tasks]
+        try:
+            with self._shift.hurry():
+                for task in tasks:
+                    self._free(task)
+                # what a process sent just before it was stopped changes nothing now
+                self._scheduler.disable_worker(worker=self._id)
+        except (Leaving, RPCError):
+            _log.warning(
+                "The scheduler does not answer: it will give these tasks to others "
+                "when it misses this worker"
+            )
+
+    def _free(self, task: StageTask) -> None:
+        """Make a task of this worker pending again.
+
+        The scheduler believes that of a running task only when it needs more than was
+        known. So it is told what it knows; or that the task waits for itself, which is
+        taken back.
+        """
+        needed = [each.task_id for each in task.deps()]
+        tell = partial(
+            self._scheduler.add_task,
+            worker=self._id,
+            task_id=task.task_id,
+            status=PENDING,
+            runnable=False,  # not by this worker
+            retry_policy_dict={"retry_count": task.retry_count},
+        )
+        tell(new_deps=needed or [task.task_id])
+        if not needed:
+            tell(deps=[])
+
+
+class DefaultSignals:
+    """Let signals end the process of a task, which inherits what its worker does.
+
+    Parameters
+    ----------
+    process : TaskProcess
+        The process.
+    """
+
+    def __init__(self, process: TaskProcess) -> None:
+        self._process = process
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+    def __exit__(self, *_: object) -> None:
+        """End with the process."""
+
+
+class _Factory:
+    """Makes what `luigi.build` works with."""
+
+    def __init__(self, shift: Shift) -> None:
+        self._shift = shift
+
+    def create_remote_scheduler(self, url: str) -> RemoteScheduler:
+        return RemoteScheduler(url)
+
+    def create_worker(
+        self,
+        scheduler: RemoteScheduler,
+        worker_processes: int,
+        assistant: bool = False,  # noqa: ARG002
+    ) -> PilotWorker:
+        return PilotWorker(scheduler, n_processes=worker_processes, shift=self._shift)
