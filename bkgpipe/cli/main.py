@@ -126,13 +126,16 @@ def check(*, config: Path, overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.option("--site", metavar="NAME", help="Show the jobs for this batch site too.")
 @_settings_options
 @_json_option
-def plan(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def plan(
+    *, site: str | None, config: Path, overrides: tuple[str, ...], as_json: bool
+) -> None:
     """Say what would run, how long, and how large the products will be."""
     from bkgpipe.cli.plan import show_plan
 
-    show_plan(config, overrides, as_json=as_json)
+    show_plan(config, overrides, site=site, as_json=as_json)
 
 
 @main.command()

@@ -28,7 +28,7 @@ echo "$(date -u +%FT%TZ) job $0 on $(hostname)"
 
 
 def job_command(settings: Settings, word: str, chunks: Sequence[int]) -> list[str]:
-    """Arguments of the ``bkgpipe`` command of a job.
+    """Put together the arguments of ``bkgpipe`` in a job.
 
     Parameters
     ----------
