@@ -16,7 +16,7 @@ from bkgpipe.cli.logs import keep_log
 from bkgpipe.errors import SettingsError
 from bkgpipe.grid.script import job_command, job_script
 from bkgpipe.grid.waves import list_waves, split_chunks
-from bkgpipe.grid.work import run_job
+from bkgpipe.grid.work import require_folder, run_job
 from bkgpipe.production.kept import frozen_settings
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.plan import PlannedProduct
@@ -94,7 +94,7 @@ def cancel_site(
     click.echo(f"{len(jobs)} job(s) cancelled; what is done is kept.")
 
 
-def do_job(config: Path, *, word: str, chunks: Sequence[int]) -> int:
+def do_job(config: Path, *, word: str, chunks: Sequence[int], folder: str) -> int:
     """Do the work of a batch job, and print what was done.
 
     Parameters
@@ -105,6 +105,8 @@ def do_job(config: Path, *, word: str, chunks: Sequence[int]) -> int:
         What to make.
     chunks : sequence of int
         Chunks to make.
+    folder : str
+        Folder of the products that the submitter waits for; empty if there is none.
 
     Returns
     -------
@@ -114,9 +116,12 @@ def do_job(config: Path, *, word: str, chunks: Sequence[int]) -> int:
     Raises
     ------
     BkgpipeError
-        If the settings cannot be used, or there are no such chunks.
+        If the settings cannot be used, there are no such chunks, or the products
+        would be others.
     """
     settings = read_settings(config)
+    if folder:
+        require_folder(settings, word, folder=folder)
     with keep_log(settings.data.output / "logs") as log:
         is_done = run_job(settings, word, chunks, log=log)
     return 0 if is_done else 1

@@ -20,7 +20,7 @@ from bkgpipe.tasks import (
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.chunks import AllChunks
 
-__all__ = ["WORDS", "find_tasks", "list_waves", "split_chunks"]
+__all__ = ["WORDS", "find_tasks", "list_waves", "split_chunks", "wave_folder"]
 
 _CHUNKED: Mapping[str, type[AllChunks]] = {
     "mask": AllMasks,
@@ -87,6 +87,25 @@ def find_tasks(word: str, config: Path) -> dict[int, StageTask]:
         return {0: SolveNodes(config=str(config), chunk=0)}
     whole: AllChunks = Select(config=str(config)).sibling(_CHUNKED[word])
     return {int(task.chunk): task for task in whole.chunks()}
+
+
+def wave_folder(settings: Settings, word: str) -> str:
+    """Name the folder of the products of a wave.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    word : str
+        One of `WORDS`.
+
+    Returns
+    -------
+    str
+        Name, with the fingerprint of the settings and of the code.
+    """
+    stage = {"fit": "smooth", "nodes": "export"}.get(word, word)
+    return settings.folder(stage).name
 
 
 def split_chunks(chunks: Iterable[int], *, size: int) -> list[tuple[int, ...]]:
