@@ -44,7 +44,13 @@ _GIVEN = {
     "select.min_livetime": "1 min",
     "smooth.method": "regression",
 }
-_SITE = {"memory": "500 MB", "time": "5 min", "poll": "1 s", "retries": "1", "environment": "PYTHONPATH=/tmp/lead"}
+_SITE = {
+    "memory": "500 MB",
+    "time": "5 min",
+    "poll": "1 s",
+    "retries": "1",
+    "environment": "PYTHONPATH=/tmp/lead",
+}
 
 pytestmark = pytest.mark.skipif(
     not _UP, reason="start a batch system with tests/sites and source what it names"
