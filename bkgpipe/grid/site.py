@@ -16,6 +16,8 @@ from bkgpipe.settings.site_sections import SiteSettings
 
 __all__ = ["cancel_jobs", "make_on_site"]
 
+_ALIVE = {"pending", "running"}
+
 
 def make_on_site(
     config: Path, site: SiteSettings, *, name: str, stage: str | None
@@ -80,7 +82,9 @@ def cancel_jobs(settings: Settings, name: str) -> Sequence[Job]:
     jobs = [replace(job, job_id=_number(engine, job)) for job in jobs]
     # a submitter that sees them end must know already that this was meant
     journal.write(replace(job, state="cancelled") for job in jobs)
-    engine.cancel([job.job_id for job in jobs if job.job_id])
+    # HTCondor refuses as a whole when one of them has ended meanwhile
+    answers = engine.query([job.job_id for job in jobs if job.job_id])
+    engine.cancel([n for n, told in answers.items() if told.state in _ALIVE])
     return jobs
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bkgpipe.grid.engines import JobAnswer
 from bkgpipe.grid.jobs import Job, Journal, site_folder
 
 _SITE = """
@@ -157,6 +158,9 @@ def test_cancel_notes_before_it_asks(site: Path, bkgpipe, monkeypatch):
         def find(self, _name: str) -> str:
             return ""
 
+        def query(self, job_ids: list[str]) -> dict[str, JobAnswer]:
+            return dict.fromkeys(job_ids, JobAnswer(state="running"))
+
     monkeypatch.setattr("bkgpipe.grid.site.make_engine", lambda _site: Engine())
     lost = replace(SENT, name="bkgpipe-a-count-334-0", job_id="", state="sending")
     done = replace(SENT, name="bkgpipe-a-count-335-0", job_id="18", state="finished")
@@ -172,6 +176,7 @@ def test_cancel_notes_before_it_asks(site: Path, bkgpipe, monkeypatch):
     assert seen == {("17",): {"cancelled", "finished"}}
     answer = json.loads(bkgpipe("cancel", "--site", "north", "--json").stdout)
     assert answer == {"cancelled": []}
+    assert seen.popitem()[0] == ()
 
 
 @pytest.fixture
