@@ -17,6 +17,8 @@ __all__ = ["main"]
 
 _STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
 
+_WORDS = ("mask", "count", "rank", "stack", "smooth", "export", "fit", "nodes")
+
 
 class _Commands(click.Group):
     """Commands whose errors are told in words, with a traceback only on request."""
@@ -152,13 +154,16 @@ def check(*, config: Path, overrides: tuple[str, ...]) -> None:
 
 
 @main.command()
+@click.option("--site", metavar="NAME", help="Show the jobs for this batch site too.")
 @_settings_options
 @_json_option
-def plan(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+def plan(
+    *, site: str | None, config: Path, overrides: tuple[str, ...], as_json: bool
+) -> None:
     """Say what would run, how long, and how large the products will be."""
     from bkgpipe.cli.plan import show_plan
 
-    show_plan(config, overrides, as_json=as_json)
+    show_plan(config, overrides, site=site, as_json=as_json)
 
 
 @main.command()
@@ -244,7 +249,7 @@ def cancel(
 
 
 @main.command()
-@click.argument("word")
+@click.argument("word", type=click.Choice(_WORDS))
 @click.argument("chunks", type=int, nargs=-1, required=True)
 @click.option(
     "--config",
@@ -252,11 +257,12 @@ def cancel(
     required=True,
     help="Settings that a production keeps in its output folder.",
 )
-def job(*, word: str, chunks: tuple[int, ...], config: Path) -> None:
+@click.option("--folder", default="", help="Folder that the products belong into.")
+def job(*, word: str, chunks: tuple[int, ...], config: Path, folder: str) -> None:
     """Make CHUNKS of WORD, as `count`: what the jobs of `run --site` do."""
     from bkgpipe.cli.site import do_job
 
-    sys.exit(do_job(config, word=word, chunks=chunks))
+    sys.exit(do_job(config, word=word, chunks=chunks, folder=folder))
 
 
 @main.command()

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from bkgpipe.cli.check import preview_selection
+from bkgpipe.cli.site import plan_jobs, tell_jobs
 from bkgpipe.datamodel import RunTable
 from bkgpipe.production.kept import frozen_settings
 from bkgpipe.production.summary import number_chunks
@@ -31,7 +32,9 @@ _BYTES_PER_MODEL = 130_000
 _INFLATION = 1.4
 
 
-def show_plan(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
+def show_plan(
+    config: Path, overrides: Iterable[str], *, site: str | None, as_json: bool
+) -> None:
     """Print runs, hours, what is done, what is to do and why, estimated time and disk.
 
     Parameters
@@ -40,17 +43,20 @@ def show_plan(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
         Settings file.
     overrides : iterable of str
         Each ``section.key=value``.
+    site : str or None
+        Batch site of which the jobs are shown as well.
     as_json : bool
         Print one line of JSON instead.
 
     Raises
     ------
     BkgpipeError
-        If settings or store cannot be used.
+        If settings, store or site cannot be used.
     """
     settings = read_settings(config, overrides)
     table = preview_selection(settings)
     products = _plan(settings, table)
+    jobs = plan_jobs(settings, products, site=site) if site else {}
     answer = {
         "runs": len(table.runs),
         "selected": len(table.selected),
@@ -62,6 +68,8 @@ def show_plan(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
         "seconds": round(_estimate_seconds(settings, table, products), 1),
         "bytes": _estimate_bytes(settings, table),
     }
+    if site:
+        answer["jobs"] = {word: len(chunks) for word, chunks in jobs.items()}
     if as_json:
         click.echo(json.dumps(answer))
         return
@@ -78,6 +86,8 @@ def show_plan(config: Path, overrides: Iterable[str], *, as_json: bool) -> None:
         if products
         else "Nothing to do."
     )
+    if site:
+        tell_jobs(settings, jobs, site=site)
     _tell_left_out(table)
 
 

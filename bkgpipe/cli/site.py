@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import click
 
+from bkgpipe.cli.logs import keep_log
 from bkgpipe.errors import SettingsError
+from bkgpipe.grid.script import job_command, job_script
+from bkgpipe.grid.waves import list_waves, split_chunks
+from bkgpipe.grid.work import require_folder, run_job
+from bkgpipe.production.kept import frozen_settings
 from bkgpipe.settings import Settings, read_settings
+from bkgpipe.tasks.plan import PlannedProduct
 
-__all__ = ["at_site", "cancel_site", "do_job"]
+__all__ = ["at_site", "cancel_site", "do_job", "plan_jobs", "tell_jobs"]
 
 
 def at_site(
@@ -41,7 +49,7 @@ def at_site(
         If the site cannot be used.
     """
     _require_law()
-    from bkgpipe.grid.site import find_site, make_on_site
+    from bkgpipe.grid.site import make_on_site
 
     if settings.run.scheduler_host:
         raise SettingsError(
@@ -49,7 +57,7 @@ def at_site(
             where="--site",
             fix="Leave out --scheduler-host, or start pilots instead of --site",
         )
-    site = find_site(settings, name)
+    site = settings.site(name)
     return partial(make_on_site, site=site, name=name, stage=stage)
 
 
@@ -86,7 +94,7 @@ def cancel_site(
     click.echo(f"{len(jobs)} job(s) cancelled; what is done is kept.")
 
 
-def do_job(config: Path, *, word: str, chunks: Sequence[int]) -> int:
+def do_job(config: Path, *, word: str, chunks: Sequence[int], folder: str) -> int:
     """Do the work of a batch job, and print what was done.
 
     Parameters
@@ -97,6 +105,8 @@ def do_job(config: Path, *, word: str, chunks: Sequence[int]) -> int:
         What to make.
     chunks : sequence of int
         Chunks to make.
+    folder : str
+        Folder of the products that the submitter waits for; empty if there is none.
 
     Returns
     -------
@@ -106,15 +116,79 @@ def do_job(config: Path, *, word: str, chunks: Sequence[int]) -> int:
     Raises
     ------
     BkgpipeError
-        If the settings cannot be used, or there are no such chunks.
+        If the settings cannot be used, there are no such chunks, or the products
+        would be others.
     """
-    from bkgpipe.cli.logs import keep_log
-    from bkgpipe.grid.work import run_job
-
     settings = read_settings(config)
+    if folder:
+        require_folder(settings, word, folder=folder)
     with keep_log(settings.data.output / "logs") as log:
         is_done = run_job(settings, word, chunks, log=log)
     return 0 if is_done else 1
+
+
+def plan_jobs(
+    settings: Settings, products: Iterable[PlannedProduct], *, site: str
+) -> dict[str, list[tuple[int, ...]]]:
+    """Tell which jobs would make the products.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings with a section of that site.
+    products : iterable of PlannedProduct
+        Products to make.
+    site : str
+        Its name.
+
+    Returns
+    -------
+    dict of str to list of tuple of int
+        What the jobs make, as ``count``, and the chunks of each, in order.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such site.
+    """
+    size = settings.site(site).chunks_per_job
+    names = [product.path.name for product in products]
+    jobs = {}
+    for word in list_waves(settings, None):
+        # the fit has no chunk, and number 0
+        found = (re.fullmatch(rf"{word}(?:_(\d+))?\.h5", name) for name in names)
+        chunks = [int(each[1] or 0) for each in found if each]
+        jobs[word] = split_chunks(chunks, size=size)
+    return jobs
+
+
+def tell_jobs(
+    settings: Settings, jobs: dict[str, list[tuple[int, ...]]], *, site: str
+) -> None:
+    """Print how many jobs there would be, and what the first one would do.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings with a section of that site.
+    jobs : dict of str to list of tuple of int
+        What `plan_jobs` found.
+    site : str
+        Name of the site.
+    """
+    found = settings.site(site)
+    for word, chunks in jobs.items():
+        click.echo(f"Jobs for {word}: {len(chunks)}")
+    first = next(((word, each[0]) for word, each in jobs.items() if each), None)
+    if first is None:
+        return
+    click.echo(
+        f"Each with {found.memory:g} MB and {found.time / 60:g} min at {site} "
+        f"({found.engine}), {found.retries} more if it fails. The first one:"
+    )
+    kept = replace(settings, path=frozen_settings(settings)[0])
+    script = job_script(found, kept, job_command(kept, *first))
+    click.echo("".join(f"  {line}\n" for line in script.splitlines()), nl=False)
 
 
 def _require_law() -> None:

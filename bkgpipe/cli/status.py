@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import click
 
+from bkgpipe.datamodel import Summary
+from bkgpipe.grid.jobs import Job, Journal, find_sites, site_folder
 from bkgpipe.production.leftovers import unused_folders
 from bkgpipe.production.summary import read_states, recall_summary
 from bkgpipe.settings import read_settings
+from bkgpipe.tasks.presence import submitters
 
 __all__ = ["show_status"]
 
@@ -36,6 +40,7 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
     states = read_states(settings)
     summary = recall_summary(settings)
     unused = [path.name for path in unused_folders([settings])]
+    jobs = _read_jobs(settings.data.output)
     if as_json:
         answer = {
             "stages": {state.stage: [state.n_done, state.n_total] for state in states},
@@ -44,13 +49,25 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
             "not_stacked": summary.unfit,
             "not_selected": summary.left_out,
             "unused": unused,
+            "jobs": {site: _count(found) for site, found in jobs.items()},
         }
         click.echo(json.dumps(answer))
         return
     for state in states:
         total = str(state.n_total) if state.n_total >= 0 else "?"
         click.echo(f"{state.stage:8} {state.n_done:5} of {total:5} {state.folder}")
+    _tell_jobs(jobs, output=settings.data.output)
+    _tell_runs(summary)
+    for folder in unused:
+        click.echo(f"  not used by these settings: {folder}")
+
+
+def _tell_runs(summary: Summary) -> None:
     events = summary.conservation
+    click.echo(
+        f"Runs: {summary.n_used} used ({summary.hours:.1f} h), "
+        f"{len(summary.left_out)} not selected, {len(summary.refused)} refused"
+    )
     click.echo(
         f"Runs: {summary.n_used} used ({summary.hours:.1f} h), "
         f"{len(summary.left_out)} not selected, {len(summary.refused)} refused"
@@ -68,5 +85,32 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
         click.echo(f"  not stacked {obs_id}: {reason}")
     for obs_id, reason in summary.left_out.items():
         click.echo(f"  not selected {obs_id}: {reason}")
-    for folder in unused:
-        click.echo(f"  not used by these settings: {folder}")
+
+
+def _read_jobs(output: Path) -> dict[str, list[Job]]:
+    """Read the jobs of each site, the last attempt of each."""
+    found = {}
+    for site in find_sites(output):
+        jobs = Journal(site_folder(output, site)).read().values()
+        found[site] = list({(job.word, job.chunks): job for job in jobs}.values())
+    return found
+
+
+def _count(jobs: Iterable[Job]) -> dict[str, int]:
+    """Count the jobs in each state, and how many were sent more than once."""
+    jobs = list(jobs)
+    states: Mapping[str, int] = Counter(job.state for job in jobs)
+    return {**states, "sent again": sum(job.attempt > 0 for job in jobs)}
+
+
+def _tell_jobs(jobs: Mapping[str, list[Job]], *, output: Path) -> None:
+    """Print the jobs of each site, as their submitter saw them last."""
+    for site, found in jobs.items():
+        told = ", ".join(f"{n} {state}" for state, n in _count(found).items() if n)
+        click.echo(f"Jobs at {site}: {told}")
+        for job in found:
+            if job.state == "failed":
+                click.echo(f"  failed {job.name} ({job.error}): {job.log}")
+    is_open = any(job.is_open for found in jobs.values() for job in found)
+    if is_open and not submitters(output):
+        click.echo("  nobody watches these jobs: bkgpipe run --site goes on with them")

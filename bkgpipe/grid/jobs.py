@@ -10,11 +10,11 @@ from pathlib import Path
 
 from bkgpipe.errors import OutputError
 
-__all__ = ["OPEN_STATES", "Job", "Journal", "site_folder"]
+__all__ = ["Job", "Journal", "find_sites", "site_folder"]
 
 # `sending` is written before the batch system is asked: a submitter may be killed
 # between that and the number of the job.
-OPEN_STATES = frozenset({"sending", "pending", "running"})
+_OPEN_STATES = frozenset({"sending", "pending", "running"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Job:
     @property
     def is_open(self) -> bool:
         """Whether it may still do something."""
-        return self.state in OPEN_STATES
+        return self.state in _OPEN_STATES
 
 
 def site_folder(output: Path, name: str) -> Path:
@@ -73,6 +73,23 @@ def site_folder(output: Path, name: str) -> Path:
         The folder; it need not exist.
     """
     return output / "jobs" / name
+
+
+def find_sites(output: Path) -> list[str]:
+    """Name the sites that a production has sent jobs to.
+
+    Parameters
+    ----------
+    output : Path
+        Output folder of the production.
+
+    Returns
+    -------
+    list of str
+        Names, sorted.
+    """
+    found = site_folder(output, "").glob("*/jobs.jsonl")
+    return sorted(path.parent.name for path in found)
 
 
 class Journal:

@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from bkgpipe.grid.waves import wave_folder
 from bkgpipe.settings import Settings
 from bkgpipe.settings.site_sections import SiteSettings
 
@@ -18,7 +19,7 @@ _SCRATCH = "/scratch"  # of the node, as the image sees it
 
 _BODY = """\
 set -u
-scratch=$(mktemp -d "${{TMPDIR:-/tmp}}/bkgpipe-XXXXXX")
+scratch=$(mktemp -d "${{TMPDIR:-/tmp}}/bkgpipe-XXXXXX") || exit 71
 trap 'rm -rf "$scratch"' EXIT
 export TMPDIR="$scratch" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 {environment}{setup}cd {folder}
@@ -28,7 +29,7 @@ echo "$(date -u +%FT%TZ) job $0 on $(hostname)"
 
 
 def job_command(settings: Settings, word: str, chunks: Sequence[int]) -> list[str]:
-    """Arguments of the ``bkgpipe`` command of a job.
+    """Put together the arguments of ``bkgpipe`` in a job.
 
     Parameters
     ----------
@@ -44,7 +45,8 @@ def job_command(settings: Settings, word: str, chunks: Sequence[int]) -> list[st
     list of str
         Arguments.
     """
-    return ["job", word, *map(str, chunks), "--config", str(settings.path)]
+    kept = ["--config", str(settings.path), "--folder", wave_folder(settings, word)]
+    return ["job", word, *map(str, chunks), *kept]
 
 
 def job_script(site: SiteSettings, settings: Settings, arguments: Sequence[str]) -> str:

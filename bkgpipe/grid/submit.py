@@ -15,6 +15,7 @@ from bkgpipe.errors import SiteError
 from bkgpipe.grid.engines import Engine, JobAnswer
 from bkgpipe.grid.jobs import Job, Journal
 from bkgpipe.grid.script import job_command, job_script
+from bkgpipe.grid.waves import split_chunks
 from bkgpipe.settings import Settings
 from bkgpipe.settings.site_sections import SiteSettings
 from bkgpipe.tasks.base import StageTask
@@ -82,7 +83,7 @@ class Desk:
         left = [
             n for n, task in tasks.items() if n not in taken and not task.complete()
         ]
-        waiting = deque(self._split(left))
+        waiting = deque(split_chunks(left, size=self.site.chunks_per_job))
         told = ""
         while waiting or jobs:
             while waiting and len(jobs) < self.site.max_jobs:
@@ -92,11 +93,6 @@ class Desk:
             jobs, again = self._settle(jobs, self._ask(jobs), tasks)
             waiting.extend(again)
         self._require_all(word, tasks)
-
-    def _split(self, chunks: Iterable[int]) -> list[tuple[int, ...]]:
-        ordered, size = sorted(chunks), self.site.chunks_per_job
-        starts = range(0, len(ordered), size)
-        return [tuple(ordered[start : start + size]) for start in starts]
 
     def _find_again(self, word: str) -> list[Job]:
         """Find the jobs that an earlier submitter sent and that may still run."""
@@ -173,7 +169,9 @@ class Desk:
                 fix="Run again to send what is missing",
             )
         again = [chunk for job in failed for chunk in self._retried(job, tasks)]
-        return [job for job in after if job.is_open], self._split(again)
+        return [job for job in after if job.is_open], split_chunks(
+            again, size=self.site.chunks_per_job
+        )
 
     def _cancelled(self) -> set[str]:
         jobs = self.journal.read().values()

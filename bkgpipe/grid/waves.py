@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bkgpipe.settings import Settings
@@ -20,7 +20,7 @@ from bkgpipe.tasks import (
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.chunks import AllChunks
 
-__all__ = ["WORDS", "find_tasks", "list_waves"]
+__all__ = ["WORDS", "find_tasks", "list_waves", "split_chunks", "wave_folder"]
 
 _CHUNKED: Mapping[str, type[AllChunks]] = {
     "mask": AllMasks,
@@ -87,3 +87,42 @@ def find_tasks(word: str, config: Path) -> dict[int, StageTask]:
         return {0: SolveNodes(config=str(config), chunk=0)}
     whole: AllChunks = Select(config=str(config)).sibling(_CHUNKED[word])
     return {int(task.chunk): task for task in whole.chunks()}
+
+
+def wave_folder(settings: Settings, word: str) -> str:
+    """Name the folder of the products of a wave.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    word : str
+        One of `WORDS`.
+
+    Returns
+    -------
+    str
+        Name, with the fingerprint of the settings and of the code.
+    """
+    stage = {"fit": "smooth", "nodes": "export"}.get(word, word)
+    return settings.folder(stage).name
+
+
+def split_chunks(chunks: Iterable[int], *, size: int) -> list[tuple[int, ...]]:
+    """Split chunks into those of each job.
+
+    Parameters
+    ----------
+    chunks : iterable of int
+        Chunks.
+    size : int
+        Chunks for each job.
+
+    Returns
+    -------
+    list of tuple of int
+        Chunks of each job, in order of their numbers.
+    """
+    ordered = sorted(chunks)
+    starts = range(0, len(ordered), size)
+    return [tuple(ordered[start : start + size]) for start in starts]

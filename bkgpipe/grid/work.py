@@ -3,20 +3,50 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from bkgpipe.errors import SettingsError
-from bkgpipe.grid.waves import find_tasks
+from bkgpipe._version import __version__
+from bkgpipe.errors import SettingsError, SiteError
+from bkgpipe.grid.waves import find_tasks, wave_folder
 from bkgpipe.numerics.geometry import load_earth_orientation
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.engine import build
 
-__all__ = ["run_job"]
+__all__ = ["require_folder", "run_job"]
 
 _log = logging.getLogger(__name__)
+
+
+def require_folder(settings: Settings, word: str, *, folder: str) -> None:
+    """Raise when the products would not be those that the submitter waits for.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings that a production keeps beside its products.
+    word : str
+        What to make.
+    folder : str
+        Name of the folder of the products, as the submitter knows it.
+
+    Raises
+    ------
+    SiteError
+        If this version of bkgpipe makes other ones.
+    """
+    found = wave_folder(settings, word)
+    if found != folder:
+        raise SiteError(
+            what=f"bkgpipe {__version__} writes {found}, the submitter waits for "
+            f"{folder}",
+            where=sys.executable,
+            fix="Use the same version of bkgpipe in jobs, or in their image, and where "
+            "they are sent from",
+        )
 
 
 def run_job(settings: Settings, word: str, chunks: Iterable[int], *, log: Path) -> bool:

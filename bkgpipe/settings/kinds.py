@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "PATHS",
     "TEXT",
     "TIME",
+    "VARIABLES",
     "WORDS",
     "Circle",
     "Kind",
@@ -102,6 +104,14 @@ def _parse_words(text: str, _folder: Path) -> tuple[str, ...]:
     return tuple(
         word.strip() for word in text.replace("\n", ",").split(",") if word.strip()
     )
+
+
+def _parse_variables(text: str, folder: Path) -> tuple[str, ...]:
+    pairs = _parse_words(text, folder)
+    for pair in pairs:
+        if not re.fullmatch(r"[A-Za-z_]\w*=.*", pair):
+            raise ValueError(f"expected NAME=VALUE, found {pair!r}")
+    return pairs
 
 
 def _parse_path(text: str, folder: Path) -> Path | None:
@@ -294,6 +304,7 @@ INTEGER = Kind(name="whole number", parse=_parse_integer, write=str)
 NUMBER = Kind(name="number", parse=_parse_number, write=repr)
 TEXT = Kind(name="text", parse=lambda text, _folder: text, write=str)
 WORDS = Kind(name="list of words", parse=_parse_words, write=_write_list)
+VARIABLES = Kind(name="variables", parse=_parse_variables, write=_write_list)
 TIME = Kind(name="date (UTC)", parse=_parse_time, write=_write_time)
 PATH = Kind(name="path", parse=_parse_path, write=lambda v: "" if v is None else str(v))
 PATHS = Kind(name="list of paths", parse=_parse_paths, write=_write_list)

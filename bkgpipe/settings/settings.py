@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from bkgpipe.errors import SettingsError
 from bkgpipe.settings.fingerprint import stage_fingerprint
 from bkgpipe.settings.model_sections import (
     ExportSettings,
@@ -100,3 +101,36 @@ class Settings:
             The folder, as ``output/count-3fa9c1``; it need not exist.
         """
         return self.data.output / f"{stage}-{self.fingerprint(stage)}"
+
+    def site(self, name: str) -> SiteSettings:
+        """Return the settings of a batch site.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+
+        Returns
+        -------
+        SiteSettings
+            The site.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such section, or its image is not there.
+        """
+        if name not in self.sites:
+            raise SettingsError(
+                what=f"no section [site:{name}]; sites: {', '.join(self.sites) or '-'}",
+                where=str(self.path),
+                fix="Add it; docs/settings.md lists its keys",
+            )
+        site = self.sites[name]
+        if site.container and not site.container.exists():
+            raise SettingsError(
+                what=f"no image {site.container}",
+                where=f"[site:{name}] container",
+                fix="Build it with containers/build.sh, or name one that is there",
+            )
+        return site

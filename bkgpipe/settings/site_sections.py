@@ -6,7 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bkgpipe.settings.keys import key
-from bkgpipe.settings.kinds import INTEGER, PATH, TEXT, WORDS, choice, quantity
+from bkgpipe.settings.kinds import (
+    INTEGER,
+    PATH,
+    TEXT,
+    VARIABLES,
+    WORDS,
+    choice,
+    quantity,
+)
 
 __all__ = ["SITE_PREFIX", "SiteSettings"]
 
@@ -40,7 +48,9 @@ class SiteSettings:
         "How bkgpipe is called on the nodes; empty is this installation, or bkgpipe in "
         "an image",
     )
-    environment: tuple[str, ...] = key(WORDS, "", "Variables of a job, each NAME=VALUE")
+    environment: tuple[str, ...] = key(
+        VARIABLES, "", "Variables of a job, each NAME=VALUE"
+    )
     memory: float = key(quantity("MB"), "2000 MB", "Memory of a job", minimum=100.0)
     time: float = key(quantity("s"), "2 h", "Longest time of a job", minimum=60.0)
     queue: str = key(TEXT, "", "Partition of Slurm; empty is the usual one")

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import law
+import pytest
+
+from bkgpipe.errors import SiteError
+from bkgpipe.grid.engines import JobAnswer, make_engine
+from bkgpipe.grid.jobs import Job
+from bkgpipe.settings import read_settings
+from bkgpipe.settings.site_sections import SiteSettings
+
+JOB = Job(
+    name="bkgpipe-a-count-4-0", word="count", chunks=(4,), attempt=0, log="/out/it.log"
+)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> SiteSettings:
+    config = tmp_path / "luigi.cfg"
+    config.write_text(
+        "[data]\nstore = store\n[mask]\ncatalogs =\n[site:here]\nmemory = 1.5 GB\n"
+        "time = 90 min\n",
+        encoding="utf-8",
+    )
+    return read_settings(config).site("here")
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Folder of commands that are found before all others."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    return folder
+
+
+def _add(folder: Path, names: Sequence[str], text: str) -> None:
+    for name in names:
+        path = folder / name
+        path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        path.chmod(0o755)
+
+
+def test_slurm_file(site: SiteSettings, tmp_path: Path):
+    site = replace(site, queue="long", options=("--account=physics",))
+
+    path = make_engine(site).write(JOB, "echo work\n", folder=tmp_path / "jobs")
+
+    lines = path.read_text().splitlines()
+    assert lines[0] == "#!/bin/bash"
+    assert lines[-1] == "echo work"
+    assert {
+        "#SBATCH --job-name=bkgpipe-a-count-4-0",
+        "#SBATCH --output=/out/it.log",
+        "#SBATCH --time=90",
+        "#SBATCH --mem=1500M",
+        "#SBATCH --partition=long",
+        "#SBATCH --account=physics",
+        "#SBATCH --requeue",
+    } <= set(lines)
+
+
+def test_slurm_time_is_rounded_up_to_minutes(site: SiteSettings, tmp_path: Path):
+    path = make_engine(replace(site, time=61.0)).write(JOB, "", folder=tmp_path)
+
+    assert "#SBATCH --time=2\n" in path.read_text()
+
+
+def test_htcondor_file(site: SiteSettings, tmp_path: Path, commands: Path):
+    _add(commands, ["condor_version"], "echo '$CondorVersion: 24.0.1 2026 $'")
+    site = replace(site, engine="htcondor", options=('+JobFlavour = "longlunch"',))
+
+    path = make_engine(site).write(JOB, "echo work\n", folder=tmp_path / "jobs")
+
+    lines = path.read_text().splitlines()
+    assert lines[-1] == "queue"
+    script = tmp_path / "jobs" / f"{JOB.name}.sh"
+    assert {
+        f"batch_name = {JOB.name}",
+        f"executable = {script}",
+        "output = /out/it.log",
+        "request_memory = 1500MB",
+        '+JobFlavour = "longlunch"',
+    } <= set(lines)
+    assert any("JobCurrentStartDate > 5400" in line for line in lines)
+    assert script.read_text() == "#!/bin/bash\necho work\n"
+    assert script.stat().st_mode & 0o111
+
+
+def test_a_job_that_is_not_taken(
+    site: SiteSettings, commands: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("bkgpipe.grid.engines._RETRY_DELAY", 0)
+    _add(commands, ["sbatch"], "echo 'sbatch: error: invalid partition' >&2; exit 1")
+
+    with pytest.raises(SiteError, match=r"no job: .*invalid partition.*by hand"):
+        make_engine(site).submit(tmp_path / "job.sh")
+
+
+def test_a_batch_system_that_is_not_there(site: SiteSettings, commands: Path):
+    _add(commands, ["squeue", "sacct", "scancel"], "echo 'no contact' >&2; exit 1")
+    engine = make_engine(site)
+
+    with pytest.raises(SiteError, match=r"does not answer: .*no contact.*go on"):
+        engine.query(["17", "18"])
+    with pytest.raises(SiteError, match=r"cannot cancel: .*no contact"):
+        engine.cancel(["17"])
+    with pytest.raises(SiteError, match=r"squeue does not answer"):
+        engine.find("bkgpipe-a-count-4-0")
+
+
+def test_nothing_is_asked_about_no_jobs(site: SiteSettings):
+    engine = make_engine(site)
+
+    assert engine.query([]) == {}
+    engine.cancel([])
+
+
+def test_number_of_a_job_by_its_name(site: SiteSettings, commands: Path):
+    _add(commands, ["squeue"], "true")
+    _add(commands, ["sacct"], 'echo "$@" | grep -q -- --name=mine && echo 42')
+
+    engine = make_engine(site)
+
+    assert engine.find("mine") == "42"
+
+
+@pytest.mark.parametrize(
+    ("told", "answer"),
+    [
+        ({"status": "pending"}, JobAnswer(state="pending")),
+        ({"status": "finished", "code": 0}, JobAnswer(state="finished")),
+        (
+            {"status": "failed", "error": "TIMEOUT", "code": 0},
+            JobAnswer(state="failed", error="TIMEOUT"),
+        ),
+        (
+            {"status": "failed", "error": None, "code": 9},
+            JobAnswer(state="failed", error="exit code 9"),
+        ),
+        ({"status": "unknown"}, JobAnswer(state="failed")),
+    ],
+)
+def test_answers(site: SiteSettings, monkeypatch, told: dict, answer: JobAnswer):
+    monkeypatch.setattr(
+        law.slurm.SlurmJobManager, "query", lambda _self, _ids: {17: told}
+    )
+
+    assert make_engine(site).query(["17"]) == {"17": answer}
