@@ -1,10 +1,13 @@
-# Targets: demo, test, test-kill, test-fuzz, lint, bench, clean. They need Python >= 3.11,
-# git and make; everything else goes into .venv. Another interpreter:
+# Targets: demo, test, test-kill, test-fuzz, test-image, lint, bench, clean. They need
+# Python >= 3.11, git and make; everything else goes into .venv. Another interpreter:
 # make PYTHON=python3.12 test
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Where test-image keeps what it gets and builds, and what the image starts from
+IMAGE := .image
+IMAGE_BASE := debian
 # -qq: errors only
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 MODULES := $(shell find bkgpipe -name '*.py')
@@ -15,7 +18,7 @@ SOURCES := $(MODULES) $(shell find bkgpipe -name '*.html') \
 # All but the one that needs an environment with BAccMod
 BENCHMARKS := $(filter-out %/bench_rivals.py,$(sort $(wildcard benchmarks/bench_*.py)))
 
-.PHONY: demo test test-kill test-fuzz lint bench clean
+.PHONY: demo test test-kill test-fuzz test-image lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/bkgpipe demo
@@ -32,6 +35,15 @@ test-kill: $(VENV)/.installed-test
 test-fuzz: $(VENV)/.installed-test
 	BKGPIPE_FUZZ=2000 $(BIN)/pytest --log-cli-level=INFO tests/io/test_fuzz.py
 
+# The Apptainer image, built and tried; as root on Debian bookworm, or where Apptainer is
+test-image: $(VENV)/.installed-test
+	command -v apptainer >/dev/null || tests/containers/get_apptainer.sh $(IMAGE)/apptainer
+	PATH="$(abspath $(IMAGE))/apptainer/usr/bin:$$PATH"; export PATH; \
+	export BKGPIPE_BUILD_DIR=$(abspath $(IMAGE)) BKGPIPE_IMAGE=$(abspath $(IMAGE))/bkgpipe.sif; \
+	BKGPIPE_BASE=$(IMAGE_BASE) PYTHON=$(abspath $(BIN))/python \
+		containers/build.sh $(IMAGE)/bkgpipe.sif --fakeroot && \
+	$(BIN)/pytest tests/containers
+
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -43,7 +55,7 @@ bench: $(VENV)/.installed
 	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script; done
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info bkgpipe-demo
+	rm -rf $(VENV) $(IMAGE) build dist *.egg-info bkgpipe-demo
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find bkgpipe tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 

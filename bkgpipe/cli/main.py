@@ -17,7 +17,7 @@ __all__ = ["main"]
 
 _STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
 
-_WORDS = ("mask", "count", "rank", "stack", "smooth", "export", "fit", "nodes")
+_WORDS = (*_STAGES[1:-1], "fit", "candidates", "nodes")
 
 
 class _Commands(click.Group):

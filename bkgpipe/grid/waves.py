@@ -14,6 +14,7 @@ from bkgpipe.tasks import (
     AllSmooths,
     AllStacks,
     FitRegression,
+    GatherCandidates,
     Select,
     SolveNodes,
 )
@@ -30,7 +31,7 @@ _CHUNKED: Mapping[str, type[AllChunks]] = {
     "smooth": AllSmooths,
     "export": AllExports,
 }
-WORDS = (*_CHUNKED, "fit", "nodes")
+WORDS = (*_CHUNKED, "fit", "candidates", "nodes")
 
 
 def list_waves(settings: Settings, stage: str | None) -> tuple[str, ...]:
@@ -57,7 +58,7 @@ def list_waves(settings: Settings, stage: str | None) -> tuple[str, ...]:
     if settings.smooth.method == "regression":
         waves.append("fit")
     elif settings.stack.strategy == "ranked":
-        waves.append("rank")
+        waves += ["candidates", "rank"]
     if stage in {"stack", "smooth"}:
         return (*waves, stage)
     if stage == "rank":
@@ -83,6 +84,8 @@ def find_tasks(word: str, config: Path) -> dict[int, StageTask]:
     """
     if word == "fit":
         return {0: FitRegression(config=str(config))}
+    if word == "candidates":
+        return {0: GatherCandidates(config=str(config))}
     if word == "nodes":
         return {0: SolveNodes(config=str(config), chunk=0)}
     whole: AllChunks = Select(config=str(config)).sibling(_CHUNKED[word])
@@ -104,7 +107,7 @@ def wave_folder(settings: Settings, word: str) -> str:
     str
         Name, with the fingerprint of the settings and of the code.
     """
-    stage = {"fit": "smooth", "nodes": "export"}.get(word, word)
+    stage = {"fit": "smooth", "candidates": "rank", "nodes": "export"}.get(word, word)
     return settings.folder(stage).name
 
 

@@ -29,6 +29,7 @@ from bkgpipe.io.hdf5_arrays import (
     read_words,
     write_words,
 )
+from bkgpipe.io.hdf5_build import built
 from bkgpipe.io.hdf5_fields import (
     field_kinds,
     field_sum,
@@ -37,7 +38,6 @@ from bkgpipe.io.hdf5_fields import (
 )
 
 __all__ = [
-    "FORMAT",
     "chunk_refused",
     "opened",
     "read_checksums",
@@ -51,8 +51,6 @@ __all__ = [
 
 _Record = TypeVar("_Record")
 
-# HDF5 1.10 is old enough to be read anywhere and checksums its own metadata
-FORMAT = ("v110", "v110")
 _CHECKSUM = "content_sha256"
 _FIELDS, _RECORDS, _REFUSED = "fields_sha256", "records_sha256", "refused_sha256"
 
@@ -76,7 +74,7 @@ def write_chunk(path: Path, header: ProductHeader, chunk: Chunk[Any]) -> None:
         If the file cannot be written.
     """
     try:
-        with h5py.File(path, "w", libver=FORMAT, locking=False) as file:
+        with built(path) as file:
             records = file.create_group("records")
             checksums = {
                 key: _write_checked(records.create_group(str(key)), key, record)
@@ -91,7 +89,7 @@ def write_chunk(path: Path, header: ProductHeader, chunk: Chunk[Any]) -> None:
             file.attrs[_CHECKSUM] = _digest(asdict(header), *parts)
     except OSError as error:
         raise OutputError(
-            what=f"the file cannot be written ({error})",
+            what=f"the file cannot be written ({error.strerror or error})",
             where=str(path),
             fix="Check that the folder exists and has free space",
         ) from error

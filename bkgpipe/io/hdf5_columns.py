@@ -19,7 +19,7 @@ import numpy as np
 
 from bkgpipe.datamodel import Chunk
 from bkgpipe.io.damage import WrongSumError
-from bkgpipe.io.hdf5 import FORMAT, chunk_refused, opened
+from bkgpipe.io.hdf5 import chunk_refused, opened
 from bkgpipe.io.hdf5_arrays import (
     member,
     narrowed,
@@ -29,6 +29,7 @@ from bkgpipe.io.hdf5_arrays import (
     widened,
     write_array,
 )
+from bkgpipe.io.hdf5_build import built
 from bkgpipe.io.hdf5_fields import (
     field_kinds,
     field_sum,
@@ -105,7 +106,7 @@ def add_columns(
         kind = field_kinds(records[keys[0]].__class__)[name]
         arrays |= _to_arrays(name, kind, [getattr(records[key], name) for key in keys])
     stored = {name: narrowed(array) for name, array in arrays.items()}
-    with h5py.File(path, "r+", libver=FORMAT, locking=False) as file:
+    with built(path, is_new=False) as file:
         columns = file.create_group(group)
         for name, array in stored.items():
             write_array(columns, name, array)

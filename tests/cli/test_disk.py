@@ -15,9 +15,6 @@ import pytest
 from bkgpipe.io.hdf5 import read_header
 
 _FULL = "No space left on device"
-_IN_HDF5 = pytest.mark.xfail(
-    strict=False, reason="HDF5 on a full disk may end with a segmentation fault"
-)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +74,6 @@ def _assert_only_whole_products(out: Path) -> None:
     assert not list(out.glob("running/*"))
 
 
-@_IN_HDF5
 # what is full first: masks, counts, models, and in the end also the log
 @pytest.mark.parametrize(
     "case",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from bkgpipe.cli.main import main
 from bkgpipe.grid.submit import Desk
-from bkgpipe.grid.waves import find_tasks, list_waves, split_chunks
+from bkgpipe.grid.waves import WORDS, find_tasks, list_waves, split_chunks
 from bkgpipe.settings import read_settings
 
 REGRESSION = {"smooth.method": "regression"}
@@ -18,15 +19,15 @@ OWN = {"smooth.method": "gaussian", "stack.strategy": "own"}
     ("given", "stage", "waves"),
     [
         (REGRESSION, None, ("count", "fit", "export")),
-        (RANKED, None, ("count", "rank", "export")),
+        (RANKED, None, ("count", "candidates", "rank", "export")),
         (GROUPS, None, ("count", "nodes", "export")),
         (OWN, "report", ("count", "export")),
         (OWN, "export", ("count", "export")),
         (OWN, "select", ()),
         (OWN, "mask", ("mask",)),
         (REGRESSION, "count", ("count",)),
-        (RANKED, "rank", ("count", "rank")),
-        (RANKED, "stack", ("count", "rank", "stack")),
+        (RANKED, "rank", ("count", "candidates", "rank")),
+        (RANKED, "stack", ("count", "candidates", "rank", "stack")),
         (REGRESSION, "smooth", ("count", "fit", "smooth")),
         (GROUPS, "smooth", ("count", "smooth")),
     ],
@@ -37,6 +38,10 @@ def test_waves(tmp_path: Path, given: dict[str, str], stage: str | None, waves):
     settings = read_settings(config, [f"{key}={text}" for key, text in given.items()])
 
     assert list_waves(settings, stage) == waves
+
+
+def test_command_line_knows_all_words():
+    assert main.commands["job"].params[0].type.choices == WORDS
 
 
 def test_tasks_of_a_wave(desk: Desk):
