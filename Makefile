@@ -1,6 +1,6 @@
-# Targets: demo, test, test-kill, test-fuzz, test-image, lint, bench, clean. They need
-# Python >= 3.11, git and make; everything else goes into .venv. Another interpreter:
-# make PYTHON=python3.12 test
+# Targets: demo, test, test-kill, test-fuzz, test-image, test-sites, lint, bench, clean.
+# They need Python >= 3.11, git and make; everything else goes into .venv. Another
+# interpreter: make PYTHON=python3.12 test
 
 PYTHON ?= python3
 VENV := .venv
@@ -18,7 +18,7 @@ SOURCES := $(MODULES) $(shell find bkgpipe -name '*.html') \
 # All but the one that needs an environment with BAccMod
 BENCHMARKS := $(filter-out %/bench_rivals.py,$(sort $(wildcard benchmarks/bench_*.py)))
 
-.PHONY: demo test test-kill test-fuzz test-image lint bench clean
+.PHONY: demo test test-kill test-fuzz test-image test-sites lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/bkgpipe demo
@@ -43,6 +43,15 @@ test-image: $(VENV)/.installed-test
 	BKGPIPE_BASE=$(IMAGE_BASE) PYTHON=$(abspath $(BIN))/python \
 		containers/build.sh $(IMAGE)/bkgpipe.sif --fakeroot && \
 	$(BIN)/pytest tests/containers
+
+# Productions on a real Slurm and a real HTCondor, started here; as root on Debian
+# bookworm. With jobs in the image too where test-image has built it.
+test-sites: $(VENV)/.installed-test
+	PATH="$(abspath $(IMAGE))/apptainer/usr/bin:$$PATH"; export PATH; \
+	if [ -e $(IMAGE)/bkgpipe.sif ]; then \
+		export BKGPIPE_IMAGE=$(abspath $(IMAGE))/bkgpipe.sif; \
+		export BKGPIPE_SITES_PATHS="$(abspath $(IMAGE))"; fi; \
+	PATH="$(abspath $(BIN)):$$PATH" tests/sites/with_sites.sh pytest tests/sites
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from bkgpipe._version import __version__
+from bkgpipe.cli.options import (
+    json_option,
+    placed,
+    placement_options,
+    settings_options,
+)
 from bkgpipe.errors import BkgpipeError, SettingsError
 
 __all__ = ["main"]
@@ -39,50 +44,6 @@ def _words(error: BkgpipeError | PermissionError) -> str:
         return str(error)
     # a file in a folder that may not be entered is not even looked for
     return f"{error.filename}: {error.strerror}. Check who may enter its folder."
-
-
-def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which settings it uses."""
-    config = click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        default=Path("luigi.cfg"),
-        show_default=True,
-        help="Settings file.",
-    )
-    overrides = click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="SECTION.KEY=VALUE",
-        help="Replace one value of the settings; may be repeated.",
-    )
-    return config(overrides(command))
-
-
-def _placement_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say where it works."""
-    workers = click.option(
-        "--workers", type=click.IntRange(1), help="Worker processes."
-    )
-    host = click.option(
-        "--scheduler-host", help="Machine of a luigid that shares out the work."
-    )
-    port = click.option(
-        "--scheduler-port", type=click.IntRange(1, 65535), help="Its port."
-    )
-    return workers(host(port(command)))
-
-
-def _placed(overrides: tuple[str, ...], placement: dict[str, Any]) -> list[str]:
-    given = [f"run.{key}={value}" for key, value in placement.items() if value]
-    return [*overrides, *given]
-
-
-def _json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Answer in one line of JSON."
-    )(command)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -145,7 +106,7 @@ def init(*, data: Path, output: Path, config: Path, force: bool) -> None:
 
 
 @main.command()
-@_settings_options
+@settings_options
 def check(*, config: Path, overrides: tuple[str, ...]) -> None:
     """Read settings and store, list every problem, change nothing."""
     from bkgpipe.cli.check import check_production
@@ -155,8 +116,8 @@ def check(*, config: Path, overrides: tuple[str, ...]) -> None:
 
 @main.command()
 @click.option("--site", metavar="NAME", help="Show the jobs for this batch site too.")
-@_settings_options
-@_json_option
+@settings_options
+@json_option
 def plan(
     *, site: str | None, config: Path, overrides: tuple[str, ...], as_json: bool
 ) -> None:
@@ -168,11 +129,11 @@ def plan(
 
 @main.command()
 @click.argument("stage", type=click.Choice(_STAGES), required=False)
-@_placement_options
+@placement_options
 @click.option("--site", metavar="NAME", help="Batch site that makes the chunks.")
 @click.option("--test", is_flag=True, help="A handful of runs in coarse bins.")
-@_settings_options
-@_json_option
+@settings_options
+@json_option
 def run(
     *,
     stage: str | None,
@@ -186,14 +147,14 @@ def run(
     """Run the chain, or the chain up to STAGE; what is whole is not made again."""
     from bkgpipe.cli.run import run_command
 
-    given = _placed(overrides, placement)
+    given = placed(overrides, placement)
     sys.exit(
         run_command(config, given, stage=stage, site=site, test=test, as_json=as_json)
     )
 
 
 @main.command()
-@_placement_options
+@placement_options
 @click.option(
     "--time-limit",
     default="",
@@ -214,7 +175,7 @@ def run(
     metavar="TIME",
     help="Leave when others hold all work for so long.",
 )
-@_settings_options
+@settings_options
 def pilot(
     *,
     config: Path,
@@ -231,14 +192,14 @@ def pilot(
     """
     from bkgpipe.cli.pilot import run_pilot
 
-    given = _placed(overrides, placement)
+    given = placed(overrides, placement)
     sys.exit(run_pilot(config, given, time_limit=time_limit, margin=margin, idle=idle))
 
 
 @main.command()
 @click.option("--site", metavar="NAME", required=True, help="The batch site.")
-@_settings_options
-@_json_option
+@settings_options
+@json_option
 def cancel(
     *, site: str, config: Path, overrides: tuple[str, ...], as_json: bool
 ) -> None:
@@ -266,8 +227,8 @@ def job(*, word: str, chunks: tuple[int, ...], config: Path, folder: str) -> Non
 
 
 @main.command()
-@_settings_options
-@_json_option
+@settings_options
+@json_option
 def status(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Tell how far a production is, which runs were refused, and why."""
     from bkgpipe.cli.status import show_status
@@ -285,7 +246,7 @@ def status(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--dry-run", is_flag=True, help="List only, remove nothing.")
-@_settings_options
+@settings_options
 def clean(
     *,
     keep: tuple[Path, ...],
@@ -318,7 +279,7 @@ def show(*, file: Path, number: int | None, plot: Path | None) -> None:
 @main.command()
 @click.argument("obs_id", type=int)
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG.")
-@_settings_options
+@settings_options
 def explain(
     *, obs_id: int, plot: Path | None, config: Path, overrides: tuple[str, ...]
 ) -> None:
@@ -365,8 +326,8 @@ def explain(
 @click.option("--table", type=click.Path(path_type=Path), help="ECSV file of the runs.")
 @click.option("--plot", type=click.Path(path_type=Path), help="PNG file to draw.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.")
-@_settings_options
-@_json_option
+@settings_options
+@json_option
 def validate(
     *,
     workers: int | None,

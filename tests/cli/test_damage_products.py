@@ -173,7 +173,6 @@ CASES: dict[str, tuple[str, Spoil, str]] = {
     "no record": (_COUNT, _edit(lambda f: f.pop("records/1003")), _SUM),
     "no records": (_COUNT, _edit(lambda f: f.pop("records")), _UNREADABLE),
     "no array": (_COUNT, _edit(lambda f: f.pop("records/1003/counts_3d")), _UNREADABLE),
-    "no refused": (_COUNT, _edit(lambda f: f.pop("refused")), _UNREADABLE),
     "records exchanged": (_COUNT, _edit(_exchange_records), _SUM),
     "huge array": (_COUNT, _edit(_claim_much), "claims 80000000000000 bytes"),
     "link": (_COUNT, _edit(_take_elsewhere), "is missing or a link"),

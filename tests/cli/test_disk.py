@@ -79,8 +79,8 @@ def _assert_only_whole_products(out: Path) -> None:
     "case",
     [
         ("size=20k", "mask", ()),
-        ("size=60k", "count", ()),
-        ("size=200k", "count", ("--workers", "2")),
+        ("size=100k", "count", ()),
+        ("size=110k", "count", ("--workers", "2")),
         ("size=700k", "export", ()),
         ("nr_inodes=9", "mask", ()),
         ("nr_inodes=14", "mask", ("--workers", "2")),

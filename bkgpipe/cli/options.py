@@ -1,0 +1,103 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["json_option", "placed", "placement_options", "settings_options"]
+
+
+def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which settings it uses.
+
+    Parameters
+    ----------
+    command : callable
+        The command.
+
+    Returns
+    -------
+    callable
+        The command with them.
+    """
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        default=Path("luigi.cfg"),
+        show_default=True,
+        help="Settings file.",
+    )
+    overrides = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="SECTION.KEY=VALUE",
+        help="Replace one value of the settings; may be repeated.",
+    )
+    return config(overrides(command))
+
+
+def placement_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say where it works.
+
+    Parameters
+    ----------
+    command : callable
+        The command.
+
+    Returns
+    -------
+    callable
+        The command with them.
+    """
+    workers = click.option(
+        "--workers", type=click.IntRange(1), help="Worker processes."
+    )
+    host = click.option(
+        "--scheduler-host", help="Machine of a luigid that shares out the work."
+    )
+    port = click.option(
+        "--scheduler-port", type=click.IntRange(1, 65535), help="Its port."
+    )
+    return workers(host(port(command)))
+
+
+def placed(overrides: tuple[str, ...], placement: dict[str, Any]) -> list[str]:
+    """Add what `placement_options` were given to the overrides of settings.
+
+    Parameters
+    ----------
+    overrides : tuple of str
+        Each ``section.key=value``.
+    placement : dict of str to object
+        Value of each key of ``[run]``; None where the option was not given.
+
+    Returns
+    -------
+    list of str
+        All overrides.
+    """
+    given = [f"run.{key}={value}" for key, value in placement.items() if value]
+    return [*overrides, *given]
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option to answer in JSON.
+
+    Parameters
+    ----------
+    command : callable
+        The command.
+
+    Returns
+    -------
+    callable
+        The command with them.
+    """
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Answer in one line of JSON."
+    )(command)
