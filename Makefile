@@ -15,8 +15,8 @@ MODULES := $(shell find bkgpipe -name '*.py')
 SOURCES := $(MODULES) $(shell find bkgpipe -name '*.html') \
 	$(shell find bkgpipe -type d -not -name __pycache__) \
 	setup.cfg pyproject.toml README.md LICENSE
-# All but the one that needs an environment with BAccMod
-BENCHMARKS := $(filter-out %/bench_rivals.py,$(sort $(wildcard benchmarks/bench_*.py)))
+# All but those that need an environment with BAccMod, or batch systems
+BENCHMARKS := $(filter-out %/bench_rivals.py %/bench_sites.py,$(sort $(wildcard benchmarks/bench_*.py)))
 
 .PHONY: demo test test-kill test-fuzz test-image test-sites lint bench clean
 

@@ -20,6 +20,8 @@ from bkgpipe.errors import BkgpipeError, OutputError
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.presence import submitters
+from bkgpipe.tasks.select import Select
+from bkgpipe.tasks.sharing import SharingFactory
 from bkgpipe.tasks.targets import damaged_files
 
 __all__ = ["build", "scheduler_address", "task_name"]
@@ -51,7 +53,11 @@ _CENTRAL = (
 
 
 def build(
-    task: StageTask, settings: Settings, *, log: Path, factory: object = None
+    task: StageTask,
+    settings: Settings,
+    *,
+    log: Path,
+    factory: SharingFactory | None = None,
 ) -> None:
     """Run a task and all that it needs; again while the scheduler knows of no work.
 
@@ -67,8 +73,8 @@ def build(
         Settings; their file may have sections of Luigi.
     log : Path
         File that keeps the messages, for the scheduler's page to link to.
-    factory : object, optional
-        Makes the worker, as Luigi's ``worker_scheduler_factory``.
+    factory : SharingFactory, optional
+        Makes the worker, if not the usual one.
 
     Raises
     ------
@@ -77,12 +83,15 @@ def build(
     """
     how: dict[str, object] = {
         "workers": settings.run.workers,
-        "worker_scheduler_factory": factory,
+        "worker_scheduler_factory": factory or _usual_factory(settings),
         "detailed_summary": True,
         **_scheduler(settings),
     }
     StageTask.log_address = log.resolve().as_uri()
     with _configured(settings), _lost_told(settings):
+        if settings.run.scheduler_host:
+            # what there is to share is known when the runs are selected
+            luigi.build([task.sibling(Select)], **how)
         for _ in _rounds(settings):
             damaged = damaged_files(settings.data.output)
             found = luigi.build([task], **how)
@@ -94,6 +103,10 @@ def build(
                 return
             _log.info("The scheduler has no work, but not all is done: asking again")
             time.sleep(_PAUSE)
+
+
+def _usual_factory(settings: Settings) -> SharingFactory | None:
+    return SharingFactory() if settings.run.scheduler_host else None
 
 
 def scheduler_address(settings: Settings) -> str:

@@ -12,14 +12,12 @@ from typing import Any, Literal
 
 from luigi.rpc import RemoteScheduler, RPCError
 from luigi.task_status import DONE, PENDING
-from luigi.worker import GetWorkResponse, TaskProcess, Worker
+from luigi.worker import GetWorkResponse, TaskProcess
 
-from bkgpipe.production.inputs import is_selected
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import StageTask
-from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.engine import build, task_name
-from bkgpipe.tasks.select import Select
+from bkgpipe.tasks.sharing import SharingFactory, SharingWorker
 from bkgpipe.tasks.shift import Leaving, Shift
 
 __all__ = ["DefaultSignals", "PilotWorker", "work"]
@@ -53,18 +51,15 @@ def work(task: StageTask, settings: Settings, *, log: Path, shift: Shift) -> str
     OutputError
         If no scheduler answers.
     """
-    factory = _Factory(shift)
     with shift.obey_signals():
         try:
-            # what there is to name to the scheduler is known when runs are selected
-            build(task.sibling(Select), settings, log=log, factory=factory)
-            build(task, settings, log=log, factory=factory)
+            build(task, settings, log=log, factory=_Factory(shift))
         except Leaving as leaving:
             return str(leaving)
     return ""
 
 
-class PilotWorker(Worker):
+class PilotWorker(SharingWorker):
     """A worker that leaves when its shift is over.
 
     Its tasks run in processes of their own. Those that it has to stop it gives back,
@@ -110,22 +105,6 @@ class PilotWorker(Worker):
         self._task_result_queue.cancel_join_thread()
         self._task_result_queue.close()
         return False
-
-    def run(self) -> bool:
-        self._name_chunks()
-        return bool(super().run())
-
-    def _name_chunks(self) -> None:
-        """Name all chunks, as a scheduler gives a task only to those who named it.
-
-        Else the one that happens to run `AllChunks` would do them all.
-        """
-        stages = [t for t in self._scheduled_tasks.values() if isinstance(t, AllChunks)]
-        for stage in stages:
-            if is_selected(stage.settings):
-                for chunk in stage.chunks():
-                    if chunk.task_id not in self._scheduled_tasks:
-                        self.add(chunk)
 
     def _get_work(self) -> GetWorkResponse:
         self._shift.check(n_running=len(self._running_tasks))
@@ -220,14 +199,11 @@ class DefaultSignals:
         """End with the process."""
 
 
-class _Factory:
-    """Makes what `luigi.build` works with."""
+class _Factory(SharingFactory):
+    """Makes pilots."""
 
     def __init__(self, shift: Shift) -> None:
         self._shift = shift
-
-    def create_remote_scheduler(self, url: str) -> RemoteScheduler:
-        return RemoteScheduler(url)
 
     def create_worker(
         self,

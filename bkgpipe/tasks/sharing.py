@@ -1,0 +1,83 @@
+"""A worker of Luigi that shares the chunks of a stage with others."""
+
+from __future__ import annotations
+
+from luigi.rpc import RemoteScheduler
+from luigi.worker import Worker
+
+from bkgpipe.production.inputs import is_selected
+from bkgpipe.tasks.chunks import AllChunks
+
+__all__ = ["SharingFactory", "SharingWorker"]
+
+
+class SharingWorker(Worker):
+    """A worker that names all chunks to a central scheduler before it begins.
+
+    The scheduler gives a task only to workers that named it. Those that wait for
+    `AllChunks` to tell its chunks do so in the one that happens to run it, which would
+    then make them all.
+    """
+
+    def run(self) -> bool:
+        """Name the chunks and work.
+
+        Returns
+        -------
+        bool
+            Whether nothing failed.
+        """
+        self._name_chunks()
+        return bool(super().run())
+
+    def _name_chunks(self) -> None:
+        stages = [t for t in self._scheduled_tasks.values() if isinstance(t, AllChunks)]
+        for stage in stages:
+            if is_selected(stage.settings):
+                for chunk in stage.chunks():
+                    if chunk.task_id not in self._scheduled_tasks:
+                        self.add(chunk)
+
+
+class SharingFactory:
+    """Makes what `luigi.build` works with, for a central scheduler."""
+
+    def create_remote_scheduler(self, url: str) -> RemoteScheduler:
+        """Make the connection to the scheduler.
+
+        Parameters
+        ----------
+        url : str
+            Its address.
+
+        Returns
+        -------
+        RemoteScheduler
+            Connection.
+        """
+        return RemoteScheduler(url)
+
+    def create_worker(
+        self, scheduler: RemoteScheduler, worker_processes: int, assistant: bool = False
+    ) -> SharingWorker:
+        """Make the worker.
+
+        Parameters
+        ----------
+        scheduler : RemoteScheduler
+            Connection to the scheduler.
+        worker_processes : int
+            Tasks at a time.
+        assistant : bool
+            Whether to do tasks that others named.
+
+        Returns
+        -------
+        SharingWorker
+            The worker.
+        """
+        return SharingWorker(
+            scheduler=scheduler,
+            worker_processes=worker_processes,
+            assistant=assistant,
+        )
