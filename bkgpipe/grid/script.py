@@ -19,10 +19,11 @@ _SCRATCH = "/scratch"  # of the node, as the image sees it
 
 _BODY = """\
 set -u
-scratch=$(mktemp -d "${{TMPDIR:-/tmp}}/bkgpipe-XXXXXX") || exit 71
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+{environment}scratch=$(mktemp -d "${{TMPDIR:-/tmp}}/bkgpipe-XXXXXX") || exit 71
 trap 'rm -rf "$scratch"' EXIT
-export TMPDIR="$scratch" OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-{environment}{setup}cd {folder}
+export TMPDIR="$scratch"
+{setup}cd {folder}
 echo "$(date -u +%FT%TZ) job $0 on $(hostname)"
 {command}
 """
@@ -84,9 +85,9 @@ def _in_image(site: SiteSettings, settings: Settings) -> str:
     binds = [f"{output}:{output}", *_input_binds(settings), *site.binds]
     parts = [site.apptainer, "exec", site.container_options]
     parts += [f"--bind {shlex.quote(bind)}" for bind in binds]
+    parts += [f"--env {shlex.quote(pair)}" for pair in site.environment]
     # the memory disc that --containall gives for /tmp is small
     parts.append(f'--bind "$scratch":{_SCRATCH} --env TMPDIR={_SCRATCH}')
-    parts += [f"--env {shlex.quote(pair)}" for pair in site.environment]
     parts.append(f"--pwd {shlex.quote(output)} {shlex.quote(str(site.container))}")
     return " \\\n  ".join([*filter(None, parts), site.command or "bkgpipe"])
 

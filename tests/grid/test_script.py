@@ -55,11 +55,11 @@ def test_job_runs_in_the_output_folder_with_a_scratch_of_its_own(
     site = replace(
         site,
         command='echo "$NAME|$PWD|$TMPDIR|$OMP_NUM_THREADS"; exit 5; :',
-        environment=("NAME=two words",),
+        environment=("NAME=two words", f"TMPDIR={tmp_path}/scratch"),
     )
     (tmp_path / "scratch").mkdir()
 
-    done = _run(job_script(site, settings, ["x"]), TMPDIR=str(tmp_path / "scratch"))
+    done = _run(job_script(site, settings, ["x"]), TMPDIR="/no/such/folder")
 
     assert done.returncode == 5
     name, folder, scratch, threads = done.stdout.splitlines()[-1].split("|")
@@ -109,4 +109,4 @@ def test_image_sees_what_the_settings_name(
     assert words[:4] == ["exec", "--containall", "--cleanenv", "--no-home"]
     assert words[-6:] == [str(out), str(image), "bkgpipe", "job", "count", "7"]
     environment = [words[at + 1] for at, word in enumerate(words) if word == "--env"]
-    assert environment == ["TMPDIR=/scratch", "LEVEL=3"]
+    assert environment == ["LEVEL=3", "TMPDIR=/scratch"]
