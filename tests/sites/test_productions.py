@@ -346,7 +346,8 @@ def test_jobs_in_the_image(folder: Path, archive: Path, engine: str):
         '/bin/sh -c \'test -n "$APPTAINER_CONTAINER" && ! touch /opt/probe '
         '2>/dev/null && echo checked in $APPTAINER_CONTAINER && exec bkgpipe "$@"\' sh'
     )
-    options = os.environ.get("BKGPIPE_IMAGE_OPTIONS", "")
+    # works where users may not mount either
+    options = os.environ.get("BKGPIPE_IMAGE_OPTIONS", "--unsquash")
     _add_site(
         folder,
         engine,
