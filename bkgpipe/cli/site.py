@@ -12,7 +12,6 @@ from pathlib import Path
 
 import click
 
-from bkgpipe.cli.logs import keep_log
 from bkgpipe.errors import SettingsError
 from bkgpipe.grid.script import job_command, job_script
 from bkgpipe.grid.waves import list_waves, split_chunks
@@ -122,9 +121,7 @@ def do_job(config: Path, *, word: str, chunks: Sequence[int], folder: str) -> in
     settings = read_settings(config)
     if folder:
         require_folder(settings, word, folder=folder)
-    with keep_log(settings.data.output / "logs") as log:
-        is_done = run_job(settings, word, chunks, log=log)
-    return 0 if is_done else 1
+    return 0 if run_job(settings, word, chunks) else 1
 
 
 def plan_jobs(

@@ -85,13 +85,17 @@ class Desk:
         ]
         waiting = deque(split_chunks(left, size=self.site.chunks_per_job))
         told = ""
-        while waiting or jobs:
-            while waiting and len(jobs) < self.site.max_jobs:
-                jobs.append(self._send(word, waiting.popleft()))
-            told = self._tell(word, jobs, n_waiting=len(waiting), told=told)
-            time.sleep(self.site.poll)
-            jobs, again = self._settle(jobs, self._ask(jobs), tasks)
-            waiting.extend(again)
+        try:
+            while waiting or jobs:
+                while waiting and len(jobs) < self.site.max_jobs:
+                    jobs.append(self._send(word, waiting.popleft()))
+                told = self._tell(word, jobs, n_waiting=len(waiting), told=told)
+                time.sleep(self.site.poll)
+                jobs, again = self._settle(jobs, self._ask(jobs), tasks)
+                waiting.extend(again)
+        except KeyboardInterrupt:
+            _log.warning("%d jobs go on: run again to watch them", len(jobs))
+            raise
         self._require_all(word, tasks)
 
     def _find_again(self, word: str) -> list[Job]:

@@ -6,7 +6,6 @@ import logging
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 from bkgpipe._version import __version__
 from bkgpipe.errors import SettingsError, SiteError
@@ -49,7 +48,7 @@ def require_folder(settings: Settings, word: str, *, folder: str) -> None:
         )
 
 
-def run_job(settings: Settings, word: str, chunks: Iterable[int], *, log: Path) -> bool:
+def run_job(settings: Settings, word: str, chunks: Iterable[int]) -> bool:
     """Make some chunks, one after the other, and go on past one that fails.
 
     Parameters
@@ -60,8 +59,6 @@ def run_job(settings: Settings, word: str, chunks: Iterable[int], *, log: Path) 
         What to make, one of `bkgpipe.grid.waves.WORDS`.
     chunks : iterable of int
         Chunks.
-    log : Path
-        File that keeps the messages.
 
     Returns
     -------
@@ -83,16 +80,16 @@ def run_job(settings: Settings, word: str, chunks: Iterable[int], *, log: Path) 
             fix="Name the settings that bkgpipe run keeps in the output folder",
         )
     load_earth_orientation()
-    made = [_make(tasks[chunk], settings, log=log) for chunk in wanted]
+    made = [_make(tasks[chunk], settings) for chunk in wanted]
     return all(made)
 
 
-def _make(task: StageTask, settings: Settings, *, log: Path) -> bool:
+def _make(task: StageTask, settings: Settings) -> bool:
     if task.complete():
         _log.info("%s is there already", task.output().path)
         return True
     started = time.monotonic()
-    build(task, settings, log=log)
+    build(task, settings)
     is_made = bool(task.complete())
     _log.info(
         "%s %s after %.1f s",

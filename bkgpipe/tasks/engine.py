@@ -56,7 +56,7 @@ def build(
     task: StageTask,
     settings: Settings,
     *,
-    log: Path,
+    log: Path | None = None,
     factory: SharingFactory | None = None,
 ) -> None:
     """Run a task and all that it needs; again while the scheduler knows of no work.
@@ -71,7 +71,7 @@ def build(
         The task.
     settings : Settings
         Settings; their file may have sections of Luigi.
-    log : Path
+    log : Path, optional
         File that keeps the messages, for the scheduler's page to link to.
     factory : SharingFactory, optional
         Makes the worker, if not the usual one.
@@ -87,7 +87,7 @@ def build(
         "detailed_summary": True,
         **_scheduler(settings),
     }
-    StageTask.log_address = log.resolve().as_uri()
+    StageTask.log_address = log.resolve().as_uri() if log else ""
     with _configured(settings), _lost_told(settings):
         if settings.run.scheduler_host:
             # what there is to share is known when the runs are selected

@@ -92,7 +92,7 @@ def _run_file(path: Path) -> None:
 
 
 def _run_here(settings: Settings, job: Job) -> None:
-    sys.exit(not run_job(settings, job.word, job.chunks, log=Path(job.log)))
+    sys.exit(not run_job(settings, job.word, job.chunks))
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def _make_desk(task: Production) -> Desk:
     settings = read_settings(config)
     read_store(settings)
     frozen = freeze_settings(settings)
-    build(Select(config=str(frozen)), settings, log=config)
+    build(Select(config=str(frozen)), settings)
     site = settings.site("here")
     engine = LocalEngine(site)
     engine.settings = load_settings(str(frozen))

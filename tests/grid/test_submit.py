@@ -180,3 +180,18 @@ def test_a_cancelled_job_ends_the_watch(desk: Desk):
         _count(desk)
 
     assert set(_states(desk).values()) == {"cancelled"}
+
+
+def test_jobs_go_on_when_the_submitter_is_interrupted(desk: Desk, monkeypatch, caplog):
+    def interrupt(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bkgpipe.grid.submit.time.sleep", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            _count(desk)
+
+    assert "4 jobs go on: run again to watch them" in caplog.text
+    assert set(_states(desk).values()) == {"pending"}
+    _count(desk)
+    assert len(desk.engine.sent) == len(CHUNKS)
