@@ -56,7 +56,26 @@ def unpacked(image: Path, workshop: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def inside() -> Call:
+def _reachable() -> Iterator[None]:
+    """Let the ordinary account pass the folders above Apptainer, as a home of root."""
+    program = Path(shutil.which("apptainer") or "/").resolve()
+    closed = [each for each in program.parents if not each.stat().st_mode & 0o001]
+    if closed and not _IS_ROOT:
+        pytest.skip(f"other accounts cannot reach {program}")
+    for folder in closed:
+        _set_acl("--modify", f"u:{_ACCOUNT}:--x", folder)
+    yield
+    for folder in closed:
+        _set_acl("--remove", f"u:{_ACCOUNT}", folder)
+
+
+def _set_acl(change: str, entry: str, folder: Path) -> None:
+    words = ["setfacl", change, entry, str(folder)]
+    subprocess.run(words, check=True)  # noqa: S603
+
+
+@pytest.fixture(scope="session")
+def inside(_reachable: None) -> Call:
     """Call a command as a job does: ``inside(image, *words, folder=...)``.
 
     It may write in the folder only, has no network, and must succeed. Root is root of a

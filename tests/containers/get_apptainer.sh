@@ -8,8 +8,8 @@
 # `apptainer build --fakeroot` does nothing.
 set -euo pipefail
 
-tools=(squashfs-tools squashfuse uidmap mmdebstrap patchelf ca-certificates)
-commands=(mksquashfs squashfuse newuidmap mmdebstrap patchelf setpriv)
+tools=(squashfs-tools squashfuse uidmap mmdebstrap patchelf acl ca-certificates)
+commands=(mksquashfs squashfuse newuidmap mmdebstrap patchelf setfacl setpriv)
 apt=(apt-get -o DPkg::Lock::Timeout=300)
 
 main() {
