@@ -59,6 +59,12 @@ class Desk:
         """What is known of the jobs."""
         return Journal(self.folder)
 
+    @property
+    def _stem(self) -> str:
+        """Begin the names of jobs, differently for other productions and settings."""
+        place = hashlib.sha256(str(self.settings.path).encode()).hexdigest()[:6]
+        return f"bkgpipe-{place}"
+
     def make(self, word: str, tasks: Mapping[int, StageTask]) -> None:
         """Send jobs for the tasks that are not complete, and wait for all of them.
 
@@ -102,9 +108,10 @@ class Desk:
         """Find the jobs that an earlier submitter sent and that may still run."""
         known = self.journal.read()
         self._names.update(known)
-        found = [job for job in known.values() if job.is_open]
+        stem = f"{self._stem}-{word}-"
+        found = [j for j in known.values() if j.is_open and j.name.startswith(stem)]
         jobs = []
-        for job in (job for job in found if job.word == word):
+        for job in found:
             # killed between asking the batch system and noting its answer
             job_id = job.job_id or self.engine.find(job.name)
             state = "pending" if job_id else "failed"
@@ -131,9 +138,7 @@ class Desk:
         return job
 
     def _new_job(self, word: str, chunks: tuple[int, ...]) -> Job:
-        # so that jobs of several productions have different names
-        place = hashlib.sha256(str(self.settings.path).encode()).hexdigest()[:6]
-        stem = f"bkgpipe-{place}-{word}-{chunks[0]}"
+        stem = f"{self._stem}-{word}-{chunks[0]}"
         attempt = next(n for n in count() if f"{stem}-{n}" not in self._names)
         name = f"{stem}-{attempt}"
         self._names.add(name)

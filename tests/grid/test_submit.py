@@ -123,9 +123,8 @@ def test_a_job_without_a_number_is_looked_for_by_its_name(desk: Desk):
 
 
 def test_a_job_that_never_was_sent_is_sent(desk: Desk):
-    lost = Job(
-        name="bkgpipe-abc123-count-333-0", word="count", chunks=(333,), attempt=0
-    )
+    name = f"{desk._stem}-count-333-0"
+    lost = Job(name=name, word="count", chunks=(333,), attempt=0)
     desk.journal.write([lost])
 
     _count(desk)
@@ -195,3 +194,14 @@ def test_jobs_go_on_when_the_submitter_is_interrupted(desk: Desk, monkeypatch, c
     assert set(_states(desk).values()) == {"pending"}
     _count(desk)
     assert len(desk.engine.sent) == len(CHUNKS)
+
+
+def test_jobs_of_other_settings_are_left_alone(desk: Desk):
+    name = "bkgpipe-abc123-count-333-0"
+    other = Job(name=name, word="count", chunks=(333,), attempt=0, state="running")
+    desk.journal.write([other])
+
+    _count(desk)
+
+    assert desk.journal.read()[name] == other
+    assert "count_333.h5" in _counts(desk)

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -297,16 +298,58 @@ def test_full_disk_under_the_products(folder: Path, archive: Path, engine: str):
         _root("umount", str(output))
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 @one_site
 def test_full_scratch_of_the_node(folder: Path, archive: Path, engine: str):
-    _add_site(folder, engine, environment=f"TMPDIR={folder}/missing")
-
-    printed = _run_at_site(folder, code=1)
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    _add_site(folder, engine, environment=f"TMPDIR={scratch}")
+    # room for its root, and for nothing in it
+    _root("mount", "-t", "tmpfs", "-o", "nr_inodes=1,mode=777", "tmpfs", str(scratch))
+    try:
+        printed = _run_at_site(folder, code=1)
+    finally:
+        _root("umount", str(scratch))
 
     assert "exit code 71" in printed
-    assert "mktemp" in Path(_jobs(folder)[0].log).read_text()
-    _run_at_site(folder, "--set", "site:test.environment=")
+    assert "No space left on device" in Path(_jobs(folder)[0].log).read_text()
+    scratch.chmod(0o777)
+    _run_at_site(folder)
     _require_same(folder, archive)
+    assert list(scratch.iterdir()) == []
+
+
+@slurm
+def test_pilots_as_the_documentation_starts_them(
+    folder: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("CONFIG", str(folder / "luigi.cfg"))
+    monkeypatch.setenv("SCHEDULER_HOST", "127.0.0.1")
+    monkeypatch.setenv("SCHEDULER_PORT", port)
+    script = Path(__file__).parents[2] / "docs" / "grid" / "pilot-slurm.sh"
+    command = ["site-user", "sbatch", "--wait", "--array=1-2", "--mem-per-cpu=500M"]
+    luigid = ["luigid", "--address", "127.0.0.1", "--port", port]
+    with (folder / "luigid.log").open("w") as log:
+        server = subprocess.Popen(luigid, stdout=log, stderr=log)  # noqa: S603
+    try:
+        _wait(lambda: _answers(int(port)), "luigid")
+        _root(*command, f"--chdir={folder}", str(script))
+    finally:
+        server.terminate()
+        server.wait()
+
+    told = [path.read_text() for path in folder.glob("pilot-*.log")]
+    assert len(told) == 2
+    _require_same(folder, archive)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
 
 
 @slurm
@@ -376,7 +419,7 @@ def _listing(folder: Path) -> set[Path]:
 
 
 def _root(*command: str) -> None:
-    subprocess.run(command, check=True, timeout=60)  # noqa: S603
+    subprocess.run(command, check=True, timeout=_DEADLINE)  # noqa: S603
 
 
 def _scontrol(*changes: str) -> None:
