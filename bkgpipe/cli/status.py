@@ -14,7 +14,6 @@ from bkgpipe.grid.jobs import Job, Journal, find_sites, site_folder
 from bkgpipe.production.leftovers import unused_folders
 from bkgpipe.production.summary import read_states, recall_summary
 from bkgpipe.settings import read_settings
-from bkgpipe.tasks.presence import submitters
 
 __all__ = ["show_status"]
 
@@ -111,6 +110,10 @@ def _tell_jobs(jobs: Mapping[str, list[Job]], *, output: Path) -> None:
         for job in found:
             if job.state == "failed":
                 click.echo(f"  failed {job.name} ({job.error}): {job.log}")
-    is_open = any(job.is_open for found in jobs.values() for job in found)
-    if is_open and not submitters(output):
+    if not any(job.is_open for found in jobs.values() for job in found):
+        return
+    # Luigi takes longer to import than all the rest of this command
+    from bkgpipe.tasks.presence import submitters
+
+    if not submitters(output):
         click.echo("  nobody watches these jobs: bkgpipe run --site goes on with them")
