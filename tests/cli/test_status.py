@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -76,3 +78,16 @@ def test_status_before_the_first_run(bkgpipe, folder):
     assert "count        0 of ?" in result.stdout
     assert "Runs: 0 used (0.0 h), 0 not selected, 0 refused" in result.stdout
     assert not (folder / "out").exists()
+
+
+def test_status_imports_neither_luigi_nor_figures():
+    code = (
+        "import sys, bkgpipe.cli.status;"
+        "print(sorted({'luigi', 'law', 'matplotlib', 'gammapy'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "[]\n"
