@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = ["main"]
 
 _STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
 
+# read by NumPy's libraries when they are loaded, which no command has done yet
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _WORDS = (*_STAGES[1:-1], "fit", "candidates", "nodes")
 
 
@@ -54,6 +57,10 @@ def main(*, verbose: bool) -> None:
 
     Start with `bkgpipe demo`, which needs no data, or with `bkgpipe init`.
     """
+    # A worker is a process of one thread: with more, which are not asked for, workers
+    # are in each other's way, and the last digits of a fit depend on the machine.
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
     from bkgpipe.cli.logs import set_up_logging
 
     set_up_logging(verbose=verbose)

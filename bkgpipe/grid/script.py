@@ -19,7 +19,6 @@ _SCRATCH = "/scratch"  # of the node, as the image sees it
 
 _BODY = """\
 set -u
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 {environment}scratch=$(mktemp -d "${{TMPDIR:-/tmp}}/bkgpipe-XXXXXX") || exit 71
 trap 'rm -rf "$scratch"' EXIT
 export TMPDIR="$scratch"

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 from click.testing import CliRunner
 
 from bkgpipe import __version__
 from bkgpipe.cli.main import main
 
+_THREADS = "OMP_NUM_THREADS"
 _COMMANDS = ("check", "demo", "init", "plan", "run", "show", "simulate", "status")
 
 
@@ -93,3 +98,27 @@ def test_misspelt_section_and_bad_value_are_told_together(bkgpipe, folder):
     assert "[rnk] is not a section" in result.stderr
     assert "did you mean rank?" in result.stderr
     assert "[data] chunk_size: 0 is below the least value 1" in result.stderr
+
+
+@pytest.mark.parametrize(("given", "found"), [({}, "1"), ({_THREADS: "3"}, "3")])
+def test_one_thread_unless_told_otherwise(given: dict[str, str], found: str):
+    code = (
+        "import os, sys\n"
+        "from bkgpipe.cli.main import main\n"
+        "early = 'numpy' in sys.modules\n"
+        "try:\n"
+        "    main(['status', '--config', 'none.cfg'])\n"
+        "except SystemExit:\n"
+        f"    print(os.environ['{_THREADS}'], early)\n"
+    )
+    bare = {key: text for key, text in os.environ.items() if "THREADS" not in key}
+
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=bare | given,
+    )
+
+    assert done.stdout == f"{found} False\n"

@@ -212,7 +212,7 @@ def test_submitter_killed_and_started_again(folder: Path, archive: Path, engine:
     _require_same(folder, archive)
 
 
-@each_site
+@one_site
 def test_cancelled_and_sent_again(folder: Path, archive: Path, engine: str):
     # the second submitter's jobs find the file, and don't wait
     _add_site(folder, engine, setup=f"[ -e {folder}/go ] || sleep 200")
