@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,6 @@ from bkgpipe.settings.site_sections import SiteSettings
 __all__ = ["Engine", "JobAnswer", "make_engine"]
 
 law.contrib.load("slurm", "htcondor")
-
-_log = logging.getLogger(__name__)
 
 _STATES = {"pending", "running", "finished", "failed"}
 # expressions of HTCondor
@@ -118,16 +116,14 @@ class Engine(ABC):
         SiteError
             If the batch system does not take it.
         """
-        try:
+        with _told_as(
+            "the batch system took no job",
+            where=str(path),
+            fix="Try the file by hand; see the [site:NAME] settings",
+        ):
             number = self._manager.submit(
                 str(path), retries=_SUBMIT_RETRIES, retry_delay=_RETRY_DELAY
             )
-        except Exception as error:
-            raise SiteError(
-                what=f"the batch system took no job: {_last_line(error)}",
-                where=str(path),
-                fix="Try the file by hand; see the [site:NAME] settings",
-            ) from error
         return str(number)
 
     def query(self, job_ids: Sequence[str]) -> dict[str, JobAnswer]:
@@ -150,14 +146,12 @@ class Engine(ABC):
         """
         if not job_ids:
             return {}
-        try:
+        with _told_as(
+            "the batch system does not answer",
+            where=self.site.engine,
+            fix="Jobs that are sent go on; run again to watch them",
+        ):
             found = self._manager.query(self._numbers(job_ids))
-        except Exception as error:
-            raise SiteError(
-                what=f"the batch system does not answer: {_last_line(error)}",
-                where=self.site.engine,
-                fix="Jobs that are sent go on; run again to watch them",
-            ) from error
         return {str(number): _answer(told) for number, told in found.items()}
 
     def cancel(self, job_ids: Sequence[str]) -> None:
@@ -175,14 +169,12 @@ class Engine(ABC):
         """
         if not job_ids:
             return
-        try:
+        with _told_as(
+            "cannot cancel",
+            where=self.site.engine,
+            fix="Cancel them with the commands of the batch system",
+        ):
             self._manager.cancel(self._numbers(job_ids))
-        except Exception as error:
-            raise SiteError(
-                what=f"cannot cancel: {_last_line(error)}",
-                where=self.site.engine,
-                fix="Cancel them with the commands of the batch system",
-            ) from error
 
     def _numbers(self, job_ids: Sequence[str]) -> list[Any]:
         return list(job_ids)
@@ -300,5 +292,12 @@ def _answer(told: dict[str, Any]) -> JobAnswer:
     return JobAnswer(state=state, error=error if state == "failed" else "")
 
 
-def _last_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[-1] if str(error).strip() else repr(error)
+@contextmanager
+def _told_as(what: str, *, where: str, fix: str) -> Iterator[None]:
+    """Raise our error for what law raises, with the last line that was printed."""
+    try:
+        yield
+    except Exception as error:
+        # law raises nothing narrower
+        lines = str(error).strip().splitlines() or [repr(error)]
+        raise SiteError(what=f"{what}: {lines[-1]}", where=where, fix=fix) from error
