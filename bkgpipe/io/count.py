@@ -8,6 +8,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 
 from bkgpipe.datamodel import (
@@ -68,10 +69,13 @@ def write_counts(path: Path, header: ProductHeader, chunk: Chunk[RunCounts]) -> 
     OutputError
         If the file cannot be written.
     """
-    write_chunk(path, header, chunk)
-    add_columns(path, chunk.records, _SMALL)
     tallies = {obs_id: run.tally for obs_id, run in chunk.records.items()}
-    add_columns(path, tallies, _IN_TALLIES, group=_TALLIES)
+
+    def extend(file: h5py.File) -> None:
+        add_columns(file, chunk.records, _SMALL)
+        add_columns(file, tallies, _IN_TALLIES, group=_TALLIES)
+
+    write_chunk(path, header, chunk, extend=extend)
 
 
 def read_counts(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -55,7 +55,13 @@ _CHECKSUM = "content_sha256"
 _FIELDS, _RECORDS, _REFUSED = "fields_sha256", "records_sha256", "refused_sha256"
 
 
-def write_chunk(path: Path, header: ProductHeader, chunk: Chunk[Any]) -> None:
+def write_chunk(
+    path: Path,
+    header: ProductHeader,
+    chunk: Chunk[Any],
+    *,
+    extend: Callable[[h5py.File], None] = lambda _file: None,
+) -> None:
     """Write the products of a block of runs.
 
     Parameters
@@ -67,6 +73,8 @@ def write_chunk(path: Path, header: ProductHeader, chunk: Chunk[Any]) -> None:
     chunk : Chunk
         Records are dataclasses of arrays, numbers, words, tuples of words, and of
         such dataclasses. Whole numbers come back as int64 in arrays of any shape.
+    extend : callable, optional
+        Adds groups of its own to the file.
 
     Raises
     ------
@@ -87,6 +95,7 @@ def write_chunk(path: Path, header: ProductHeader, chunk: Chunk[Any]) -> None:
             file.attrs.update(asdict(header))
             file.attrs[_RECORDS], file.attrs[_REFUSED] = parts
             file.attrs[_CHECKSUM] = _digest(asdict(header), *parts)
+            extend(file)
     except OSError as error:
         raise OutputError(
             what=f"the file cannot be written ({error.strerror or error})",

@@ -16,7 +16,7 @@ FORMAT = ("v110", "v110")
 
 
 @contextmanager
-def built(path: Path, *, is_new: bool = True) -> Iterator[h5py.File]:
+def built(path: Path) -> Iterator[h5py.File]:
     """Build an HDF5 file in memory, and write it when the block ends.
 
     HDF5 that finds the disk full in the middle of a file ends the process with a
@@ -26,8 +26,6 @@ def built(path: Path, *, is_new: bool = True) -> Iterator[h5py.File]:
     ----------
     path : Path
         File to write.
-    is_new : bool
-        False to change a file that is there.
 
     Yields
     ------
@@ -39,7 +37,7 @@ def built(path: Path, *, is_new: bool = True) -> Iterator[h5py.File]:
     OSError
         If it cannot be written.
     """
-    content = BytesIO(b"" if is_new else path.read_bytes())
-    with h5py.File(content, "w" if is_new else "r+", libver=FORMAT) as file:
+    content = BytesIO()
+    with h5py.File(content, "w", libver=FORMAT) as file:
         yield file
     path.write_bytes(content.getbuffer())

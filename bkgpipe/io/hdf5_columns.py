@@ -29,7 +29,6 @@ from bkgpipe.io.hdf5_arrays import (
     widened,
     write_array,
 )
-from bkgpipe.io.hdf5_build import built
 from bkgpipe.io.hdf5_fields import (
     field_kinds,
     field_sum,
@@ -81,18 +80,18 @@ class Columns:
 
 
 def add_columns(
-    path: Path,
+    file: h5py.File,
     records: Mapping[int, Any],
     names: Sequence[str],
     *,
     group: str = COLUMNS,
 ) -> None:
-    """Add columns to a file that `write_chunk` has written.
+    """Add columns to a file that `write_chunk` writes.
 
     Parameters
     ----------
-    path : Path
-        HDF5 file.
+    file : h5py.File
+        The file, open to be written.
     records : mapping of int to object
         Its records, or others of the same numbers.
     names : sequence of str
@@ -106,12 +105,11 @@ def add_columns(
         kind = field_kinds(records[keys[0]].__class__)[name]
         arrays |= _to_arrays(name, kind, [getattr(records[key], name) for key in keys])
     stored = {name: narrowed(array) for name, array in arrays.items()}
-    with built(path, is_new=False) as file:
-        columns = file.create_group(group)
-        for name, array in stored.items():
-            write_array(columns, name, array)
-        sums = {name: stored_sum(name, array) for name, array in stored.items()}
-        columns.attrs[_SUMS] = json.dumps(sums)
+    columns = file.create_group(group)
+    for name, array in stored.items():
+        write_array(columns, name, array)
+    sums = {name: stored_sum(name, array) for name, array in stored.items()}
+    columns.attrs[_SUMS] = json.dumps(sums)
 
 
 def read_columns(

@@ -59,8 +59,12 @@ def path(tmp_path: Path, header: ProductHeader, records: dict[int, Mixed]) -> Pa
 
 
 def _write(path: Path, header: ProductHeader, records: dict[int, Mixed]) -> Path:
-    write_chunk(path, header, Chunk(records=records, refused={9: "it rained"}))
-    add_columns(path, records, NAMES)
+    write_chunk(
+        path,
+        header,
+        Chunk(records=records, refused={9: "it rained"}),
+        extend=lambda file: add_columns(file, records, NAMES),
+    )
     return path
 
 
