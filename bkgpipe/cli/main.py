@@ -11,6 +11,9 @@ from typing import Any
 import click
 
 from bkgpipe._version import __version__
+from bkgpipe.cli.commands_batch import cancel, job, pilot
+from bkgpipe.cli.commands_science import validate
+from bkgpipe.cli.commands_simulate import simulate
 from bkgpipe.cli.options import (
     json_option,
     placed,
@@ -25,7 +28,6 @@ _STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "repo
 
 # read by NumPy's libraries when they are loaded, which no command has done yet
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_WORDS = (*_STAGES[1:-1], "fit", "candidates", "nodes")
 
 
 class _Commands(click.Group):
@@ -161,79 +163,6 @@ def run(
 
 
 @main.command()
-@placement_options
-@click.option(
-    "--time-limit",
-    default="",
-    metavar="TIME",
-    help="Time until the job is ended, as '2 h'; Slurm tells it by itself.",
-)
-@click.option(
-    "--margin",
-    default="5 min",
-    show_default=True,
-    metavar="TIME",
-    help="Take no new work so long before that.",
-)
-@click.option(
-    "--idle",
-    default="10 min",
-    show_default=True,
-    metavar="TIME",
-    help="Leave when others hold all work for so long.",
-)
-@settings_options
-def pilot(
-    *,
-    config: Path,
-    overrides: tuple[str, ...],
-    time_limit: str,
-    margin: str,
-    idle: str,
-    **placement: str | int | None,
-) -> None:
-    """Work on a production from within a batch job, with a luigid.
-
-    Exit code 0: the production is done. 1: something failed. 2: called wrongly.
-    3: it left before the production was done, so send more pilots.
-    """
-    from bkgpipe.cli.pilot import run_pilot
-
-    given = placed(overrides, placement)
-    sys.exit(run_pilot(config, given, time_limit=time_limit, margin=margin, idle=idle))
-
-
-@main.command()
-@click.option("--site", metavar="NAME", required=True, help="The batch site.")
-@settings_options
-@json_option
-def cancel(
-    *, site: str, config: Path, overrides: tuple[str, ...], as_json: bool
-) -> None:
-    """Take back the batch jobs of a production that wait or run."""
-    from bkgpipe.cli.site import cancel_site
-
-    cancel_site(config, overrides, name=site, as_json=as_json)
-
-
-@main.command()
-@click.argument("word", type=click.Choice(_WORDS))
-@click.argument("chunks", type=int, nargs=-1, required=True)
-@click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    required=True,
-    help="Settings that a production keeps in its output folder.",
-)
-@click.option("--folder", default="", help="Folder that the products belong into.")
-def job(*, word: str, chunks: tuple[int, ...], config: Path, folder: str) -> None:
-    """Make CHUNKS of WORD, as `count`: what the jobs of `run --site` do."""
-    from bkgpipe.cli.site import do_job
-
-    sys.exit(do_job(config, word=word, chunks=chunks, folder=folder))
-
-
-@main.command()
 @settings_options
 @json_option
 def status(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
@@ -299,71 +228,5 @@ def explain(
     explain_run(config, overrides, obs_id=obs_id, plot=plot)
 
 
-@main.command()
-@click.option("--folds", default=5, show_default=True, help="Number of folds.")
-@click.option(
-    "--by",
-    type=click.Choice(["run", "night", "field", "random"]),
-    default="run",
-    show_default=True,
-    help="Every n-th run, or what a fold keeps together.",
-)
-@click.option("--seed", default=1, show_default=True, help="Seed of random folds.")
-@click.option(
-    "--against",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Score the models of this store on the same runs and bins.",
-)
-@click.option("--against-livetime", is_flag=True, help="Its models are per live time.")
-@click.option(
-    "--energy-range",
-    type=(float, float),
-    default=(0.5, 30.0),
-    show_default=True,
-    help="Lowest and highest energy [TeV].",
-)
-@click.option("--energy-bins", default=7, show_default=True, type=click.IntRange(1))
-@click.option(
-    "--min-events",
-    default=300,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Runs with fewer events outside the mask are not scored.",
-)
-@click.option("--table", type=click.Path(path_type=Path), help="ECSV file of the runs.")
-@click.option("--plot", type=click.Path(path_type=Path), help="PNG file to draw.")
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.")
-@settings_options
-@json_option
-def validate(
-    *,
-    workers: int | None,
-    config: Path,
-    overrides: tuple[str, ...],
-    as_json: bool,
-    **options: Any,
-) -> None:
-    """Make models without some runs, and score them on those runs."""
-    from bkgpipe.cli.validate import ValidateOptions, validate_production
-
-    given = [*overrides, *([f"run.workers={workers}"] if workers else [])]
-    validate_production(
-        config, given, options=ValidateOptions(**options), as_json=as_json
-    )
-
-
-@main.group()
-def simulate() -> None:
-    """Simulate data with a known truth."""
-
-
-@simulate.command()
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--runs", default=30, show_default=True, type=click.IntRange(1))
-@click.option("--minutes", default=10.0, show_default=True, help="Length of a run.")
-@click.option("--seed", default=1, show_default=True)
-def store(*, folder: Path, runs: int, minutes: float, seed: int) -> None:
-    """Write a simulated DL3 store, with its truth, into FOLDER."""
-    from bkgpipe.cli.simulate import simulate_store
-
-    simulate_store(folder, n_runs=runs, minutes=minutes, seed=seed)
+for _command in (pilot, cancel, job, validate, simulate):
+    main.add_command(_command)

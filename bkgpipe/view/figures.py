@@ -7,10 +7,7 @@ from functools import singledispatch
 import healpy
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from bkgpipe.datamodel import (
     Binning,
@@ -19,6 +16,14 @@ from bkgpipe.datamodel import (
     RateModel,
     RunCounts,
     Stack,
+)
+from bkgpipe.view.axes import (
+    COLORS,
+    MARKERS,
+    draw_image,
+    draw_steps,
+    log_scale,
+    simplify_ticks,
 )
 from bkgpipe.view.ranking import figure_ranking
 
@@ -33,10 +38,6 @@ _N_BANDS = 4
 _ABOVE = {"left": 0.06, "right": 0.98, "bottom": 0.54, "top": 0.95, "wspace": 0.35}
 _BELOW = {"left": 0.07, "right": 0.98, "bottom": 0.08, "top": 0.44, "wspace": 0.65}
 _N_PIXELS = 400
-# distinct in lightness as well as in hue, from Okabe & Ito (2008)
-_COLORS = ("#000000", "#0072b2", "#d55e00", "#009e73")
-_NUMBER = StrMethodFormatter("{x:g}")
-_MARKERS = ("o", "s", "^", "D")
 
 
 @singledispatch
@@ -86,7 +87,9 @@ def figure_rate(model: RateModel) -> Figure:
     for ax, band in zip(images, bands, strict=False):
         image = _band_rate(model.rate_3d, model.binning, band)
         seen = (model.exposure_3d[band] > 0).any(axis=0)
-        _draw_image(ax, model.binning, np.where(seen, image, np.nan), "rate [s-1 sr-1]")
+        draw_image(
+            ax, model.binning, np.where(seen, image, np.nan), label="rate [s-1 sr-1]"
+        )
         ax.locator_params(nbins=3)
         ax.set_title(_band_name(model.binning, band), fontsize="medium", y=1.0)
     _draw_profiles(profiles, model, bands)
@@ -112,13 +115,13 @@ def figure_counts(product: RunCounts | Stack) -> Figure:
     binning = product.binning
     figure = Figure(figsize=(9.0, 7.2), layout="constrained")
     (counts, exposure), (energy, offset) = figure.subplots(2, 2)
-    _draw_image(counts, binning, product.counts_3d.sum(axis=0), "counts")
+    draw_image(counts, binning, product.counts_3d.sum(axis=0), label="counts")
     # the bin with most exposure is safe for all runs, so it shows the mask alone
     highest = product.exposure_3d[product.exposure_3d.sum(axis=(1, 2)).argmax()]
-    _draw_image(exposure, binning, highest, "exposure [s sr]")
-    _draw_steps(energy, binning.energy_edges, product.counts_3d.sum(axis=(1, 2)))
+    draw_image(exposure, binning, highest, label="exposure [s sr]")
+    draw_steps(energy, binning.energy_edges, product.counts_3d.sum(axis=(1, 2)))
     energy.set(xscale="log", xlabel="energy [TeV]", ylabel="counts")
-    _draw_steps(offset, binning.offset_edges, product.counts_2d.sum(axis=0))
+    draw_steps(offset, binning.offset_edges, product.counts_2d.sum(axis=0))
     offset.set(xlabel="offset [deg]", ylabel="counts")
     return figure
 
@@ -181,43 +184,15 @@ def _band_rate(rate: np.ndarray, binning: Binning, band: np.ndarray) -> np.ndarr
     return integral
 
 
-def _draw_image(ax: Axes, binning: Binning, image: np.ndarray, label: str) -> None:
-    lon_edges, lat_edges = binning.fov_lon_edges, binning.fov_lat_edges
-    highest = float(np.nanmax(image, initial=0.0, where=np.isfinite(image)))
-    norm = Normalize(vmin=0.0, vmax=highest or 1.0)
-    drawn = ax.pcolormesh(lon_edges, lat_edges, image.T, cmap="viridis", norm=norm)
-    ax.set(xlabel="fov_lon [deg]", ylabel="fov_lat [deg]", aspect="equal")
-    ax.set_facecolor("0.85")
-    figure = ax.get_figure()
-    if figure is not None:
-        figure.colorbar(
-            drawn,
-            ax=ax,
-            label=label,
-            location="bottom",
-            shrink=0.8,
-            pad=0.2,
-            ticks=MaxNLocator(3),
-            format=_NUMBER,
-        )
-
-
-def _draw_steps(ax: Axes, edges: np.ndarray, values: np.ndarray) -> None:
-    ax.stairs(values, edges, color=_COLORS[1], linewidth=1.5)
-    if (values > 0).any():
-        ax.set_yscale("log", nonpositive="mask")
-    ax.grid(visible=True, alpha=0.3)
-
-
 def _draw_profiles(ax: Axes, model: RateModel, bands: list[np.ndarray]) -> None:
     edges = model.binning.offset_edges
     centers = 0.5 * (edges[1:] + edges[:-1])
-    for band, color, marker in zip(bands, _COLORS, _MARKERS, strict=False):
+    for band, color, marker in zip(bands, COLORS, MARKERS, strict=False):
         rate = _band_rate(model.rate_2d, model.binning, band)
         filled = np.where(rate > 0, rate, np.nan)
         name = _band_name(model.binning, band)
         ax.plot(centers, filled, color=color, marker=marker, ms=4, label=name)
-    _log_scale(ax, model.rate_2d)
+    log_scale(ax, model.rate_2d)
     ax.grid(visible=True, alpha=0.3)
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     ax.set(xlabel="offset [deg]", ylabel="rate [s-1 sr-1]")
@@ -230,26 +205,13 @@ def _draw_spectrum(ax: Axes, model: RateModel) -> None:
     field = model.binning.solid_angle_2d
     rate = model.rate_2d @ field / field.sum()
     filled = np.where(rate > 0, rate, np.nan)
-    ax.plot(centers, filled, color=_COLORS[1], marker="o", ms=4)
+    ax.plot(centers, filled, color=COLORS[0], marker="o", ms=4)
     ax.set_xscale("log")
-    _simplify_ticks(ax.xaxis)
-    _log_scale(ax, rate)
+    simplify_ticks(ax.xaxis)
+    log_scale(ax, rate)
     ax.grid(visible=True, alpha=0.3)
     ax.set(xlabel="energy [TeV]", ylabel="rate [s-1 TeV-1 sr-1]")
     ax.set_title("spectrum, mean over the field", y=1.0)
-
-
-def _log_scale(ax: Axes, values: np.ndarray) -> None:
-    # matplotlib warns of a logarithmic axis without a positive value
-    if (values > 0).any():
-        ax.set_yscale("log")
-        _simplify_ticks(ax.yaxis)
-
-
-def _simplify_ticks(axis: Axis) -> None:
-    """Label decades in plain text: powers and ticks between take half of the time."""
-    axis.set_major_formatter(_NUMBER)
-    axis.set_minor_locator(NullLocator())
 
 
 def _mean_direction(mask: ExclusionMask) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from bkgpipe.datamodel import REASONS, Ranking
+from bkgpipe.view.axes import COLORS
 
 __all__ = [
     "describe_ranking",
@@ -22,8 +23,7 @@ __all__ = [
 _LISTED = 20
 _MAX_ROWS = 50  # a page of 10^4 targets would be of no use to anybody
 _MAX_CELLS = 200  # of the matrix along each side: finer than that is not seen
-# distinct in lightness as well as in hue, from Okabe & Ito (2008)
-_TAKEN_COLOR, _OTHER_COLOR = "#0072b2", "#d55e00"
+_TAKEN_COLOR, _OTHER_COLOR = COLORS[:2]
 
 
 def describe_ranking(ranking: Ranking, *, n_listed: int = _LISTED) -> str:

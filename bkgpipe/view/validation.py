@@ -10,12 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bkgpipe.datamodel.validation import ModelScore, Validation
+from bkgpipe.view.axes import COLORS, MARKERS
 
 __all__ = ["describe_validation", "figure_validation"]
 
-# distinct in lightness as well as in hue, from Okabe & Ito (2008)
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#000000")
-_MARKERS = ("o", "s", "^", "D")
 _HEADINGS: tuple[str, ...] = (
     "model",
     "as predicted",
@@ -110,7 +108,7 @@ def figure_validation(validation: Validation) -> Figure:
     """
     figure = Figure(figsize=(11.0, 7.2), layout="constrained")
     (ratio, spread), (energy, pulls) = figure.subplots(2, 2)
-    styles = cycle(zip(_COLORS, _MARKERS, strict=True))
+    styles = cycle(zip(COLORS, MARKERS, strict=True))
     for model, (color, marker) in zip(validation.models, styles, strict=False):
         style = {"color": color, "marker": marker, "ms": 4, "label": model.name}
         ratio.plot(model.ratios, linestyle="none", **style)

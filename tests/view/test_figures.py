@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
 
 from bkgpipe.datamodel import (
     Binning,
@@ -21,7 +20,7 @@ from bkgpipe.view import (
     make_figure,
     png_uri,
 )
-from bkgpipe.view.figures import _COLORS, _from_plane, _to_plane
+from bkgpipe.view.figures import _from_plane, _to_plane
 
 
 def _texts(figure) -> list[str]:
@@ -172,8 +171,3 @@ def test_make_figure_chooses_by_type(
 def test_make_figure_refuses_what_has_no_picture():
     with pytest.raises(TypeError, match="no picture of a Conservation"):
         make_figure(Conservation())
-
-
-def test_line_colors_differ_in_lightness():
-    lightness = sorted(np.dot([0.3, 0.59, 0.11], to_rgb(color)) for color in _COLORS)
-    assert np.diff(lightness).min() > 0.02

@@ -1,0 +1,122 @@
+"""What all figures share: colours, images of the field, steps, scales of axes."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import Normalize
+from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
+
+from bkgpipe.datamodel import Binning
+
+__all__ = [
+    "COLORS",
+    "MARKERS",
+    "draw_image",
+    "draw_steps",
+    "log_scale",
+    "simplify_ticks",
+]
+
+# distinct in lightness as well as in hue, from Okabe & Ito (2008)
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#000000")
+MARKERS = ("o", "s", "^", "D")
+
+_NUMBER = StrMethodFormatter("{x:g}")
+
+
+def draw_image(
+    ax: Axes,
+    binning: Binning,
+    image: np.ndarray,
+    *,
+    label: str,
+    norm: Normalize | None = None,
+    cmap: str = "viridis",
+) -> None:
+    """Draw an image of the field of view, with a bar of its colours.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    binning : Binning
+        Axes of the image.
+    image : np.ndarray
+        Values, shape ``(n_fov_lon, n_fov_lat)``; NaN is left grey.
+    label : str
+        Name and unit of the values.
+    norm : Normalize, optional
+        Range of the colours; from zero to the highest value if not given.
+    cmap : str
+        Colour map of matplotlib, one that colour-blind readers can use.
+    """
+    highest = float(np.nanmax(image, initial=0.0, where=np.isfinite(image)))
+    drawn = ax.pcolormesh(
+        binning.fov_lon_edges,
+        binning.fov_lat_edges,
+        image.T,
+        cmap=cmap,
+        norm=norm or Normalize(vmin=0.0, vmax=highest or 1.0),
+    )
+    ax.set(xlabel="fov_lon [deg]", ylabel="fov_lat [deg]", aspect="equal")
+    ax.set_facecolor("0.85")
+    figure = ax.get_figure()
+    if figure is not None:
+        figure.colorbar(
+            drawn,
+            ax=ax,
+            label=label,
+            location="bottom",
+            shrink=0.8,
+            pad=0.2,
+            ticks=MaxNLocator(3),
+            format=_NUMBER,
+        )
+
+
+def draw_steps(ax: Axes, edges: np.ndarray, values: np.ndarray) -> None:
+    """Draw a histogram as steps, on a logarithmic scale if any value is positive.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    edges : np.ndarray
+        Edges, shape ``(n + 1,)``.
+    values : np.ndarray
+        Values, shape ``(n,)``.
+    """
+    ax.stairs(values, edges, color=COLORS[0], linewidth=1.5)
+    if (values > 0).any():
+        ax.set_yscale("log", nonpositive="mask")
+    ax.grid(visible=True, alpha=0.3)
+
+
+def log_scale(ax: Axes, values: np.ndarray) -> None:
+    """Make the vertical axis logarithmic if any value is positive.
+
+    Parameters
+    ----------
+    ax : Axes
+        Axes to change.
+    values : np.ndarray
+        What is drawn, any shape.
+    """
+    # matplotlib warns of a logarithmic axis without a positive value
+    if (values > 0).any():
+        ax.set_yscale("log")
+        simplify_ticks(ax.yaxis)
+
+
+def simplify_ticks(axis: Axis) -> None:
+    """Label decades in plain text: powers and ticks between take half of the time.
+
+    Parameters
+    ----------
+    axis : Axis
+        Axis to change.
+    """
+    axis.set_major_formatter(_NUMBER)
+    axis.set_minor_locator(NullLocator())
