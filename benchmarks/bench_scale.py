@@ -31,7 +31,7 @@ from bkgpipe.io.simulate import write_simulated_index
 from bkgpipe.io.store import read_runs
 from bkgpipe.settings import read_settings, settings_template
 from bkgpipe.tasks import StageTask
-from bkgpipe.tasks.simulate import write_simulated_store
+from bkgpipe.simulation.store import write_simulated_store
 from bkgpipe.tasks.targets import write_file
 
 _SIMULATED = 200

@@ -11,7 +11,7 @@ from bkgpipe.datamodel import PointSource, Simulation, Truth
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.tasks import Production, StageTask, report
-from bkgpipe.tasks.simulate import write_simulated_store
+from bkgpipe.simulation.store import write_simulated_store
 
 _GIVEN = {
     "data.store": "store",

@@ -24,3 +24,11 @@ def store(*, folder: Path, runs: int, minutes: float, seed: int) -> None:
     from bkgpipe.cli.simulate import simulate_store
 
     simulate_store(folder, n_runs=runs, minutes=minutes, seed=seed)
+
+
+@simulate.command()
+def settings() -> None:
+    """Print a commented settings file with every key, for `--config`."""
+    from bkgpipe.settings.simulation import simulate_template
+
+    click.echo(simulate_template())

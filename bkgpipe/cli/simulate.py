@@ -9,7 +9,7 @@ import click
 
 from bkgpipe.datamodel import PointSource, Simulation, Truth
 from bkgpipe.errors import OutputError
-from bkgpipe.tasks.simulate import write_simulated_store
+from bkgpipe.simulation.store import write_simulated_store
 
 __all__ = ["simulate_store"]
 

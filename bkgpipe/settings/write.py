@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -11,6 +12,7 @@ from bkgpipe.settings.settings import Settings
 from bkgpipe.settings.site_sections import SITE_PREFIX, SiteSettings
 
 __all__ = [
+    "section_template",
     "settings_page",
     "settings_template",
     "settings_text",
@@ -95,18 +97,36 @@ def settings_template(given: dict[str, str]) -> str:
         "",
     ]
     for name, section in SECTIONS.items():
-        lines += [f"# {(section.__doc__ or '').strip()}", f"[{name}]"]
-        for key in fields(section):
-            lines += _template_key(key, given.get(f"{name}.{key.name}"))
-        lines.append("")
-    return "\n".join([*lines, *_template_site(), _LUIGI])
+        lines += section_template(name, section, given)
+    site = section_template(f"{SITE_PREFIX}NAME", SiteSettings, {}, is_asked=False)
+    return "\n".join([*lines, *site, _LUIGI])
 
 
-def _template_site() -> list[str]:
-    """Write a section of a site as comments: there is none unless it is named."""
-    lines = [f"# {(SiteSettings.__doc__ or '').strip()}", f"#[{SITE_PREFIX}NAME]"]
-    for key in fields(SiteSettings):
-        lines += _template_key(key, None)
+def section_template(
+    name: str, section: type, given: Mapping[str, str], *, is_asked: bool = True
+) -> list[str]:
+    """Write one section of a commented settings file.
+
+    Parameters
+    ----------
+    name : str
+        Name of the section.
+    section : type
+        Dataclass of the section, its fields made by `key`.
+    given : mapping of str to str
+        Values of ``section.key``; every other key stands as a comment.
+    is_asked : bool
+        False makes a comment of the name too: there is no such section until then.
+
+    Returns
+    -------
+    list of str
+        Lines, an empty one at the end.
+    """
+    heading = f"[{name}]" if is_asked else f"#[{name}]"
+    lines = [f"# {(section.__doc__ or '').strip()}", heading]
+    for key in fields(section):
+        lines += _template_key(key, given.get(f"{name}.{key.name}"))
     return [*lines, ""]
 
 

@@ -28,7 +28,7 @@ from bkgpipe.io.stack import read_stacks
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.tasks import report
-from bkgpipe.tasks.simulate import write_simulated_store
+from bkgpipe.simulation.store import write_simulated_store
 
 GIVEN = {
     "data.store": "store",

@@ -26,7 +26,7 @@ from bkgpipe.datamodel import RunCounts, Simulation, Truth
 from bkgpipe.io.count import read_counts
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
-from bkgpipe.tasks.simulate import write_simulated_store
+from bkgpipe.simulation.store import write_simulated_store
 
 _FIRST = 1001
 

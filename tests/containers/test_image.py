@@ -20,7 +20,7 @@ from bkgpipe import __version__
 from bkgpipe.datamodel import PointSource, Simulation, Truth
 from bkgpipe.io.count import read_counts
 from bkgpipe.settings import settings_template
-from bkgpipe.tasks.simulate import write_simulated_store
+from bkgpipe.simulation.store import write_simulated_store
 
 _HESS_RUNS = (20275, 20282, 20283, 20301, 20302, 20303, 20322, 20323, 20324, 20136)
 _SOURCES = {"mask__catalogs": "../store/sources.ecsv"}

@@ -30,7 +30,7 @@ from bkgpipe.io.record import write_page, write_record
 from bkgpipe.io.select import write_runs
 from bkgpipe.io.store import read_runs
 from bkgpipe.io.units import mjd_reference, to_unit
-from bkgpipe.tasks.simulate import write_simulated_store
+from bkgpipe.simulation.store import write_simulated_store
 
 _log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from astropy.io import fits
 from bkgpipe.datamodel import Simulation, Truth
 from bkgpipe.grid.jobs import Job, Journal
 from bkgpipe.settings import settings_template
-from bkgpipe.tasks.simulate import write_simulated_store
+from bkgpipe.simulation.store import write_simulated_store
 
 _UP = frozenset(os.environ.get("BKGPIPE_SITES", "").split())
 _USER = os.environ.get("BKGPIPE_SITES_USER", "bkgpipe")

@@ -11,7 +11,7 @@ from bkgpipe.errors import OutputError
 from bkgpipe.io.catalogs import read_catalog
 from bkgpipe.io.simulate import read_truth
 from bkgpipe.io.store import read_events, read_runs
-from bkgpipe.tasks.simulate import write_simulated_store
+from bkgpipe.simulation.store import write_simulated_store
 
 _SIMULATION = Simulation(
     n_runs=3,

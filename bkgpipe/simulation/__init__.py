@@ -1,0 +1,1 @@
+"""Simulated archives, and background for the simulations of others."""
