@@ -16,8 +16,8 @@ from bkgpipe.settings.write import section_template
 class _Telescope:
     """A telescope."""
 
-    n_mirrors: int = key(INTEGER, "3", "Mirrors", minimum=1, maximum=9)  # noqa: RUF009
-    focus: float = key(quantity("deg"), "2 deg", "Focus")  # noqa: RUF009
+    n_mirrors: int = key(INTEGER, "3", "Mirrors", minimum=1, maximum=9)
+    focus: float = key(quantity("deg"), "2 deg", "Focus")
     camera: Path | None = key(PATH, "", "Folder of its camera")  # noqa: RUF009
 
 
