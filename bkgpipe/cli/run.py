@@ -272,4 +272,6 @@ def _tell(settings: Settings, summary: Summary, *, end: str) -> None:
     if summary.models:
         click.echo(f"Models: {len(summary.models)}")
         click.echo(f"Store:  {summary.store}")
-        click.echo(f"Report: {settings.folder('report') / 'index.html'}")
+        report = settings.folder("report") / "index.html"
+        if report.exists():
+            click.echo(f"Report: {report}")

@@ -68,10 +68,6 @@ def _tell_runs(summary: Summary) -> None:
         f"{len(summary.left_out)} not selected, {len(summary.refused)} refused"
     )
     click.echo(
-        f"Runs: {summary.n_used} used ({summary.hours:.1f} h), "
-        f"{len(summary.left_out)} not selected, {len(summary.refused)} refused"
-    )
-    click.echo(
         f"Events: {events.n_read} read = {events.n_kept} kept "
         f"+ {events.n_outside_field} outside the field "
         f"+ {events.n_outside_energy} outside the energies "
