@@ -74,7 +74,7 @@ def _simulated(truth: Truth) -> None:
 
 def _draw(run: Run, truth: Truth, simulation: Simulation) -> Events:
     rng = run_generator(simulation.seed, run.obs_id)
-    return simulate_run(rng, truth, run, sources=simulation.sources)
+    return simulate_run(rng, truth, run, sources=simulation.sources).events
 
 
 def _real(data: Path) -> None:

@@ -2,84 +2,78 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from bkgpipe.datamodel.checks import require_shape
+from bkgpipe.datamodel.run import Events
 from bkgpipe.errors import SettingsError
 
-__all__ = ["Closure", "PointSource", "RunTruth", "Simulation", "Truth"]
+__all__ = [
+    "Closure",
+    "Distribution",
+    "Field",
+    "PointSource",
+    "SimulatedEvents",
+    "Simulation",
+]
+
+_N_VALUES = {"constant": 1, "uniform": 2, "normal": 2, "sky": 2}
+
+
+def _require(name: str, *, is_fine: bool, fix: str) -> None:
+    if not is_fine:
+        raise SettingsError(
+            what="the value is out of range", where=f"simulation, {name}", fix=fix
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Truth:
-    """Background rate per live time, as a formula.
-
-    The rate is ``norm * E**-index / (1 + (threshold / E)**sharpness)
-    * exp(-offset**2 / (2 width(E)**2) + gradient_lon * lon + gradient_lat * lat
-    + zenith_slope * (cos_zenith - 1))`` with ``width(E) = width * E**width_slope``,
-    between the two energies and up to the largest offset, and zero elsewhere.
+class Distribution:
+    """What a condition of simulated runs is drawn from.
 
     Attributes
     ----------
-    norm : float
-        Rate at 1 TeV, centre and zenith, far above threshold [s-1 TeV-1 sr-1].
-    index : float
-        Spectral index.
-    threshold : float
-        Energy at which half of the power law is lost [TeV].
-    sharpness : float
-        Steepness of the threshold; zero for a pure power law of half the norm.
-    width : float
-        Gaussian width of the field of view at 1 TeV [deg].
-    width_slope : float
-        Power of the energy with which the width grows.
-    gradient_lon, gradient_lat : float
-        Gradient of the logarithm of the rate [1/deg].
-    fov_alignment : str
-        ``ALTAZ`` or ``RADEC``: the frame of the gradients.
-    zenith_slope : float
-        Derivative of the logarithm of the rate by the cosine of the zenith angle.
-    run_scatter : float
-        Standard deviation of the logarithm of the norm from run to run.
-    energy_min, energy_max : float
-        Range of the reconstructed energy [TeV].
-    offset_max : float
-        Edge of the field of view [deg].
+    law : str
+        ``constant``; ``uniform`` between two values; ``normal``; or ``sky``: an angle
+        to the zenith between two values, uniform in solid angle.
+    values : tuple of float
+        The value; the least and the largest; or mean and standard deviation, in the
+        unit of the condition.
     """
 
-    norm: float = 280.0
-    index: float = 2.7
-    threshold: float = 0.2
-    sharpness: float = 4.0
-    width: float = 1.3
-    width_slope: float = 0.08
-    gradient_lon: float = 0.0
-    gradient_lat: float = 0.0
-    fov_alignment: str = "RADEC"
-    zenith_slope: float = 0.0
-    run_scatter: float = 0.0
-    energy_min: float = 0.05
-    energy_max: float = 100.0
-    offset_max: float = 4.0
+    law: str
+    values: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        for name in ("norm", "threshold", "width", "energy_min", "offset_max"):
-            _require(name, is_fine=getattr(self, name) > 0, fix="Make it positive")
+        first, last = self.values[0], self.values[-1]
+        is_complete = len(self.values) == _N_VALUES.get(self.law, -1)
+        is_ordered = last >= 0 if self.law == "normal" else first <= last
         _require(
-            "energy_max",
-            is_fine=self.energy_max > self.energy_min,
-            fix="Make it larger than energy_min",
+            "distribution",
+            is_fine=is_complete and is_ordered and all(map(math.isfinite, self.values)),
+            fix="Give one value; uniform or sky and two that increase; or normal, the"
+            " mean and a width of zero or more",
         )
-        _require(
-            "run_scatter", is_fine=self.run_scatter >= 0, fix="Make it zero or more"
-        )
-        _require(
-            "fov_alignment",
-            is_fine=self.fov_alignment in ("ALTAZ", "RADEC"),
-            fix="Use ALTAZ or RADEC",
-        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """Something to point at.
+
+    Attributes
+    ----------
+    name : str
+        Name of the target.
+    ra, dec : float
+        Its place, ICRS [deg].
+    """
+
+    name: str
+    ra: float
+    dec: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +103,25 @@ class PointSource:
         _require("width", is_fine=self.width >= 0, fix="Make it zero or more")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SimulatedEvents:
+    """The events of a simulated run, and what each of them is.
+
+    Attributes
+    ----------
+    events : Events
+        The events, in order of time.
+    bkg_type : np.ndarray
+        0 for a source, 1 for background, int16, shape ``(n_events,)``.
+    """
+
+    events: Events
+    bkg_type: np.ndarray
+
+    def __post_init__(self) -> None:
+        require_shape("bkg_type", self.bkg_type, self.events.energy.shape)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Simulation:
     """The runs of a simulated archive.
@@ -120,19 +133,36 @@ class Simulation:
     first_obs_id : int
         Number of the first run; the others follow.
     duration : float
-        On-time of a run [s].
+        Length of a run, gaps included [s].
     seed : int
         Seed; equal seeds give equal archives.
-    zenith_min, zenith_max : float
-        Range of the zenith angle at mid-run, uniform in solid angle [deg].
-    deadc : float
+    zenith, azimuth : Distribution
+        Pointing at mid-run [deg]. A field has its own azimuth at each zenith angle.
+    deadc : Distribution
         Dead-time fraction as in GADF: livetime / ontime.
+    muon_efficiency : Distribution
+        Muon efficiency.
+    n_gaps : int
+        Gaps between good time intervals of a run.
+    gap : float
+        Length of a gap [s].
     safe_energy_min : float
-        Lowest safe energy that the observation table gives [TeV].
+        Safe energy at the zenith that the observation table gives [TeV].
+    safe_energy_power : float
+        Power of 1 / cos(zenith angle) with which it grows.
+    min_latitude : float
+        Least distance of drawn pointings from the Galactic plane [deg].
+    fields : tuple of Field
+        What is pointed at, in turn; empty draws the pointing from zenith and azimuth.
+    wobble : float
+        Distance of the pointing from the field, to each of four sides in turn [deg].
     sources : tuple of PointSource
         Sources in each field.
     time_start : float
         Start of the first run, TT as modified Julian date [d].
+    time_stop : float
+        Last night, likewise: runs are drawn uniformly from the places in all nights
+        in between. NaN lets night follow on night.
     longitude, latitude, altitude : float
         Place of the observatory [deg, deg, m]; that of H.E.S.S.
     """
@@ -141,12 +171,20 @@ class Simulation:
     first_obs_id: int = 1001
     duration: float = 600.0
     seed: int = 0
-    zenith_min: float = 5.0
-    zenith_max: float = 50.0
-    deadc: float = 0.9
+    zenith: Distribution = Distribution(law="sky", values=(5.0, 50.0))
+    azimuth: Distribution = Distribution(law="uniform", values=(0.0, 360.0))
+    deadc: Distribution = Distribution(law="constant", values=(0.9,))
+    muon_efficiency: Distribution = Distribution(law="constant", values=(1.0,))
+    n_gaps: int = 0
+    gap: float = 0.0
     safe_energy_min: float = 0.1
+    safe_energy_power: float = 0.0
+    min_latitude: float = 20.0
+    fields: tuple[Field, ...] = ()
+    wobble: float = 0.0
     sources: tuple[PointSource, ...] = ()
     time_start: float = 55000.8
+    time_stop: float = float("nan")
     longitude: float = 16.5002222
     latitude: float = -23.2717777
     altitude: float = 1835.0
@@ -154,51 +192,33 @@ class Simulation:
     def __post_init__(self) -> None:
         _require("n_runs", is_fine=self.n_runs > 0, fix="Ask for one run or more")
         _require("duration", is_fine=self.duration > 0, fix="Make it positive")
-        _require("deadc", is_fine=0 < self.deadc <= 1, fix="Keep it in (0, 1]")
         _require(
-            "zenith_max",
-            is_fine=0 <= self.zenith_min <= self.zenith_max < 85,
-            fix="Keep 0 <= zenith_min <= zenith_max < 85 deg",
+            "gap",
+            is_fine=self.n_gaps >= 0 and 0 <= self.n_gaps * self.gap < self.duration,
+            fix="Leave time between the gaps",
+        )
+        _require(
+            "zenith",
+            is_fine=self.zenith.law == "normal"
+            or (self.zenith.values[0] >= 0 and self.zenith.values[-1] < 85),
+            fix="Keep it at 0 deg or more and below 85 deg",
+        )
+        _require(
+            "deadc",
+            is_fine=self.deadc.law == "normal"
+            or (self.deadc.values[0] > 0 and self.deadc.values[-1] <= 1),
+            fix="Keep it in (0, 1]",
+        )
+        _require(
+            "time_stop",
+            is_fine=not self.time_stop <= self.time_start,
+            fix="Make it later than time_start",
         )
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RunTruth:
-    """The true rate of each run of a simulated archive.
-
-    Attributes
-    ----------
-    truth : Truth
-        The formula.
-    obs_ids : np.ndarray
-        Runs, sorted, shape ``(n_runs,)``.
-    factor : np.ndarray
-        True rate of each run over the formula at the zenith: the zenith law times
-        the run's own scatter, shape ``(n_runs,)``.
-    """
-
-    truth: Truth
-    obs_ids: np.ndarray
-    factor: np.ndarray
-
-    def __post_init__(self) -> None:
-        require_shape("factor", self.factor, self.obs_ids.shape)
-
-    def factors(self, obs_ids: np.ndarray) -> np.ndarray:
-        """Return the factors of some runs.
-
-        Parameters
-        ----------
-        obs_ids : np.ndarray
-            Runs, all of which were simulated, shape ``(n_taken,)``.
-
-        Returns
-        -------
-        np.ndarray
-            Factors, shape ``(n_taken,)``.
-        """
-        taken: np.ndarray = self.factor[np.searchsorted(self.obs_ids, obs_ids)]
-        return taken
+    @property
+    def ontime(self) -> float:
+        """Length of a run without its gaps [s]."""
+        return self.duration - self.n_gaps * self.gap
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,10 +245,3 @@ class Closure:
     pull_width: float
     ratio_mean: float
     ratio_rms: float
-
-
-def _require(name: str, *, is_fine: bool, fix: str) -> None:
-    if not is_fine:
-        raise SettingsError(
-            what="the value is out of range", where=f"simulation, {name}", fix=fix
-        )

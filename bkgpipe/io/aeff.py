@@ -9,7 +9,7 @@ import numpy as np
 from astropy import units as u
 
 from bkgpipe.datamodel import Run
-from bkgpipe.io.files import inflate, locate, open_fits, read_content
+from bkgpipe.io.files import inflate, open_fits, read_content
 from bkgpipe.io.index import find_index, hdu_files
 
 __all__ = ["read_safe_energy"]
@@ -53,7 +53,8 @@ def read_safe_energy(store: Path, run: Run, *, fraction: float, offset: float) -
         return float("nan")
     file, hdu = entries[run.obs_id]
     where = f"run {run.obs_id} ({file})"
-    content = read_content(locate(store, file, where=where), where=where)
+    # those of simulated and exported runs stand in the store that these come from
+    content = read_content(store / file, where=where)
     with open_fits(inflate(content, where=where), where=where) as hdus:
         area = EffectiveAreaTable2D.from_hdulist(hdus, hdu=hdu or "AEFF")
         energy = area.axes["energy_true"].center

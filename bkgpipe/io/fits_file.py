@@ -13,10 +13,12 @@ from isal import igzip
 
 from bkgpipe.errors import OutputError
 
-__all__ = ["NO_IMAGE", "row_table", "write_content", "write_hdus"]
+__all__ = ["NO_IMAGE", "column_table", "row_table", "write_content", "write_hdus"]
 
 _BLOCK = 2880
 _END = b"END".ljust(80)
+_FIELDS = "number of table fields"
+_FORMATS = {"f8": "D", "i8": "K", "i2": "I"}
 
 
 def _content(hdus: Sequence[fits.hdu.base._BaseHDU]) -> bytes:
@@ -105,22 +107,74 @@ def row_table(
     """
     columns = [values.astype(">f8").tobytes() for values, _ in cells.values()]
     data = b"".join(columns)
+    head = _head(name, (1, len(data)), [*_column_cards(cells)], keywords)
+    return head + _padded(data, b"\0")
+
+
+def column_table(
+    name: str,
+    columns: Mapping[str, tuple[np.ndarray, str]],
+    keywords: Mapping[str, object],
+) -> bytes:
+    """Return a table of many rows, each cell of which is a number.
+
+    As with `row_table`, astropy takes ten times as long: there are 10^5 such tables in
+    a simulated archive.
+
+    Parameters
+    ----------
+    name : str
+        Name of the HDU.
+    columns : mapping of str to tuple of np.ndarray and str
+        Values, float64, int64 or int16, shape ``(n_rows,)``, and unit as FITS writes
+        it, of each column.
+    keywords : mapping of str to object
+        Value, or value and comment, of each keyword of its own.
+
+    Returns
+    -------
+    bytes
+        Header and data.
+    """
+    rows = np.empty(
+        len(next(iter(columns.values()))[0]),
+        dtype=[
+            (key, f">{values.dtype.str[1:]}") for key, (values, _) in columns.items()
+        ],
+    )
+    cards = []
+    for i, (key, (values, unit)) in enumerate(columns.items(), start=1):
+        rows[key] = values
+        cards.append(_card(f"TTYPE{i}", key))
+        cards.append(_card(f"TFORM{i}", _FORMATS[values.dtype.str[1:]]))
+        if unit:
+            cards.append(_card(f"TUNIT{i}", unit))
+    head = _head(name, (len(rows), rows.dtype.itemsize), cards, keywords)
+    return head + _padded(rows.tobytes(), b"\0")
+
+
+def _head(
+    name: str,
+    shape: tuple[int, int],
+    columns: list[bytes],
+    keywords: Mapping[str, object],
+) -> bytes:
+    """Return the header of a table of so many rows of so many bytes."""
     cards = [
         _card("XTENSION", "BINTABLE", "binary table extension"),
         _card("BITPIX", 8, "array data type"),
         _card("NAXIS", 2, "number of array dimensions"),
-        _card("NAXIS1", len(data), "length of dimension 1"),
-        _card("NAXIS2", 1, "length of dimension 2"),
+        _card("NAXIS1", shape[1], "length of dimension 1"),
+        _card("NAXIS2", shape[0], "length of dimension 2"),
         _card("PCOUNT", 0, "number of group parameters"),
         _card("GCOUNT", 1, "number of groups"),
-        _card("TFIELDS", len(cells), "number of table fields"),
-        *_column_cards(cells),
+        _card("TFIELDS", sum(card.startswith(b"TTYPE") for card in columns), _FIELDS),
+        *columns,
         _card("EXTNAME", name, "extension name"),
     ]
     for key, value in keywords.items():
         cards.append(_card(key, *(value if isinstance(value, tuple) else (value, ""))))
-    head = b"".join(cards) + _END
-    return _padded(head, b" ") + _padded(data, b"\0")
+    return _padded(b"".join(cards) + _END, b" ")
 
 
 def _column_cards(cells: Mapping[str, tuple[np.ndarray, str]]) -> Iterator[bytes]:

@@ -4,12 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from bkgpipe.datamodel import Events, ExclusionRegion, PointSource, Run, RunTruth, Truth
-from bkgpipe.numerics.geometry import from_fov, lon_lat, zenith_position_angle
+from bkgpipe.datamodel import (
+    Events,
+    ExclusionRegion,
+    PointSource,
+    Run,
+    RunTruth,
+    SimulatedEvents,
+    Truth,
+)
+from bkgpipe.numerics.geometry import (
+    from_fov,
+    lon_lat,
+    offset_angle,
+    to_fov,
+    unit_vectors,
+    zenith_position_angle,
+)
+from bkgpipe.numerics.intervals import draw_times
 from bkgpipe.numerics.pointings import make_runs
 from bkgpipe.numerics.truth import fov_width, run_factor, spectrum
 
 __all__ = [
+    "add_source_events",
     "draw_background",
     "draw_source",
     "make_run_truth",
@@ -59,13 +76,17 @@ def make_run_truth(
     -------
     RunTruth
         Factor of each run; its scatter has a mean of one, and a lognormal law.
+
+    Raises
+    ------
+    InputError
+        If a law of the truth needs what is not known of a run.
     """
-    cos_zenith = np.cos(np.radians([run.zenith for run in runs]))
     scatter = rng.normal(-(truth.run_scatter**2) / 2, truth.run_scatter, len(runs))
     return RunTruth(
         truth=truth,
         obs_ids=np.array([run.obs_id for run in runs]),
-        factor=run_factor(truth, cos_zenith) * np.exp(scatter),
+        factor=run_factor(truth, runs) * np.exp(scatter),
     )
 
 
@@ -76,7 +97,8 @@ def simulate_run(
     *,
     factor: float = 1.0,
     sources: tuple[PointSource, ...] = (),
-) -> Events:
+    gti: np.ndarray | None = None,
+) -> SimulatedEvents:
     """Draw the events of one run.
 
     Parameters
@@ -88,38 +110,95 @@ def simulate_run(
     run : Run
         The run; its events are uniform in its on-time.
     factor : float
-        True rate of the run over the formula at the zenith.
+        True rate of the run over the formula.
     sources : tuple of PointSource
         Sources in the field.
+    gti : np.ndarray, optional
+        Good time intervals, shape ``(n_intervals, 2)``, TT as modified Julian date
+        [d]; without any the run is one interval.
 
     Returns
     -------
-    Events
-        Events in order of time, with one good time interval.
+    SimulatedEvents
+        Events in order of time.
 
     Raises
     ------
     InputError
         If the truth is aligned with the horizon and the observatory has no place.
     """
-    interval = (run.time_start, run.time_stop)
+    if gti is None:
+        gti = np.array([[run.time_start, run.time_stop]])
     energy, lon, lat = draw_background(rng, truth, livetime=factor * run.livetime)
-    time = rng.uniform(*interval, energy.size)
+    time = draw_times(rng, gti, energy.size)
     angle = zenith_position_angle(run, time) if truth.fov_alignment == "ALTAZ" else None
     parts = [(energy, lon, lat, time, angle)]
     for source in sources:
         drawn = draw_source(rng, truth, source, livetime=run.livetime)
-        parts.append((*drawn, rng.uniform(*interval, drawn[0].size), None))
+        parts.append((*drawn, draw_times(rng, gti, drawn[0].size), None))
     columns = [_sky_columns(run, part) for part in parts]
     ra, dec, energy, time = (np.concatenate(c) for c in zip(*columns, strict=True))
-    order = np.argsort(time)
-    return Events(
+    is_background = np.arange(time.size) < parts[0][0].size
+    events = Events(
+        obs_id=run.obs_id, ra=ra, dec=dec, energy=energy, time=time, gti=gti
+    )
+    return _in_time_order(events, is_background.astype(np.int16))
+
+
+def add_source_events(
+    simulated: SimulatedEvents,
+    run: Run,
+    truth: Truth,
+    columns: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+) -> SimulatedEvents:
+    """Add events of sources to those of a run.
+
+    Parameters
+    ----------
+    simulated : SimulatedEvents
+        Events of the run.
+    run : Run
+        The run.
+    truth : Truth
+        True background; events beyond its energies or its field are not seen.
+    columns : tuple of np.ndarray
+        Right ascension, declination [deg], energy [TeV] and time, TT as modified Julian
+        date [d], shape ``(n_added,)`` each.
+
+    Returns
+    -------
+    SimulatedEvents
+        All events in order of time.
+    """
+    ra, dec, energy, time = columns
+    lon, lat = to_fov(ra, dec, pointing=(run.ra, run.dec))
+    is_seen = offset_angle(unit_vectors(lon, lat)) <= truth.offset_max
+    is_seen &= (energy >= truth.energy_min) & (energy <= truth.energy_max)
+    events = simulated.events
+    joined = Events(
         obs_id=run.obs_id,
-        ra=ra[order],
-        dec=dec[order],
-        energy=energy[order],
-        time=time[order],
-        gti=np.array([interval]),
+        ra=np.concatenate([events.ra, ra[is_seen]]),
+        dec=np.concatenate([events.dec, dec[is_seen]]),
+        energy=np.concatenate([events.energy, energy[is_seen]]),
+        time=np.concatenate([events.time, time[is_seen]]),
+        gti=events.gti,
+    )
+    added = np.zeros(int(is_seen.sum()), dtype=np.int16)
+    return _in_time_order(joined, np.concatenate([simulated.bkg_type, added]))
+
+
+def _in_time_order(events: Events, bkg_type: np.ndarray) -> SimulatedEvents:
+    order = np.argsort(events.time, kind="stable")
+    return SimulatedEvents(
+        events=Events(
+            obs_id=events.obs_id,
+            ra=events.ra[order],
+            dec=events.dec[order],
+            energy=events.energy[order],
+            time=events.time[order],
+            gti=events.gti,
+        ),
+        bkg_type=bkg_type[order],
     )
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from bkgpipe.datamodel import Binning, Truth
+from bkgpipe.datamodel import Binning, Run, Truth
+from bkgpipe.errors import InputError
 from bkgpipe.numerics.geometry import lon_lat
 
 __all__ = [
@@ -21,6 +24,7 @@ __all__ = [
 # Bins in the field are summed over cells of this size, 4 or more a side [deg]: good
 # to 1e-4, and to 1 % where the rim of the field cuts a bin of 0.1 deg
 _CELL = 0.025
+_YEAR = 365.25
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(6)
 _POSITION_ANGLES = np.linspace(0.0, 2 * np.pi, 72, endpoint=False)
 
@@ -68,7 +72,7 @@ def fov_width(truth: Truth, energy: np.ndarray) -> np.ndarray:
 def rate(
     truth: Truth, energy: np.ndarray, fov_lon: np.ndarray, fov_lat: np.ndarray
 ) -> np.ndarray:
-    """Return the true rate per live time, at the zenith and without run scatter.
+    """Return the true rate per live time, without the factor of the run.
 
     Parameters
     ----------
@@ -93,22 +97,64 @@ def rate(
     return values
 
 
-def run_factor(truth: Truth, cos_zenith: np.ndarray) -> np.ndarray:
-    """Return what the zenith law makes of the rate.
+def run_factor(truth: Truth, runs: Sequence[Run]) -> np.ndarray:
+    """Return what the laws of the conditions make of the rate.
 
     Parameters
     ----------
     truth : Truth
         The formula.
-    cos_zenith : np.ndarray
-        Cosine of the zenith angle at mid-run, shape ``(n_runs,)``.
+    runs : sequence of Run
+        The runs; an unknown condition is an error only if a law needs it.
 
     Returns
     -------
     np.ndarray
-        Rate over the rate at the zenith, shape ``(n_runs,)``.
+        Rate over the formula without these laws, shape ``(n_runs,)``.
+
+    Raises
+    ------
+    InputError
+        If a law needs what is not known of a run.
     """
-    return np.exp(truth.zenith_slope * (cos_zenith - 1.0))
+    zenith = np.radians([run.zenith for run in runs])
+    angle = np.radians([run.azimuth for run in runs]) - np.radians(truth.azimuth_phase)
+    time = np.array([(run.time_start + run.time_stop) / 2 for run in runs])
+    muon = np.array([run.muon_efficiency for run in runs])
+    years = (time - truth.epoch_reference) / _YEAR
+    with np.errstate(divide="ignore", invalid="ignore"):
+        muon = np.log(muon)
+    parts = {
+        "zenith angle": (truth.zenith_slope, np.cos(zenith) - 1.0),
+        "azimuth": (truth.azimuth_amplitude, np.sin(zenith) * np.cos(angle)),
+        "time": (truth.epoch_slope, years),
+        "muon efficiency": (truth.muon_power, muon),
+    }
+    exponent = np.zeros(len(runs))
+    for name, (slope, values) in parts.items():
+        if slope:
+            _require_known(name, values, runs)
+            exponent += slope * values
+    factor: np.ndarray = np.exp(exponent) * _step(truth, time)
+    return factor
+
+
+def _step(truth: Truth, time: np.ndarray) -> np.ndarray:
+    """Factor of the epoch that a time is in; one before the first."""
+    dates = [date for date, _ in truth.epoch_steps]
+    factors = np.array([1.0, *(factor for _, factor in truth.epoch_steps)])
+    steps: np.ndarray = factors[np.searchsorted(dates, time, side="right")]
+    return steps
+
+
+def _require_known(name: str, values: np.ndarray, runs: Sequence[Run]) -> None:
+    is_known = np.isfinite(values)
+    if not is_known.all():
+        raise InputError(
+            what=f"the {name} of {(~is_known).sum()} runs is not known",
+            where=f"run {runs[int(np.argmin(is_known))].obs_id}",
+            fix="Leave these runs out, or leave the law out of [truth]",
+        )
 
 
 def mean_rate_3d(truth: Truth, binning: Binning) -> np.ndarray:
@@ -184,7 +230,7 @@ def expected_counts_3d(
     livetime : float
         Live time [s].
     factor : float
-        True rate of the run over the formula at the zenith.
+        True rate of the run over the formula.
 
     Returns
     -------
@@ -214,7 +260,7 @@ def expected_counts_2d(
     livetime : float
         Live time [s].
     factor : float
-        True rate of the run over the formula at the zenith.
+        True rate of the run over the formula.
 
     Returns
     -------

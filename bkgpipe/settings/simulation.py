@@ -14,17 +14,26 @@ from bkgpipe.settings.mixing_sections import (
 )
 from bkgpipe.settings.overlay_sections import OverlaySettings
 from bkgpipe.settings.parse import Grammar, parse_sections, read_texts, refuse
-from bkgpipe.settings.simulation_sections import SimulationSettings
+from bkgpipe.settings.simulation_sections import (
+    SOURCE_PREFIX,
+    SimulationSettings,
+    SourceSettings,
+    TruthSettings,
+)
 from bkgpipe.settings.write import section_template
 
 __all__ = ["SimulateSettings", "read_simulate_settings", "simulate_template"]
 
 _SECTIONS: dict[str, type] = {
     "simulation": SimulationSettings,
+    "truth": TruthSettings,
     "mixing": MixingSettings,
     "overlay": OverlaySettings,
 }
-_FAMILIES: dict[str, type] = {COMPONENT_PREFIX: ComponentSettings}
+_FAMILIES: dict[str, type] = {
+    SOURCE_PREFIX: SourceSettings,
+    COMPONENT_PREFIX: ComponentSettings,
+}
 _GRAMMAR = Grammar(sections=_SECTIONS, families=_FAMILIES)
 _NO_FILE = "Name it with --config; bkgpipe simulate settings prints one to start from"
 
@@ -37,6 +46,10 @@ class SimulateSettings:
     ----------
     simulation : SimulationSettings
         Runs of `simulate store`.
+    truth : TruthSettings
+        True background of these runs.
+    sources : mapping of str to SourceSettings
+        Each section ``[source:NAME]``, by its name.
     mixing : MixingSettings
         What `simulate mixing` does.
     components : mapping of str to ComponentSettings
@@ -46,8 +59,10 @@ class SimulateSettings:
     """
 
     simulation: SimulationSettings
+    truth: TruthSettings
     mixing: MixingSettings
     overlay: OverlaySettings
+    sources: Mapping[str, SourceSettings] = field(default_factory=dict)
     components: Mapping[str, ComponentSettings] = field(default_factory=dict)
 
 
@@ -89,7 +104,11 @@ def read_simulate_settings(
     made: dict[str, Any] = {
         name: section(**values[name]) for name, section in _SECTIONS.items()
     }
-    return SimulateSettings(**made, components=_members(values, COMPONENT_PREFIX))
+    return SimulateSettings(
+        **made,
+        sources=_members(values, SOURCE_PREFIX),
+        components=_members(values, COMPONENT_PREFIX),
+    )
 
 
 def simulate_template() -> str:

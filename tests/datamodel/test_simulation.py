@@ -1,47 +1,27 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+import math
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import PointSource, RunTruth, Simulation, Truth
+from bkgpipe.datamodel import (
+    Distribution,
+    Events,
+    PointSource,
+    SimulatedEvents,
+    Simulation,
+)
 from bkgpipe.errors import BinningMismatchError, SettingsError
 
 
-def test_truth_survives_as_plain_numbers() -> None:
-    truth = Truth(norm=3.0, gradient_lat=0.1, fov_alignment="ALTAZ")
-    assert Truth(**asdict(truth)) == truth
+def _constant(value: float) -> Distribution:
+    return Distribution(law="constant", values=(value,))
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("norm", 0.0),
-        ("threshold", -1.0),
-        ("width", 0.0),
-        ("energy_min", 0.0),
-        ("offset_max", -2.0),
-    ],
-)
-def test_truth_refuses_what_is_not_positive(name: str, value: float) -> None:
-    with pytest.raises(SettingsError, match=f"simulation, {name}: .* Make it positive"):
-        Truth(**{name: value})
-
-
-def test_truth_refuses_an_empty_energy_range() -> None:
-    with pytest.raises(SettingsError, match=r"energy_max: .*larger than energy_min"):
-        Truth(energy_min=1.0, energy_max=1.0)
-
-
-def test_truth_refuses_negative_scatter() -> None:
-    with pytest.raises(SettingsError, match=r"run_scatter: .*zero or more"):
-        Truth(run_scatter=-0.1)
-
-
-def test_truth_refuses_an_unknown_alignment() -> None:
-    with pytest.raises(SettingsError, match=r"fov_alignment: .*ALTAZ or RADEC"):
-        Truth(fov_alignment="GALACTIC")
+def _uniform(low: float, high: float) -> Distribution:
+    return Distribution(law="uniform", values=(low, high))
 
 
 @pytest.mark.parametrize(
@@ -49,16 +29,53 @@ def test_truth_refuses_an_unknown_alignment() -> None:
     [
         ({"n_runs": 0}, "n_runs", "one run or more"),
         ({"duration": 0.0}, "duration", "positive"),
-        ({"deadc": 1.1}, "deadc", r"\(0, 1\]"),
-        ({"zenith_min": 50.0, "zenith_max": 40.0}, "zenith_max", "zenith_min <="),
-        ({"zenith_max": 89.0}, "zenith_max", "< 85 deg"),
+        ({"n_gaps": 3, "gap": 250.0}, "gap", "Leave time"),
+        ({"n_gaps": -1, "gap": 1.0}, "gap", "Leave time"),
+        ({"deadc": _constant(1.1)}, "deadc", r"\(0, 1\]"),
+        ({"zenith": _constant(89.0)}, "zenith", "below 85 deg"),
+        ({"zenith": _uniform(-5.0, 9.0)}, "zenith", "0 deg or more"),
+        ({"time_stop": 55000.0}, "time_stop", "later than time_start"),
     ],
 )
 def test_simulation_refuses_what_cannot_be_observed(
-    values: dict[str, float], where: str, fix: str
+    values: dict[str, Any], where: str, fix: str
 ) -> None:
     with pytest.raises(SettingsError, match=f"simulation, {where}: .*{fix}"):
-        Simulation(**values)  # type: ignore[arg-type]
+        Simulation(**values)
+
+
+@pytest.mark.parametrize(
+    ("law", "values"),
+    [
+        ("constant", (1.0, 2.0)),
+        ("uniform", (2.0, 1.0)),
+        ("sky", (1.0,)),
+        ("normal", (1.0, -0.1)),
+        ("uniform", (1.0, math.nan)),
+        ("poisson", (1.0,)),
+    ],
+)
+def test_distribution_refuses_what_cannot_be_drawn(
+    law: str, values: tuple[float, ...]
+) -> None:
+    with pytest.raises(SettingsError, match=r"distribution: .*two that increase"):
+        Distribution(law=law, values=values)
+
+
+def test_a_normal_law_may_be_wide() -> None:
+    assert Distribution(law="normal", values=(5.0, 0.5)).values == (5.0, 0.5)
+
+
+def test_ontime_is_what_the_gaps_leave() -> None:
+    assert Simulation(duration=600.0, n_gaps=2, gap=30.0).ontime == 540.0
+
+
+def test_each_event_has_a_type() -> None:
+    nothing = np.empty(0)
+    columns = dict.fromkeys(("ra", "dec", "energy", "time"), nothing)
+    events = Events(obs_id=1, gti=np.array([[1.0, 2.0]]), **columns)
+    with pytest.raises(BinningMismatchError, match="bkg_type"):
+        SimulatedEvents(events=events, bkg_type=np.zeros(3, dtype=np.int16))
 
 
 @pytest.mark.parametrize("name", ["rate", "width"])
@@ -66,15 +83,3 @@ def test_source_refuses_negative_numbers(name: str) -> None:
     values = {"fov_lon": 0.0, "fov_lat": 0.5, "rate": 1.0} | {name: -1.0}
     with pytest.raises(SettingsError, match=f"simulation, {name}: .*zero or more"):
         PointSource(**values)
-
-
-def test_factors_are_those_of_the_runs_asked_for() -> None:
-    run_truth = RunTruth(
-        truth=Truth(), obs_ids=np.array([3, 5, 9]), factor=np.array([0.3, 0.5, 0.9])
-    )
-    np.testing.assert_array_equal(run_truth.factors(np.array([9, 3])), [0.9, 0.3])
-
-
-def test_run_truth_refuses_another_number_of_factors() -> None:
-    with pytest.raises(BinningMismatchError, match=r"factor: .*Make the product again"):
-        RunTruth(truth=Truth(), obs_ids=np.array([1, 2]), factor=np.array([1.0]))

@@ -59,6 +59,16 @@ def run() -> Run:
 
 
 @pytest.fixture
+def make_run(run: Run) -> Callable[..., Run]:
+    """Factory `make_run(obs_id=1, **changes)`."""
+
+    def make(obs_id: int = 1, **changes: Any) -> Run:
+        return replace(run, obs_id=obs_id, **changes)
+
+    return make
+
+
+@pytest.fixture
 def binning() -> Binning:
     return BINNING
 

@@ -8,7 +8,13 @@ import pytest
 from astropy.io import fits
 
 from bkgpipe.errors import OutputError
-from bkgpipe.io.fits_file import NO_IMAGE, row_table, write_content, write_hdus
+from bkgpipe.io.fits_file import (
+    NO_IMAGE,
+    column_table,
+    row_table,
+    write_content,
+    write_hdus,
+)
 
 
 def test_content_is_written_as_it_is(tmp_path: Path) -> None:
@@ -102,3 +108,26 @@ def test_equal_hdus_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_hdus(tmp_path / name, [fits.PrimaryHDU(), _by_astropy()], compress=True)
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 700])
+def test_a_table_of_columns_is_that_of_astropy(tmp_path: Path, n_rows: int) -> None:
+    columns = {
+        "ID": (np.arange(n_rows), ""),
+        "TIME": (np.linspace(0.0, 1e9, n_rows), "s"),
+        "TYPE": (np.arange(n_rows).astype(np.int16), ""),
+    }
+    content = column_table("EVENTS", columns, {"RA": 1.5, "NOTE": ("a", "comment")})
+    write_content(tmp_path / "a.fits", NO_IMAGE + content)
+    expected = fits.BinTableHDU.from_columns(
+        [
+            fits.Column(name="ID", format="K", array=columns["ID"][0]),
+            fits.Column(name="TIME", format="D", unit="s", array=columns["TIME"][0]),
+            fits.Column(name="TYPE", format="I", array=columns["TYPE"][0]),
+        ],
+        name="EVENTS",
+    )
+    expected.header["RA"] = 1.5
+    expected.header["NOTE"] = ("a", "comment")
+    write_hdus(tmp_path / "b.fits", [fits.PrimaryHDU(), expected])
+    assert (tmp_path / "a.fits").read_bytes() == (tmp_path / "b.fits").read_bytes()

@@ -6,12 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import Binning, PointSource, Run, Simulation, Truth
+from bkgpipe.datamodel import (
+    Binning,
+    Distribution,
+    PointSource,
+    Run,
+    Simulation,
+    Truth,
+)
 from bkgpipe.errors import InputError
 from bkgpipe.numerics.closure import make_closure
 from bkgpipe.numerics.geometry import to_fov, zenith_position_angle
 from bkgpipe.numerics.pointings import make_runs
 from bkgpipe.numerics.simulate import (
+    add_source_events,
     draw_background,
     draw_source,
     make_run_truth,
@@ -21,6 +29,7 @@ from bkgpipe.numerics.simulate import (
 )
 from bkgpipe.numerics.truth import expected_counts_2d, expected_counts_3d
 
+_AWAY = Distribution(law="sky", values=(10.0, 50.0))
 GRADIENTS = Truth(gradient_lon=0.12, gradient_lat=-0.2)
 
 
@@ -87,7 +96,7 @@ def test_source_is_round_and_in_its_place() -> None:
 
 def test_simulated_events_are_those_of_the_run(make_run: Callable[..., Run]) -> None:
     run = make_run(7)
-    events = simulate_run(_rng(), GRADIENTS, run)
+    events = simulate_run(_rng(), GRADIENTS, run).events
     assert events.obs_id == 7
     assert events.ontime == pytest.approx(run.ontime, rel=1e-6)
     assert (np.diff(events.time) >= 0).all()
@@ -99,7 +108,9 @@ def test_simulated_events_are_those_of_the_run(make_run: Callable[..., Run]) -> 
 def test_factor_scales_the_background_alone(make_run: Callable[..., Run]) -> None:
     run = make_run()
     source = PointSource(fov_lon=0.0, fov_lat=0.5, rate=1.0)
-    events = simulate_run(_rng(), Truth(), run, factor=0.0, sources=(source,))
+    simulated = simulate_run(_rng(), Truth(), run, factor=0.0, sources=(source,))
+    events = simulated.events
+    assert not simulated.bkg_type.any()
     assert events.n_events == pytest.approx(run.livetime, abs=5 * run.livetime**0.5)
     lon, lat = to_fov(events.ra, events.dec, pointing=(run.ra, run.dec))
     assert np.hypot(lon, lat - 0.5).max() < 0.5
@@ -112,7 +123,7 @@ def test_gradient_is_seen_in_its_own_frame(
     run = replace(make_run(), ontime=7200.0, livetime=7000.0)
     run = replace(run, time_stop=run.time_start + 7200.0 / 86400.0)
     truth = Truth(gradient_lat=0.3, fov_alignment=alignment)
-    events = simulate_run(_rng(), truth, run)
+    events = simulate_run(_rng(), truth, run).events
     sky, pointing = (events.ra, events.dec), (run.ra, run.dec)
     angle = zenith_position_angle(run, events.time)
     means = {
@@ -137,14 +148,16 @@ def test_equal_seeds_give_equal_archives() -> None:
     simulation = Simulation(n_runs=3)
     first, second = (make_runs(_rng(4), simulation) for _ in range(2))
     assert [run.ra for run in first] == [run.ra for run in second]
-    drawn = [simulate_run(run_generator(4, 1001), Truth(), first[0]) for _ in range(2)]
+    drawn = [
+        simulate_run(run_generator(4, 1001), Truth(), first[0]).events for _ in range(2)
+    ]
     np.testing.assert_array_equal(drawn[0].ra, drawn[1].ra)
-    other = simulate_run(run_generator(4, 1002), Truth(), first[0])
+    other = simulate_run(run_generator(4, 1002), Truth(), first[0]).events
     assert other.n_events != drawn[0].n_events or other.ra[0] != drawn[0].ra[0]
 
 
 def test_scatter_has_a_mean_of_one() -> None:
-    runs = make_runs(_rng(), Simulation(n_runs=1, zenith_min=10.0)) * 20_000
+    runs = make_runs(_rng(), Simulation(n_runs=1, zenith=_AWAY)) * 20_000
     truth = Truth(run_scatter=0.2, zenith_slope=-2.0)
     run_truth = make_run_truth(_rng(), truth, runs)
     law = np.exp(-2.0 * (np.cos(np.radians(runs[0].zenith)) - 1.0))
@@ -170,3 +183,44 @@ def test_sources_are_listed_for_each_field(make_run: Callable[..., Run]) -> None
     assert regions[4].name == "SIM 2-2"
     assert (regions[4].ra, regions[4].dec) == pytest.approx((10.0, -40.5))
     assert np.isnan(regions[4].radius)
+
+
+def test_events_know_what_they_are_and_stay_in_their_intervals(
+    make_run: Callable[..., Run],
+) -> None:
+    run = replace(make_run(), livetime=400.0)
+    start, step = run.time_start, 100.0 / 86400.0
+    gti = np.array([[start, start + step], [start + 3 * step, start + 5 * step]])
+    source = PointSource(fov_lon=0.0, fov_lat=0.5, rate=1.0)
+    simulated = simulate_run(_rng(), Truth(), run, sources=(source,), gti=gti)
+    time, is_source = simulated.events.time, simulated.bkg_type == 0
+    assert simulated.events.gti is gti
+    assert simulated.bkg_type.dtype == np.int16
+    assert is_source.sum() == pytest.approx(400, abs=5 * 20)
+    in_first = (time >= gti[0, 0]) & (time <= gti[0, 1])
+    in_second = (time >= gti[1, 0]) & (time <= gti[1, 1])
+    assert (in_first | in_second).all()
+    assert (np.diff(time) >= 0).all()
+    for is_part in (is_source, ~is_source):
+        share = in_first[is_part].sum() / is_part.sum()
+        assert share == pytest.approx(1 / 3, abs=5 * 0.5 / np.sqrt(is_part.sum()))
+
+
+def test_added_events_are_sorted_in_and_cut_like_the_others(
+    make_run: Callable[..., Run],
+) -> None:
+    run, truth = make_run(), Truth(energy_min=0.3, energy_max=9.0, offset_max=2.0)
+    simulated = simulate_run(_rng(), truth, run)
+    ra = np.full(4, run.ra)
+    dec = run.dec + np.array([0.1, 2.1, 0.2, 1.9])
+    energy = np.array([1.0, 1.0, 0.2, 2.0])
+    middle = (run.time_start + run.time_stop) / 2
+    added = (ra, dec, energy, np.full(4, middle))
+    result = add_source_events(simulated, run, truth, added)
+    assert result.events.n_events == simulated.events.n_events + 2
+    assert (np.diff(result.events.time) >= 0).all()
+    is_source = result.bkg_type == 0
+    np.testing.assert_array_equal(result.events.energy[is_source], [1.0, 2.0])
+    np.testing.assert_array_equal(
+        np.sort(result.events.ra[~is_source]), np.sort(simulated.events.ra)
+    )

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import Binning, Truth
+from bkgpipe.datamodel import Binning, Run, Truth
+from bkgpipe.errors import InputError
 from bkgpipe.numerics.truth import (
     expected_counts_2d,
     expected_counts_3d,
@@ -67,9 +68,51 @@ def test_gradients_point_where_they_should() -> None:
     assert lat_ratio[0] == pytest.approx(np.exp(-0.2))
 
 
-def test_zenith_law_is_one_at_the_zenith() -> None:
-    factor = run_factor(Truth(zenith_slope=-4.26), np.array([1.0, 0.5]))
+def test_zenith_law_is_one_at_the_zenith(make_run: Callable[..., Run]) -> None:
+    runs = [make_run(1, zenith=0.0), make_run(2, zenith=60.0)]
+    factor = run_factor(Truth(zenith_slope=-4.26), runs)
     np.testing.assert_allclose(factor, [1.0, np.exp(2.13)])
+
+
+def test_azimuth_law_grows_with_the_zenith_angle(make_run: Callable[..., Run]) -> None:
+    truth = Truth(azimuth_amplitude=0.2, azimuth_phase=90.0)
+    places = [(0.0, 90.0), (30.0, 90.0), (30.0, 270.0), (30.0, 0.0)]
+    runs = [
+        make_run(i, zenith=zenith, azimuth=azimuth)
+        for i, (zenith, azimuth) in enumerate(places)
+    ]
+    expected = np.exp([0.0, 0.1, -0.1, 0.0])
+    np.testing.assert_allclose(run_factor(truth, runs), expected)
+
+
+def test_epoch_law_has_steps_and_a_slope(make_run: Callable[..., Run]) -> None:
+    truth = Truth(
+        epoch_reference=53000.0,
+        epoch_slope=-0.1,
+        epoch_steps=((53100.0, 0.9), (53200.0, 0.7)),
+    )
+    days = [53000.0, 53099.0, 53101.0, 53000.0 + 365.25]
+    runs = [
+        make_run(i, time_start=day - 0.01, time_stop=day + 0.01)
+        for i, day in enumerate(days)
+    ]
+    slope = np.exp(-0.1 * (np.array(days) - 53000.0) / 365.25)
+    expected = slope * [1.0, 1.0, 0.9, 0.7]
+    np.testing.assert_allclose(run_factor(truth, runs), expected)
+
+
+def test_muon_efficiency_scales_the_rate(make_run: Callable[..., Run]) -> None:
+    runs = [make_run(1, muon_efficiency=1.0), make_run(2, muon_efficiency=0.5)]
+    np.testing.assert_allclose(run_factor(Truth(muon_power=2.0), runs), [1.0, 0.25])
+
+
+def test_an_unknown_condition_matters_only_to_its_law(
+    make_run: Callable[..., Run],
+) -> None:
+    runs = [make_run(1), make_run(2, muon_efficiency=float("nan"))]
+    np.testing.assert_array_equal(run_factor(Truth(), runs), 1.0)
+    with pytest.raises(InputError, match=r"run 2: the muon efficiency of 1 runs"):
+        run_factor(Truth(muon_power=1.0), runs)
 
 
 @pytest.mark.parametrize("truth", [Truth(), GRADIENTS, Truth(offset_max=2.0)])

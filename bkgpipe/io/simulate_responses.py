@@ -1,0 +1,179 @@
+"""Instrument responses of simulated runs: built in, or those of a real store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from astropy.io import fits
+from gammapy.irf import IRF, PSF3D, EffectiveAreaTable2D, EnergyDispersion2D
+from gammapy.maps import MapAxis
+
+from bkgpipe.errors import InputError
+from bkgpipe.io.fits_file import write_hdus
+from bkgpipe.io.index import find_column, find_index, obs_ids, read_index, words
+
+__all__ = [
+    "BUILT_IN",
+    "RESPONSE_FILE",
+    "ResponseRow",
+    "built_in_responses",
+    "find_responses",
+    "write_responses",
+]
+
+RESPONSE_FILE = "irfs.fits.gz"
+
+_PSF_WIDTH = 0.07
+_ENERGY_RESOLUTION = 0.15
+
+
+class ResponseRow(NamedTuple):
+    """A row of the HDU index, but for its run.
+
+    Attributes
+    ----------
+    hdu_type, hdu_class : str
+        As in GADF.
+    file : str
+        File relative to the store.
+    hdu_name : str
+        Name of the HDU.
+    """
+
+    hdu_type: str
+    hdu_class: str
+    file: str
+    hdu_name: str
+
+
+BUILT_IN = (
+    ResponseRow("aeff", "aeff_2d", RESPONSE_FILE, "AEFF"),
+    ResponseRow("edisp", "edisp_2d", RESPONSE_FILE, "EDISP"),
+    ResponseRow("psf", "psf_table", RESPONSE_FILE, "PSF"),
+)
+
+_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
+
+
+def write_responses(path: Path) -> None:
+    """Write the built-in responses, once for all runs of a store.
+
+    Parameters
+    ----------
+    path : Path
+        File to write, gzip; a temporary one is fine.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+
+    References
+    ----------
+    GADF 0.3, section "IRFs / Full-enclosure".
+    """
+    hdus = [fits.PrimaryHDU()]
+    for row in BUILT_IN:
+        hdu = built_in_responses()[row.hdu_type].to_table_hdu()
+        hdu.name = row.hdu_name
+        hdus.append(hdu)
+    write_hdus(path, hdus, compress=True)
+
+
+def find_responses(
+    source: Path, runs: Sequence[int], *, store: Path
+) -> dict[int, tuple[ResponseRow, ...]]:
+    """Find the responses of runs of a real store.
+
+    Parameters
+    ----------
+    source : Path
+        Folder of the real store.
+    runs : sequence of int
+        Numbers of its runs.
+    store : Path
+        Folder of another store, in which the rows will be.
+
+    Returns
+    -------
+    dict of int to tuple of ResponseRow
+        Rows of effective area, energy dispersion and point spread function, files
+        relative to ``store``.
+
+    Raises
+    ------
+    InputError
+        If the index cannot be read, or a run has not all three.
+    """
+    path = find_index(source, "hdu-index")
+    table = read_index(path)
+    numbers = obs_ids(table, where=str(path))
+    columns = [words(find_column(table, name), len(table)) for name in _COLUMNS]
+    origin = os.path.relpath(os.path.realpath(source), os.path.realpath(store))
+    if not origin.isascii():
+        raise InputError(
+            what=f"the index, which is FITS, cannot hold the path {origin!r}",
+            where=str(source),
+            fix="Use folders with ASCII names, or set irfs = built-in",
+        )
+    found: dict[int, dict[str, ResponseRow]] = {number: {} for number in runs}
+    for number, kind, hdu_class, folder, name, hdu in zip(
+        numbers.tolist(), *columns, strict=True
+    ):
+        if number in found and kind.lower() in {row.hdu_type for row in BUILT_IN}:
+            file = os.path.normpath(PurePosixPath(origin, folder, name))
+            row = ResponseRow(kind.lower(), hdu_class, file, hdu)
+            found[number][row.hdu_type] = row
+    _require_complete(found, where=str(path))
+    return {number: tuple(rows.values()) for number, rows in found.items()}
+
+
+def _require_complete(found: dict[int, dict[str, ResponseRow]], *, where: str) -> None:
+    incomplete = [number for number, rows in found.items() if len(rows) < len(BUILT_IN)]
+    if incomplete:
+        raise InputError(
+            what=f"{len(incomplete)} runs have not all of aeff, edisp and psf, such as"
+            f" {incomplete[:5]}",
+            where=where,
+            fix="Leave them out with obs_ids, or set irfs = built-in",
+        )
+
+
+@lru_cache(maxsize=1)
+def built_in_responses() -> dict[str, IRF]:
+    """Return the responses that are built in.
+
+    The effective area is gammapy's parametrisation of H.E.S.S., the same at all
+    offsets; the energy resolution is 15 %, the point spread function a Gaussian of
+    0.07 deg.
+
+    Returns
+    -------
+    dict of str to IRF
+        ``aeff``, ``edisp`` and ``psf``.
+    """
+    energy = MapAxis.from_energy_bounds(
+        "10 GeV", "200 TeV", nbin=10, per_decade=True, name="energy_true"
+    )
+    center = EffectiveAreaTable2D.from_parametrization(energy, instrument="HESS")
+    # gammapy's makers fail on the single offset bin of the parametrisation
+    offset = MapAxis.from_edges([0.0, 2.5, 5.0], unit="deg", name="offset")
+    data = np.repeat(center.data, offset.nbin, axis=1)
+    area = EffectiveAreaTable2D([energy, offset], data=data, unit=center.unit)
+    migra = MapAxis.from_bounds(0.2, 5.0, nbin=80, name="migra", node_type="edges")
+    dispersion = EnergyDispersion2D.from_gauss(
+        energy, migra, offset, bias=0.0, sigma=_ENERGY_RESOLUTION
+    )
+    rad = MapAxis.from_bounds(0.0, 0.5, nbin=50, unit="deg", name="rad")
+    width = np.radians(_PSF_WIDTH)
+    profile = np.exp(-((rad.center.to_value("rad") / width) ** 2) / 2)
+    density = np.broadcast_to(
+        profile / (2 * np.pi * width**2), (energy.nbin, offset.nbin, rad.nbin)
+    )
+    spread = PSF3D([energy, offset, rad], data=density, unit="sr-1")
+    return {"aeff": area, "edisp": dispersion, "psf": spread}

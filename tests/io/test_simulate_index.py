@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from astropy.table import Table
+
+from bkgpipe.datamodel import Run
+from bkgpipe.io.simulate_index import write_simulated_index
+from bkgpipe.io.simulate_responses import BUILT_IN, RESPONSE_FILE, ResponseRow
+from bkgpipe.io.store import read_runs
+
+
+def test_built_in_responses_are_named_once_for_all(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    runs = tuple(make_run(i, events_file=f"data/{i}.fits") for i in (3, 4))
+    write_simulated_index(tmp_path, runs)
+    table = Table.read(tmp_path / "hdu-index.fits.gz")
+    responses = table[[kind in {"aeff", "edisp", "psf"} for kind in table["HDU_TYPE"]]]
+    assert len(responses) == 2 * len(BUILT_IN)
+    assert set(responses["FILE_NAME"]) == {RESPONSE_FILE}
+    assert set(responses["FILE_DIR"]) == {"."}
+
+
+def test_a_run_may_have_responses_elsewhere(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    runs = tuple(make_run(i, events_file=f"data/{i}.fits") for i in (3, 4))
+    row = ResponseRow("aeff", "aeff_2d", "../real/data/9.fits", "area")
+    write_simulated_index(tmp_path, runs, {4: (row,)})
+    table = Table.read(tmp_path / "hdu-index.fits.gz")
+    (found,) = table[(table["OBS_ID"] == 4) & (table["HDU_TYPE"] == "aeff")]
+    assert found["FILE_DIR"] == "../real/data"
+    assert (found["FILE_NAME"], found["HDU_NAME"]) == ("9.fits", "area")
+    assert (table["OBS_ID"] == 3).sum() == 5
+
+
+def test_runs_come_back_as_they_were(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = make_run(3, events_file="data/3.fits", nsb=float("nan"))
+    write_simulated_index(tmp_path, (run,))
+    (found,) = read_runs(tmp_path).runs
+    for name in ("target", "ra", "zenith", "azimuth", "livetime", "telescopes"):
+        assert getattr(found, name) == getattr(run, name), name
+    assert abs(found.time_start - run.time_start) < 1e-9
