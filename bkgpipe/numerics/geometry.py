@@ -30,6 +30,7 @@ __all__ = [
     "swap_alignment",
     "to_fov",
     "unit_vectors",
+    "zenith_angle",
     "zenith_position_angle",
 ]
 
@@ -231,6 +232,30 @@ def from_fov(
         vectors = swap_alignment(vectors, position_angle)
     ra, dec = lon_lat(vectors @ fov_matrix(*pointing))
     return ra % 360.0, dec
+
+
+def zenith_angle(run: Run, time: np.ndarray) -> np.ndarray:
+    """Return the zenith angle of the pointing of a run.
+
+    Parameters
+    ----------
+    run : Run
+        The run, for its pointing and the place of its observatory.
+    time : np.ndarray
+        TT as modified Julian date, in any order, shape ``(n,)`` [d].
+
+    Returns
+    -------
+    np.ndarray
+        Angle between zenith and pointing, without refraction, shape ``(n,)`` [deg].
+
+    Raises
+    ------
+    InputError
+        If the pointing is not known.
+    """
+    zenith = _zenith_vectors(run, time) @ fov_matrix(*pointing_of(run)).T
+    return offset_angle(zenith)
 
 
 def zenith_position_angle(run: Run, time: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from bkgpipe.numerics.geometry import (
     swap_alignment,
     to_fov,
     unit_vectors,
+    zenith_angle,
     zenith_position_angle,
 )
 
@@ -208,3 +209,13 @@ def test_pointing_of(make_run):
 def test_pointing_must_be_known(missing, make_run):
     with pytest.raises(InputError, match=r"run 8: .*Add RA_PNT and DEC_PNT"):
         pointing_of(make_run(8, **{missing: np.nan}))
+
+
+def test_the_zenith_angle_is_that_of_astropy(make_run) -> None:
+    run = make_run()
+    time = np.linspace(run.time_start, run.time_stop, 4)
+    place = EarthLocation.from_geodetic(run.longitude, run.latitude, run.altitude)
+    with iers.conf.set_temp("auto_download", False):
+        frame = AltAz(obstime=Time(time, format="mjd", scale="tt"), location=place)
+        pointing = SkyCoord(run.ra, run.dec, unit="deg").transform_to(frame)
+    np.testing.assert_allclose(zenith_angle(run, time), pointing.zen.deg, atol=1e-3)
