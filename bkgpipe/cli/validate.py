@@ -22,14 +22,16 @@ from bkgpipe.datamodel.validation import (
     RunScore,
     ScoreBins,
     Validation,
+    summarise_validation,
 )
 from bkgpipe.errors import InputError, NoRunsError
 from bkgpipe.io.hdf5 import read_fields, read_record
 from bkgpipe.io.projection import project_model, read_model, read_store_model
 from bkgpipe.io.store import read_events
-from bkgpipe.io.validation import write_scores
+from bkgpipe.io.validation import write_scores, write_validation
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.numerics.validate import count_field, make_folds, score_run
+from bkgpipe.production.gather import validation_files
 from bkgpipe.production.inputs import digest, read_store
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.targets import write_file
@@ -306,6 +308,16 @@ def _write(
     if options.plot is not None:
         figure = figure_validation(validation)
         write_file(options.plot, lambda path: save_figure(figure, path))
+    _keep(validation, settings)
+
+
+def _keep(validation: Validation, settings: Settings) -> None:
+    """Leave numbers and figure where the report looks for them."""
+    numbers, picture = validation_files(settings)
+    summary, figure = summarise_validation(validation), figure_validation(validation)
+    write_file(picture, lambda path: save_figure(figure, path))
+    write_file(numbers, lambda path: write_validation(path, summary))
+    click.echo("bkgpipe report puts this into the report.", err=True)
 
 
 def _answer(validation: Validation) -> dict[str, object]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from bkgpipe.datamodel.counts import Conservation
+from bkgpipe.datamodel.dependence import Dependence
+from bkgpipe.datamodel.mask import ExclusionRegion
 from bkgpipe.datamodel.model import RateModel
 from bkgpipe.datamodel.ranking import Ranking
 from bkgpipe.datamodel.run import Run, RunTable
-from bkgpipe.datamodel.stack import Group
+from bkgpipe.datamodel.stack import Conditions, Group
+from bkgpipe.datamodel.validation import ValidationSummary
 
-__all__ = ["KeptShare", "Report"]
+__all__ = ["KeptShare", "ModelNote", "Report", "note_model"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +46,77 @@ class KeptShare:
     by_events: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelNote:
+    """What the list of models tells of one that was drawn.
+
+    Attributes
+    ----------
+    stack_id : int
+        Group or run that the model is for.
+    method : str
+        Smoothing method.
+    n_runs : int
+        Runs behind it.
+    livetime : float
+        Their live time [s].
+    conditions : Conditions
+        Conditions that it is for.
+    energy_min : float
+        Lower edge of the lowest energy bin with exposure; NaN when there is none [TeV].
+    rate : float
+        Rate above it, mean over the field [s-1 sr-1].
+    error : float
+        Its relative statistical error, at most; NaN when unknown.
+    systematic : float
+        Relative scatter of single runs; NaN when unknown.
+    """
+
+    stack_id: int
+    method: str
+    n_runs: int
+    livetime: float
+    conditions: Conditions
+    energy_min: float
+    rate: float
+    error: float
+    systematic: float
+
+
+def note_model(model: RateModel) -> ModelNote:
+    """Note what the list of models tells of one.
+
+    Parameters
+    ----------
+    model : RateModel
+        The model.
+
+    Returns
+    -------
+    ModelNote
+        Its numbers. Errors of bins are added up, as if they all erred alike.
+    """
+    binning, is_seen = model.binning, (model.exposure_2d > 0).any(axis=1)
+    field = binning.solid_angle_2d
+    counts = model.rate_2d * np.outer(binning.energy_width * is_seen, field)
+    total = float(counts.sum())
+    error = float("nan")
+    if model.error_2d.size and total > 0:
+        error = float((counts * model.error_2d).sum() / total)
+    lowest = binning.energy_edges[:-1][is_seen]
+    return ModelNote(
+        stack_id=model.stack_id,
+        method=model.method,
+        n_runs=model.n_runs,
+        livetime=model.livetime,
+        conditions=model.conditions,
+        energy_min=float(lowest[0]) if lowest.size else float("nan"),
+        rate=total / float(field.sum()),
+        error=error,
+        systematic=model.systematic,
+    )
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Report:
     """A production, gathered for its report.
@@ -59,8 +135,8 @@ class Report:
         Time of each stage, sum over its tasks, in order of the chain [s].
     groups : tuple of Group
         Groups of runs that share a model; empty for other strategies.
-    models : tuple of RateModel
-        Rates to draw, already limited to a number that a page can hold.
+    models : tuple of ModelNote
+        Models that have a page, in order of their numbers.
     n_models : int
         Model files that were written.
     settings : dict of str to dict of str to str
@@ -78,6 +154,24 @@ class Report:
         angle, the most significant first.
     exposure : str
         Which of the two made the exposure: ``geometry`` or ``events``.
+    n_rates : int
+        Rates that could have a page.
+    dependence : Dependence
+        Rates of the runs beside those of their models.
+    regions : tuple of ExclusionRegion
+        Excluded regions, each once.
+    n_masks : int
+        Masks that these were gathered from.
+    n_all_masks : int
+        Masks that there are.
+    field_radius : float
+        Largest offset of the models [deg].
+    validation : ValidationSummary or None
+        What ``bkgpipe validate`` found for this production.
+    folders : dict of str to str
+        Folder of the products of each stage, as ``count-3fa9c1``.
+    inputs : str
+        Digest of the runs that all was made from.
     """
 
     title: str
@@ -86,7 +180,7 @@ class Report:
     refused: dict[int, str]
     timing: dict[str, float]
     groups: tuple[Group, ...]
-    models: tuple[RateModel, ...]
+    models: tuple[ModelNote, ...]
     n_models: int
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
@@ -95,6 +189,15 @@ class Report:
     rankings: tuple[Ranking, ...] = ()
     kept_shares: tuple[KeptShare, ...] = ()
     exposure: str = "geometry"
+    n_rates: int = 0
+    dependence: Dependence = field(default_factory=Dependence)
+    regions: tuple[ExclusionRegion, ...] = ()
+    n_masks: int = 0
+    n_all_masks: int = 0
+    field_radius: float = 0.0
+    validation: ValidationSummary | None = None
+    folders: dict[str, str] = field(default_factory=dict)
+    inputs: str = ""
 
     @property
     def runs_used(self) -> tuple[Run, ...]:

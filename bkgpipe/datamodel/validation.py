@@ -8,7 +8,17 @@ import numpy as np
 
 from bkgpipe.datamodel.checks import require_edges, require_shape
 
-__all__ = ["NORMS", "FieldCounts", "ModelScore", "RunScore", "ScoreBins", "Validation"]
+__all__ = [
+    "NORMS",
+    "FieldCounts",
+    "ModelScore",
+    "RunScore",
+    "ScoreBins",
+    "ScoreSummary",
+    "Validation",
+    "ValidationSummary",
+    "summarise_validation",
+]
 
 # What is left free before the deviance is taken, in the order of all arrays of three.
 NORMS = ("as predicted", "free norm", "free norm per energy")
@@ -254,3 +264,102 @@ class Validation:
             Number of its fold, from 1 on.
         """
         return next(k for k, fold in enumerate(self.folds, start=1) if obs_id in fold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreSummary:
+    """Numbers of one kind of models, without the runs.
+
+    Attributes
+    ----------
+    name : str
+        Name of the kind.
+    n_runs, n_events : int
+        Runs that were scored, and their events.
+    deviance, noise : tuple of float
+        Deviance per degree of freedom, and what Poisson noise alone would give, in
+        order of `NORMS`.
+    ratio, ratio_spread : float
+        Mean and standard deviation of predicted over counted, over runs.
+    pull, pull_spread : float
+        Likewise of the pulls; NaN without any.
+    n_unpredicted : int
+        Pixels with events where the model predicts none.
+    """
+
+    name: str
+    n_runs: int
+    n_events: int
+    deviance: tuple[float, ...]
+    noise: tuple[float, ...]
+    ratio: float
+    ratio_spread: float
+    pull: float
+    pull_spread: float
+    n_unpredicted: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationSummary:
+    """A validation without its runs, as it is kept for the report.
+
+    Attributes
+    ----------
+    models : tuple of ScoreSummary
+        Numbers of each kind of models.
+    n_folds : int
+        Number of folds.
+    kept_together : str
+        What a fold keeps together.
+    energy_min, energy_max : float
+        Energies that were scored [TeV].
+    n_left_out : int
+        Runs that could not be scored.
+    """
+
+    models: tuple[ScoreSummary, ...]
+    n_folds: int
+    kept_together: str
+    energy_min: float
+    energy_max: float
+    n_left_out: int
+
+
+def summarise_validation(validation: Validation) -> ValidationSummary:
+    """Take the numbers of a validation that its report tells.
+
+    Parameters
+    ----------
+    validation : Validation
+        Scores.
+
+    Returns
+    -------
+    ValidationSummary
+        Numbers.
+    """
+    edges = validation.bins.energy_edges
+    return ValidationSummary(
+        models=tuple(_summarise(model) for model in validation.models),
+        n_folds=len(validation.folds),
+        kept_together=validation.kept_together,
+        energy_min=float(edges[0]),
+        energy_max=float(edges[-1]),
+        n_left_out=len(validation.left_out),
+    )
+
+
+def _summarise(model: ModelScore) -> ScoreSummary:
+    pulls, ratios = model.pulls, model.ratios
+    return ScoreSummary(
+        name=model.name,
+        n_runs=len(model.runs),
+        n_events=model.n_events,
+        deviance=tuple(model.deviance.tolist()),
+        noise=tuple(model.noise.tolist()),
+        ratio=float(ratios.mean()),
+        ratio_spread=float(ratios.std()),
+        pull=float(pulls.mean()) if pulls.size else float("nan"),
+        pull_spread=float(pulls.std()) if pulls.size else float("nan"),
+        n_unpredicted=model.n_unpredicted,
+    )

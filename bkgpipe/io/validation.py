@@ -1,14 +1,24 @@
-"""The table of a validation: one row for each model and run."""
+"""The table of a validation, one row for each model and run, and its numbers."""
 
 from __future__ import annotations
 
+import json
+import math
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bkgpipe.datamodel import ProductHeader
-from bkgpipe.datamodel.validation import NORMS, Validation
+from bkgpipe.datamodel.validation import (
+    NORMS,
+    ScoreSummary,
+    Validation,
+    ValidationSummary,
+)
+from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.ecsv import Column, write_rows
 
-__all__ = ["write_scores"]
+__all__ = ["read_validation", "write_scores", "write_validation"]
 
 _COLUMNS = {
     "model": Column(str, "", "models that were scored"),
@@ -57,3 +67,57 @@ def write_scores(path: Path, header: ProductHeader, validation: Validation) -> N
             columns[name] = Column(float, "", f"{meaning}, {NORMS[i]}")
             values[name] = [getattr(run, measure)[i] for _, run in pairs]
     write_rows(path, header, columns=columns, values=values)
+
+
+def write_validation(path: Path, summary: ValidationSummary) -> None:
+    """Write the numbers of a validation.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file.
+    summary : ValidationSummary
+        Numbers.
+    """
+    path.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+
+
+def read_validation(path: Path) -> ValidationSummary:
+    """Read the numbers of a validation.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file.
+
+    Returns
+    -------
+    ValidationSummary
+        Numbers.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not what was written.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        models = tuple(_make_score(model) for model in found.pop("models"))
+        return ValidationSummary(models=models, **found)
+    except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        raise DamagedFileError(
+            what="is not the result of a validation",
+            where=str(path),
+            fix="Run bkgpipe validate again",
+        ) from error
+
+
+def _make_score(values: dict[str, Any]) -> ScoreSummary:
+    measures = {name: tuple(values.pop(name)) for name in ("deviance", "noise")}
+    if any(len(numbers) != len(NORMS) for numbers in measures.values()):
+        raise ValueError("a measure for each norm is expected")
+    numbers = [*measures["deviance"], *measures["noise"], values["ratio"]]
+    if not all(math.isfinite(number) for number in numbers):
+        raise ValueError("numbers are expected")
+    found: dict[str, Any] = values | measures
+    return ScoreSummary(**found)

@@ -1,35 +1,66 @@
-"""Make the page that shows whether to believe the models."""
+"""Make the pages that show whether to believe the models."""
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from bkgpipe.datamodel import KeptShare, RateModel, Report
-from bkgpipe.io.count import read_mask_effects
-from bkgpipe.io.record import read_page_header, write_page
-from bkgpipe.io.smooth import read_models
+from bkgpipe.datamodel import (
+    Group,
+    ModelNote,
+    ProductHeader,
+    RateModel,
+    Report,
+    note_model,
+)
+from bkgpipe.io.hdf5 import read_record
+from bkgpipe.io.record import (
+    read_marked_files,
+    read_page_header,
+    write_marker,
+    write_page,
+    write_text,
+)
 from bkgpipe.io.stack import read_groups
-from bkgpipe.numerics.exposure import compare_exposure, most_different
-from bkgpipe.production.inputs import load_table
-from bkgpipe.production.summary import find_chunks, read_summary
-from bkgpipe.settings import Settings, settings_values
+from bkgpipe.production.gather import (
+    find_models,
+    read_dependence,
+    read_excluded,
+    read_kept_shares,
+    read_validated,
+    validation_files,
+)
+from bkgpipe.production.inputs import digest_all, load_table
+from bkgpipe.production.listing import find_lost
+from bkgpipe.production.summary import read_summary
+from bkgpipe.settings import STAGES, Settings, settings_values
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.count import AllCounts
 from bkgpipe.tasks.rank import read_all_rankings
 from bkgpipe.tasks.smooth import AllSmooths
 from bkgpipe.tasks.store import MakeStore
-from bkgpipe.tasks.targets import ProductTarget
+from bkgpipe.tasks.targets import ProductTarget, write_file
 from bkgpipe.tasks.versions import versions
-from bkgpipe.view.report import make_report
+from bkgpipe.view.figures import figure_rate
+from bkgpipe.view.images import save_figure
+from bkgpipe.view.report import VALIDATION_FILE, make_figures, make_pages
+from bkgpipe.view.report_model import ModelPlace, make_model_page
+from bkgpipe.view.report_tables import model_page_name
 
-__all__ = ["MakeReport"]
+__all__ = ["MakeReport", "choose_models", "write_report"]
 
 _MAX_MODELS = 4
-_MAX_KEPT_SHARES = 8
+_MARKER = "pages.json"
 
 
 class MakeReport(StageTask):
-    """Report: reads all products, writes ``report/index.html``."""
+    """Report: reads all products, writes ``report/index.html`` and what is beside it.
+
+    A few models get a page of their own; ``bkgpipe report`` draws more.
+    """
 
     stage = "report"
 
@@ -42,51 +73,209 @@ class MakeReport(StageTask):
             self.folder / "index.html", inputs=self.inputs, read_header=read_page_header
         )
 
+    def lost(self) -> str:
+        """Tell which pages and images beside the index are gone."""
+        marker = self.folder / _MARKER
+        if not marker.exists():
+            return f"{_MARKER} missing"
+        return find_lost(self.folder, read_marked_files(marker))
+
     def run(self) -> None:
         if self.complete():  # what it waited for has not changed
             return
-        report = _read_report(self.settings)
-
-        page = make_report(report)
-
-        with self.output().temporary_path() as path:
-            write_page(Path(path), self.header(), page)
+        write_report(self.settings, self.header, n_models=_MAX_MODELS)
 
 
-def _read_report(settings: Settings) -> Report:
-    summary = read_summary(settings)
-    models = _read_some_models(settings)
-    groups = settings.folder("stack") / "groups.ecsv"
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """A model to draw."""
+
+    folder: Path
+    source: Path
+    stack_id: int
+    place: ModelPlace
+
+
+MapJobs = Callable[[Callable[[_Job], ModelNote], list[_Job]], Iterable[ModelNote]]
+
+
+def write_report(
+    settings: Settings,
+    header: Callable[[], ProductHeader],
+    *,
+    n_models: int,
+    map_jobs: MapJobs = map,
+) -> tuple[str, ...]:
+    """Write all pages and images of a production's report, the index last.
+
+    Each file is whole or not there, and what the earlier index links to stays until
+    the new one has taken its place.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    header : callable
+        Makes the header of the index, when all is done.
+    n_models : int
+        Most models that get a page.
+    map_jobs : callable
+        Applies a function to all models in their order, as `map` does; another one
+        may do so in several processes.
+
+    Returns
+    -------
+    tuple of str
+        Files, relative to the folder of the stage.
+
+    Raises
+    ------
+    DamagedFileError
+        If a product file is not what was written.
+    OutputError
+        If the folder cannot be written or is full.
+    """
+    folder = settings.folder("report")
+    rates = find_models(settings)
+    notes = tuple(map_jobs(_draw, _make_jobs(settings, rates, n_models)))
+    report = _read_report(settings, notes, n_rates=len(rates))
+    files = _write_figures(folder, report)
+    files += _write_validation(folder, settings, report)
+    pages = make_pages(report)
+    index = pages.pop("index.html")
+    for name, page in pages.items():
+        write_file(folder / name, partial(write_text, text=page))
+    files += [*pages, *_model_files(notes)]
+    write_file(
+        folder / _MARKER, partial(write_marker, header=header(), files=sorted(files))
+    )
+    write_file(folder / "index.html", partial(write_page, header=header(), page=index))
+    _remove_withdrawn(folder, {*files, "index.html", _MARKER})
+    return ("index.html", *files)
+
+
+def choose_models(stack_ids: Sequence[int], n_models: int) -> list[int]:
+    """Choose which models get a page, spread evenly over all.
+
+    Parameters
+    ----------
+    stack_ids : sequence of int
+        Numbers of all models.
+    n_models : int
+        Most that may be chosen.
+
+    Returns
+    -------
+    list of int
+        Numbers, the first one always among them.
+    """
+    total, some = len(stack_ids), min(n_models, len(stack_ids))
+    return [stack_ids[i * total // some] for i in range(some)]
+
+
+def _make_jobs(
+    settings: Settings, rates: Mapping[int, Path], n_models: int
+) -> list[_Job]:
+    chosen = choose_models(list(rates), n_models)
+    members = {group.group_id: group.obs_ids for group in _read_groups(settings)}
+    before, after = [-1, *chosen], [*chosen[1:], -1]
+    return [
+        _Job(
+            folder=settings.folder("report"),
+            source=rates[stack_id],
+            stack_id=stack_id,
+            place=ModelPlace(
+                kind="group" if settings.in_groups else "run",
+                previous=previous,
+                following=following,
+                obs_ids=tuple(int(obs_id) for obs_id in members.get(stack_id, ())),
+            ),
+        )
+        for stack_id, previous, following in zip(chosen, before, after, strict=False)
+    ]
+
+
+def _draw(job: _Job) -> ModelNote:
+    model = read_record(job.source, job.stack_id, RateModel)
+    figure = figure_rate(model)
+    image = job.folder / f"model-{job.stack_id}.png"
+    write_file(image, lambda path: save_figure(figure, path))
+    page = make_model_page(model, job.place)
+    name = job.folder / model_page_name(job.stack_id)
+    write_file(name, partial(write_text, text=page))
+    return note_model(model)
+
+
+def _model_files(notes: Iterable[ModelNote]) -> list[str]:
+    return [
+        name
+        for note in notes
+        for name in (f"model-{note.stack_id}.png", model_page_name(note.stack_id))
+    ]
+
+
+def _write_figures(folder: Path, report: Report) -> list[str]:
+    figures = make_figures(report)
+    for name, draw in figures.items():
+        figure = draw()
+        write_file(folder / name, partial(save_figure, figure))
+    return list(figures)
+
+
+def _write_validation(folder: Path, settings: Settings, report: Report) -> list[str]:
+    if report.validation is None:
+        return []
+    _, picture = validation_files(settings)
+    write_file(folder / VALIDATION_FILE, partial(shutil.copyfile, picture))
+    return [VALIDATION_FILE]
+
+
+def _remove_withdrawn(folder: Path, known: set[str]) -> None:
+    """Remove pages and images of an earlier report that this one does not have."""
+    for pattern in ("*.png", "*.html"):
+        for path in folder.glob(pattern):
+            # files that are being written begin with a dot
+            if path.name not in known and not path.name.startswith("."):
+                path.unlink(missing_ok=True)
+
+
+def _read_groups(settings: Settings) -> tuple[Group, ...]:
+    path = settings.folder("stack") / "groups.ecsv"
+    return read_groups(path) if settings.in_groups and path.exists() else ()
+
+
+def _read_report(
+    settings: Settings, notes: tuple[ModelNote, ...], *, n_rates: int
+) -> Report:
+    summary, table = read_summary(settings), load_table(settings)
+    regions, n_masks = read_excluded(settings)
     return Report(
         title=f"Background models from {settings.store.name}",
-        table=load_table(settings),
+        table=table,
         conservation=summary.conservation,
         refused=summary.refused,
         timing=summary.timing,
-        groups=read_groups(groups) if groups.exists() else (),
-        models=models,
+        groups=_read_groups(settings),
+        models=notes,
         n_models=len(summary.models),
         settings=settings_values(settings),
         versions=versions(),
         store=summary.store,
         unfit=summary.unfit,
         rankings=read_all_rankings(settings),
-        kept_shares=_read_kept_shares(settings),
+        kept_shares=read_kept_shares(settings),
         exposure=settings.count.exposure,
+        n_rates=n_rates,
+        dependence=read_dependence(settings),
+        regions=regions,
+        n_masks=n_masks,
+        n_all_masks=len(table.used),
+        field_radius=settings.binning.offset_max,
+        validation=read_validated(settings),
+        folders={
+            stage: settings.folder(stage).name
+            for stage in STAGES
+            if settings.folder(stage).is_dir()
+        },
+        inputs=digest_all(table),
     )
-
-
-def _read_kept_shares(settings: Settings) -> tuple[KeptShare, ...]:
-    shares: list[KeptShare | None] = []
-    for path in find_chunks(settings, "count"):
-        shares += [compare_exposure(**found) for found in read_mask_effects(path)]
-    return most_different(shares, n_runs=_MAX_KEPT_SHARES)
-
-
-def _read_some_models(settings: Settings) -> tuple[RateModel, ...]:
-    models: list[RateModel] = []
-    for path in find_chunks(settings, "smooth"):
-        models += read_models(path).records.values()
-        if len(models) >= _MAX_MODELS:
-            break
-    return tuple(models[:_MAX_MODELS])

@@ -13,6 +13,7 @@ from bkgpipe.datamodel import Binning
 __all__ = [
     "COLORS",
     "MARKERS",
+    "draw_band",
     "draw_image",
     "draw_steps",
     "log_scale",
@@ -74,6 +75,25 @@ def draw_image(
             ticks=MaxNLocator(3),
             format=_NUMBER,
         )
+
+
+def draw_band(
+    ax: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, *, color: str
+) -> None:
+    """Shade what lies between two curves, as the errors of a third one.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    x : np.ndarray
+        Where the values are, shape ``(n,)``.
+    low, high : np.ndarray
+        Ends of the band, same shape; not drawn where one of them is not a number.
+    color : str
+        Colour of the curve that the band belongs to.
+    """
+    ax.fill_between(x, low, high, color=color, alpha=0.25, linewidth=0)
 
 
 def draw_steps(ax: Axes, edges: np.ndarray, values: np.ndarray) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import singledispatch
+from typing import Any
 
 import healpy
 import numpy as np
@@ -10,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bkgpipe.datamodel import (
-    Binning,
     ExclusionMask,
     Ranking,
     RateModel,
@@ -20,10 +21,18 @@ from bkgpipe.datamodel import (
 from bkgpipe.view.axes import (
     COLORS,
     MARKERS,
+    draw_band,
     draw_image,
     draw_steps,
     log_scale,
     simplify_ticks,
+)
+from bkgpipe.view.bands import (
+    N_BANDS,
+    band_name,
+    band_rate,
+    energy_bands,
+    rate_errors,
 )
 from bkgpipe.view.ranking import figure_ranking
 
@@ -34,10 +43,18 @@ __all__ = [
     "make_figure",
 ]
 
-_N_BANDS = 4
-_ABOVE = {"left": 0.06, "right": 0.98, "bottom": 0.54, "top": 0.95, "wspace": 0.35}
-_BELOW = {"left": 0.07, "right": 0.98, "bottom": 0.08, "top": 0.44, "wspace": 0.65}
+_ABOVE = {"left": 0.07, "right": 0.98, "bottom": 0.575, "top": 0.955, "wspace": 0.35}
+_BELOW = {
+    "left": 0.085,
+    "right": 0.98,
+    "bottom": 0.065,
+    "top": 0.475,
+    "wspace": 0.65,
+    "hspace": 0.08,
+    "height_ratios": (3, 1),
+}
 _N_PIXELS = 400
+_LEAST_SHARE = 0.1
 
 
 @singledispatch
@@ -75,25 +92,28 @@ def figure_rate(model: RateModel) -> Figure:
     Returns
     -------
     Figure
-        At most four images above, profiles of the same bands and spectrum below.
+        At most four images above, profiles of the same bands and spectrum below, with
+        statistical errors as bands, and around them the scatter of runs where it is
+        known; the statistical errors once more by themselves. Errors of energies and
+        annuli are added up, as if all erred alike, so these are upper limits.
     """
-    bands = _energy_bands(model)
-    figure = Figure(figsize=(11.0, 6.4))
+    bands = energy_bands(model)
+    figure = Figure(figsize=(11.0, 7.2))
     # places by hand, of titles too: finding them takes longer than the drawing
-    images = figure.subplots(1, _N_BANDS, squeeze=False, gridspec_kw=_ABOVE)[0]
-    profiles, spectrum = figure.subplots(1, 2, gridspec_kw=_BELOW)
+    images = figure.subplots(1, N_BANDS, squeeze=False, gridspec_kw=_ABOVE)[0]
+    below = figure.subplots(2, 2, gridspec_kw=_BELOW, sharex="col")
     for ax in images[len(bands) :]:
         ax.remove()
     for ax, band in zip(images, bands, strict=False):
-        image = _band_rate(model.rate_3d, model.binning, band)
+        image = band_rate(model.rate_3d, model.binning, band)
         seen = (model.exposure_3d[band] > 0).any(axis=0)
         draw_image(
             ax, model.binning, np.where(seen, image, np.nan), label="rate [s-1 sr-1]"
         )
         ax.locator_params(nbins=3)
-        ax.set_title(_band_name(model.binning, band), fontsize="medium", y=1.0)
-    _draw_profiles(profiles, model, bands)
-    _draw_spectrum(spectrum, model)
+        ax.set_title(band_name(model.binning, band), fontsize="medium", y=1.0)
+    _draw_profiles(below[:, 0], model, bands)
+    _draw_spectrum(below[:, 1], model)
     return figure
 
 
@@ -166,52 +186,73 @@ def figure_mask(mask: ExclusionMask) -> Figure:
 make_figure.register(Ranking, figure_ranking)
 
 
-def _energy_bands(model: RateModel) -> list[np.ndarray]:
-    """Split the energy bins that have exposure into bands of as many bins each."""
-    seen = np.flatnonzero((model.exposure_3d > 0).any(axis=(1, 2)))
-    if not seen.size:
-        seen = np.arange(model.binning.n_energy)
-    return list(np.array_split(seen, min(_N_BANDS, seen.size)))
-
-
-def _band_name(binning: Binning, band: np.ndarray) -> str:
-    edges = binning.energy_edges
-    return f"{edges[band[0]]:.3g} to {edges[band[-1] + 1]:.3g} TeV"
-
-
-def _band_rate(rate: np.ndarray, binning: Binning, band: np.ndarray) -> np.ndarray:
-    integral: np.ndarray = np.tensordot(binning.energy_width[band], rate[band], axes=1)
-    return integral
-
-
-def _draw_profiles(ax: Axes, model: RateModel, bands: list[np.ndarray]) -> None:
+def _draw_profiles(
+    axes: Sequence[Axes], model: RateModel, bands: list[np.ndarray]
+) -> None:
     edges = model.binning.offset_edges
     centers = 0.5 * (edges[1:] + edges[:-1])
     for band, color, marker in zip(bands, COLORS, MARKERS, strict=False):
-        rate = _band_rate(model.rate_2d, model.binning, band)
-        filled = np.where(rate > 0, rate, np.nan)
-        name = _band_name(model.binning, band)
-        ax.plot(centers, filled, color=color, marker=marker, ms=4, label=name)
+        rate = band_rate(model.rate_2d, model.binning, band)
+        error = band_rate(rate_errors(model), model.binning, band)
+        name = band_name(model.binning, band)
+        style = {"color": color, "marker": marker, "ms": 4, "label": name}
+        _draw_curve(axes, (centers, rate, error), model.systematic, style)
+    ax = axes[0]
     log_scale(ax, model.rate_2d)
-    ax.grid(visible=True, alpha=0.3)
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    ax.set(xlabel="offset [deg]", ylabel="rate [s-1 sr-1]")
-    ax.set_title("radial profiles", y=1.0)
+    ax.set(ylabel="rate [s-1 sr-1]")
+    ax.set_title("radial profiles", y=1.0, fontsize="medium")
+    ax.set_xlim(edges[0], edges[-1])
+    _finish_errors(axes, xlabel="offset [deg]")
 
 
-def _draw_spectrum(ax: Axes, model: RateModel) -> None:
+def _draw_spectrum(axes: Sequence[Axes], model: RateModel) -> None:
     edges = model.binning.energy_edges
     centers = np.sqrt(edges[1:] * edges[:-1])
     field = model.binning.solid_angle_2d
     rate = model.rate_2d @ field / field.sum()
-    filled = np.where(rate > 0, rate, np.nan)
-    ax.plot(centers, filled, color=COLORS[0], marker="o", ms=4)
+    error = rate_errors(model) @ field / field.sum()
+    style = {"color": COLORS[0], "marker": MARKERS[0], "ms": 4}
+    _draw_curve(axes, (centers, rate, error), model.systematic, style)
+    ax = axes[0]
     ax.set_xscale("log")
     simplify_ticks(ax.xaxis)
     log_scale(ax, rate)
-    ax.grid(visible=True, alpha=0.3)
-    ax.set(xlabel="energy [TeV]", ylabel="rate [s-1 TeV-1 sr-1]")
-    ax.set_title("spectrum, mean over the field", y=1.0)
+    ax.set(ylabel="rate [s-1 TeV-1 sr-1]")
+    ax.set_title("spectrum, mean over the field", y=1.0, fontsize="medium")
+    ax.set_xlim(edges[0], edges[-1])
+    _finish_errors(axes, xlabel="energy [TeV]")
+
+
+def _draw_curve(
+    axes: Sequence[Axes],
+    curve: tuple[np.ndarray, np.ndarray, np.ndarray],
+    systematic: float,
+    style: dict[str, Any],
+) -> None:
+    """Draw values with bands of their errors, and the errors alone below.
+
+    The inner band is the statistical error, the outer one has the scatter of runs too.
+    """
+    x, rate, error = curve
+    ax, errors = axes
+    filled = np.where(rate > 0, rate, np.nan)
+    ax.plot(x, filled, **style)
+    # a band down to zero would take all of a logarithmic axis
+    for total in (error, np.hypot(error, systematic * rate)):
+        low = np.maximum(filled - total, _LEAST_SHARE * filled)
+        draw_band(ax, x, low, filled + total, color=style["color"])
+    errors.plot(x, 100 * error / filled, **style | {"ms": 3, "label": ""})
+
+
+def _finish_errors(axes: Sequence[Axes], *, xlabel: str) -> None:
+    axes[1].set(xlabel=xlabel, ylabel="error [%]")
+    if not any(np.isfinite(line.get_ydata()).any() for line in axes[1].lines):
+        middle = axes[1].transAxes
+        axes[1].text(0.5, 0.5, "unknown", ha="center", va="center", transform=middle)
+    axes[1].set_ylim(bottom=0.0)  # from now on no curve changes the other end
+    for ax in axes:
+        ax.grid(visible=True, alpha=0.3)
 
 
 def _mean_direction(mask: ExclusionMask) -> tuple[float, float]:

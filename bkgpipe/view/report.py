@@ -1,52 +1,56 @@
-"""The report of a production: one page that needs nothing else."""
+"""The report of a production: pages and images in a folder that needs nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
 
-from bkgpipe.datamodel import (
-    Conservation,
-    Group,
-    KeptShare,
-    Ranking,
-    RateModel,
-    Report,
-)
-from bkgpipe.view.figures import figure_rate
-from bkgpipe.view.images import png_uri
+from bkgpipe.datamodel import Conservation, Ranking, Report
+from bkgpipe.view.dependence import figure_dependence
+from bkgpipe.view.pages import Picture, Table, paged, render, step_links
 from bkgpipe.view.ranking import (
     figure_ranking,
     figure_rankings,
     ranking_rows,
     worst_first,
 )
+from bkgpipe.view.report_lists import (
+    plain_table,
+    region_table,
+    shares_table,
+    validation_table,
+)
+from bkgpipe.view.report_model import model_picture
+from bkgpipe.view.report_tables import (
+    groups_table,
+    models_table,
+    outliers_table,
+    reasons_table,
+    runs_table,
+)
+from bkgpipe.view.sky import figure_sky
 
-__all__ = ["make_report"]
+__all__ = ["VALIDATION_FILE", "make_figures", "make_pages"]
+
+_SHOWN_MODELS = 2  # with their pictures, on the index
+_LISTED_MODELS = 50
+VALIDATION_FILE = "validation.png"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Row:
-    """A line of a table or of a bar chart."""
+    """A line of a bar chart or a card."""
 
     name: str
     value: str
     share: float = 0.0
-    note: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Picture:
-    title: str
-    caption: str
-    alt: str
-    uri: str
-
-
-def make_report(report: Report) -> str:
-    """Make the page of a production.
+def make_figures(report: Report) -> dict[str, Callable[[], Figure]]:
+    """List the figures of a report, except those of the models.
 
     Parameters
     ----------
@@ -55,30 +59,115 @@ def make_report(report: Report) -> str:
 
     Returns
     -------
-    str
-        HTML page with styles and images inside; it loads nothing and runs nothing.
+    dict of str to callable
+        What draws each, by the name of its file.
     """
-    environment = Environment(
-        loader=PackageLoader("bkgpipe", "view"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    found: dict[str, Callable[[], Figure]] = {}
+    if report.table.used:
+        found["sky.png"] = partial(
+            figure_sky,
+            report.table.used,
+            report.regions,
+            field_radius=report.field_radius,
+        )
+    if any(rate.exposure > 0 for rate in report.dependence.runs):
+        found["dependence.png"] = partial(
+            figure_dependence, report.dependence, report.table.runs
+        )
+    if report.rankings:
+        worst = worst_first(report.rankings)[0]
+        found["rankings.png"] = partial(figure_rankings, report.rankings)
+        found["ranking.png"] = partial(figure_ranking, worst)
+    return found
+
+
+def make_pages(report: Report) -> dict[str, str]:
+    """Make the pages of a report, except those of the models.
+
+    Parameters
+    ----------
+    report : Report
+        What the production did.
+
+    Returns
+    -------
+    dict of str to str
+        HTML of each, by the name of its file; ``index.html`` is the last.
+    """
+    kind = _kind(report)
+    pages = _list_pages("runs", runs_table(report), _rate_words(report))
+    if report.regions:
+        pages |= _list_pages("regions", region_table(report.regions))
+    if report.models:
+        pages |= _list_pages("models", models_table(report.models, kind=kind))
+    return pages | {"index.html": _make_index(report, kind)}
+
+
+def _rate_words(report: Report) -> str:
+    return (
+        f" Rate, and counted over predicted, above {report.dependence.energy_min:.3g} "
+        "TeV; only for runs that are safe from there on."
     )
-    return environment.get_template("report.html").render(
+
+
+def _list_pages(stem: str, table: Table, more: str = "") -> dict[str, str]:
+    """Make the pages of a long table."""
+    parts = paged(table)
+    files = [f"{stem}-{i + 1}.html" for i in range(len(parts))]
+    names = [_ends(part) for part in parts]
+    title = table.name
+    return {
+        file: render(
+            "report_list.html",
+            title=title if len(parts) == 1 else f"{title}, page {i + 1}",
+            is_broad=True,
+            links=step_links(files, i, names),
+            found=part,
+            words=f"{len(table.rows):,} in all, {len(part.rows)} on this page; a click "
+            f"on a heading sorts the page.{more}",
+        )
+        for i, (file, part) in enumerate(zip(files, parts, strict=True))
+    }
+
+
+def _ends(part: Table) -> str:
+    """Name a page by what is in its first and last row."""
+    ends = [row[0].text for row in (*part.rows[:1], *part.rows[-1:])]
+    return "\N{EN DASH}".join(dict.fromkeys(ends)) or "none"
+
+
+def _kind(report: Report) -> str:
+    return "group" if report.groups else "run"
+
+
+def _make_index(report: Report, kind: str) -> str:
+    drawn = {note.stack_id for note in report.models}
+    rows = ranking_rows(report.rankings)
+    reasons = [
+        *report.refused.values(),
+        *report.unfit.values(),
+        *(run.reason for run in report.table.runs if not run.selected),
+    ]
+    return render(
+        "report.html",
+        title=report.title,
         report=report,
+        kind=kind,
         summary=_summary(report),
         places=_places(report.conservation),
         timing=_timing(report.timing),
-        refused=_with_reasons(report, report.refused),
-        left_out=_left_out(report),
-        kept_shares=[_kept_share(share) for share in report.kept_shares],
-        unfit=_with_reasons(report, report.unfit),
-        rankings=ranking_rows(report.rankings),
+        reasons=reasons_table(reasons) if reasons else None,
+        pictures=_pictures(report),
+        outliers=outliers_table(report),
+        kept_shares=shares_table(report.kept_shares) if report.kept_shares else None,
+        rankings=plain_table("Rankings", rows) if rows else None,
         n_rankings=len(report.rankings),
-        ranking_pictures=_ranking_pictures(report.rankings),
-        groups=[_group(group) for group in report.groups],
-        pictures=[_picture(model) for model in report.models],
+        groups=groups_table(report.groups, drawn) if report.groups else None,
+        models=models_table(report.models[:_LISTED_MODELS], kind=kind),
+        model_pictures=[
+            model_picture(note, kind=kind) for note in report.models[:_SHOWN_MODELS]
+        ],
+        validation=validation_table(report.validation) if report.validation else None,
     )
 
 
@@ -86,12 +175,17 @@ def _summary(report: Report) -> list[_Row]:
     kept = report.conservation.n_kept
     return [
         _Row(name="live time", value=f"{report.hours:.2f} h"),
-        _Row(name="runs used", value=f"{len(report.runs_used)}"),
-        _Row(name="runs refused", value=f"{len(report.refused)}"),
-        _Row(name="runs in the store", value=f"{len(report.table.runs)}"),
+        _Row(name="runs used", value=f"{len(report.runs_used):,}"),
+        _Row(name="runs refused", value=f"{len(report.refused):,}"),
+        _Row(name="runs not selected", value=f"{_count_left_out(report):,}"),
+        _Row(name="runs in the store", value=f"{len(report.table.runs):,}"),
         _Row(name="events kept", value=f"{kept:,}"),
-        _Row(name="model files", value=f"{report.n_models}"),
+        _Row(name="model files", value=f"{report.n_models:,}"),
     ]
+
+
+def _count_left_out(report: Report) -> int:
+    return sum(not run.selected for run in report.table.runs)
 
 
 def _places(conservation: Conservation) -> list[_Row]:
@@ -118,88 +212,85 @@ def _timing(timing: dict[str, float]) -> list[_Row]:
     ]
 
 
-def _with_reasons(report: Report, reasons: dict[int, str]) -> list[_Row]:
-    targets = {run.obs_id: run.target for run in report.table.runs}
-    return [
-        _Row(name=str(obs_id), value=targets.get(obs_id, ""), note=reason)
-        for obs_id, reason in sorted(reasons.items())
-    ]
+def _pictures(report: Report) -> dict[str, Picture]:
+    """Describe the figures that there are, by the names of their files."""
+    found = {name: _WORDS[name](report) for name in make_figures(report)}
+    if report.validation:
+        found[VALIDATION_FILE] = _validation_picture(report)
+    return found
 
 
-def _left_out(report: Report) -> list[_Row]:
-    return [
-        _Row(name=str(run.obs_id), value=run.target, note=run.reason)
-        for run in report.table.runs
-        if not run.selected
-    ]
-
-
-def _kept_share(share: KeptShare) -> dict[str, str]:
-    # the rate is counts over exposure: it grows as the share shrinks
-    excess = share.by_geometry / share.by_events - 1 if share.n_kept else float("inf")
-    return {
-        "run": str(share.obs_id),
-        "target": share.target,
-        "offset [deg]": f"{share.offset_min:.2f} to {share.offset_max:.2f}",
-        "events": f"{share.n_events:,}",
-        "of them kept": f"{share.n_kept:,}",
-        "kept by geometry": f"{share.by_geometry:.3f}",
-        "kept by events": f"{share.by_events:.3f}",
-        "rate by events": f"{excess:+.0%}",
-    }
-
-
-def _group(group: Group) -> dict[str, str]:
-    zenith_min, zenith_max, azimuth_min, azimuth_max = group.cells[0]
-    return {
-        "group": str(group.group_id),
-        "runs": str(group.obs_ids.size),
-        "live time [h]": f"{group.livetime / 3600:.2f}",
-        "events": f"{group.n_events:,}",
-        "zenith [deg]": f"{group.zenith:.1f}",
-        "azimuth [deg]": f"{group.azimuth:.1f}",
-        "zenith cell [deg]": f"{zenith_min:g} to {zenith_max:g}",
-        "azimuth cell [deg]": f"{azimuth_min:g} to {azimuth_max:g}",
-        "joined by": ", ".join(group.merged) or "-",
-    }
-
-
-def _ranking_pictures(rankings: Sequence[Ranking]) -> list[_Picture]:
-    if not rankings:
-        return []
-    worst = worst_first(rankings)[0]
-    return [
-        _Picture(
-            title="All targets",
-            caption="Runs taken for each target, how unlike they are, how often each "
-            "was taken.",
-            alt="Matrix of targets and the runs taken for them, divergences of these "
-            "runs, and how often each run was taken",
-            uri=png_uri(figure_rankings(rankings)),
-        ),
-        _Picture(
-            title=f"Run {worst.obs_id}, the target whose runs are least like it",
-            caption=f"{worst.hours:.2f} h taken. bkgpipe show rank_N.h5 --id OBS_ID "
-            "--plot FILE draws any target, bkgpipe explain OBS_ID tells all.",
-            alt=f"Divergence of the candidates of run {worst.obs_id} against the live "
-            "time so far, and why the others were not taken",
-            uri=png_uri(figure_ranking(worst)),
-        ),
-    ]
-
-
-def _picture(model: RateModel) -> _Picture:
-    conditions = model.conditions
-    hours = model.livetime / 3600
-    alt = (
-        f"Background rate of stack {model.stack_id}: images of the field of view in "
-        f"bands of energy, radial profiles and spectrum"
+def _sky_picture(report: Report) -> Picture:
+    from_all = "" if report.n_masks >= report.n_all_masks else " of different pointings"
+    return Picture(
+        file="sky.png",
+        alt="Map of the sky in Galactic coordinates with the fields of view of the "
+        "runs and the excluded regions in them",
+        caption="Mollweide projection, longitude grows to the left. Discs: field of "
+        f"view, {report.field_radius:g} deg in radius. Rings: the "
+        f"{len(report.regions)} regions that the masks of {report.n_masks} "
+        f"runs{from_all} exclude; those too small to be seen are drawn larger. Names: "
+        "targets with most live time.",
     )
-    caption = (
-        f"{model.n_runs} runs, {hours:.2f} h live time, mean zenith "
-        f"{conditions.zenith:.1f} deg, mean azimuth {conditions.azimuth:.1f} deg, "
-        f"dead-time fraction {conditions.deadc:.3f}, smoothing {model.method}. "
-        f"Rate per live time; grey was not seen."
+
+
+def _dependence_picture(report: Report) -> Picture:
+    found = report.dependence
+    n_known = sum(rate.exposure > 0 for rate in found.runs)
+    curve = (
+        " Curve: the regression at the median of all other conditions, with its "
+        "statistical error at most; runs scatter about it because these conditions "
+        "differ as well."
+        if found.curves
+        else ""
     )
-    uri = png_uri(figure_rate(model))
-    return _Picture(title=f"Stack {model.stack_id}", caption=caption, alt=alt, uri=uri)
+    return Picture(
+        file="dependence.png",
+        alt="Background rate of each run, and its ratio to the prediction of the "
+        "model, against zenith angle, time and muon efficiency",
+        caption=f"Events kept above {found.energy_min:.3g} TeV per live time and kept "
+        f"solid angle, of the {n_known:,} runs that are safe from there on, with "
+        "Poisson errors. Predicted: by the model of the run, in the same exposure."
+        f"{curve}",
+    )
+
+
+def _rankings_picture(_report: Report) -> Picture:
+    return Picture(
+        file="rankings.png",
+        alt="Matrix of targets and the runs taken for them, divergences of these runs, "
+        "and how often each run was taken",
+        caption="All targets: runs taken for each, how unlike they are, how often each "
+        "was taken.",
+    )
+
+
+def _ranking_picture(report: Report) -> Picture:
+    worst: Ranking = worst_first(report.rankings)[0]
+    return Picture(
+        file="ranking.png",
+        alt=f"Divergence of the candidates of run {worst.obs_id} against the live time "
+        "so far, and why the others were not taken",
+        caption=f"Run {worst.obs_id}, the target whose runs are least like it: "
+        f"{worst.hours:.2f} h taken. bkgpipe explain OBS_ID --plot FILE draws any "
+        "target, and tells all.",
+    )
+
+
+def _validation_picture(_report: Report) -> Picture:
+    return Picture(
+        file=VALIDATION_FILE,
+        alt="Predicted over counted events of runs that the models have not seen: of "
+        "each run, as a histogram, against energy; and the pulls",
+        caption="Models made without a fold of runs, scored on these runs. Poisson "
+        "errors; pull: (predicted - counted) / sqrt(predicted) of a run and energy "
+        "bin.",
+    )
+
+
+_WORDS: dict[str, Callable[[Report], Picture]] = {
+    "sky.png": _sky_picture,
+    "dependence.png": _dependence_picture,
+    "rankings.png": _rankings_picture,
+    "ranking.png": _ranking_picture,
+}

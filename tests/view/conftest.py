@@ -23,6 +23,7 @@ from bkgpipe.datamodel import (
     RunCounts,
     RunTable,
     Stack,
+    note_model,
 )
 
 MakeRun = Callable[..., Run]
@@ -213,8 +214,9 @@ def report(
         refused={20136: "truncated events file"},
         timing={"mask": 1.5, "count": 30.0},
         groups=(group,),
-        models=(rate_model,),
+        models=(note_model(rate_model),),
         n_models=4,
+        n_rates=2,
         settings={"smooth": {"method": "gaussian", "sigma": "1"}},
         kept_shares=(
             KeptShare(

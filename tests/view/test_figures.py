@@ -62,6 +62,33 @@ def test_unseen_bins_are_not_drawn_as_zero(rate_model: RateModel):
     assert np.ma.getmaskarray(image).sum() == 1
 
 
+def test_bands_are_as_wide_as_the_errors(rate_model: RateModel):
+    error = np.full(rate_model.rate_2d.shape, 0.2)
+    figure = figure_rate(replace(rate_model, error_2d=error, systematic=0.15))
+    _, spectrum, _, errors = figure.axes[4:8]
+    (line,) = spectrum.lines
+    statistical, total = (
+        band.get_paths()[0].vertices[:, 1] for band in spectrum.collections
+    )
+    highest = np.nanmax(line.get_ydata())
+    assert np.nanmax(statistical) == pytest.approx(1.2 * highest)
+    # 0.2 and 0.15 in quadrature
+    assert np.nanmax(total) == pytest.approx(1.25 * highest)
+    values = errors.lines[0].get_ydata()
+    np.testing.assert_allclose(values[np.isfinite(values)], 20.0)
+
+
+def test_a_band_stays_above_zero(rate_model: RateModel):
+    error = np.full(rate_model.rate_2d.shape, 3.0)
+    spectrum = figure_rate(replace(rate_model, error_2d=error)).axes[5]
+    band = spectrum.collections[0].get_paths()[0].vertices[:, 1]
+    assert np.nanmin(band) > 0
+
+
+def test_unknown_errors_are_said_to_be(rate_model: RateModel):
+    assert _texts(figure_rate(rate_model)).count("unknown") == 2
+
+
 def test_rate_renders(rate_model: RateModel):
     assert png_uri(figure_rate(rate_model)).startswith("data:image/png;base64,iVBOR")
 
@@ -160,7 +187,7 @@ def test_plane_there_and_back(centre: tuple[float, float]):
 
 @pytest.mark.parametrize(
     ("kind", "n_axes"),
-    [("rate_model", 10), ("stack", 6), ("exclusion_mask", 1), ("ranking", 2)],
+    [("rate_model", 12), ("stack", 6), ("exclusion_mask", 1), ("ranking", 2)],
 )
 def test_make_figure_chooses_by_type(
     kind: str, n_axes: int, request: pytest.FixtureRequest

@@ -6,11 +6,21 @@ from html.parser import HTMLParser
 
 import pytest
 
-from bkgpipe.datamodel import Conservation, Report, RunTable
-from bkgpipe.view import make_report
+from bkgpipe.datamodel import (
+    Conservation,
+    Dependence,
+    ExclusionRegion,
+    Ranking,
+    Report,
+    RunRate,
+    RunTable,
+)
+from bkgpipe.datamodel.validation import ScoreSummary, ValidationSummary
+from bkgpipe.view import make_pages, png_uri
+from bkgpipe.view.report import make_figures
 
 _HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&"
-_EMPTY_TAGS = {"meta", "img", "br"}
+_EMPTY_TAGS = {"meta", "img", "br", "link"}
 
 
 class _Page(HTMLParser):
@@ -33,8 +43,64 @@ class _Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if "style" not in self.open:
+        if not {"style", "script"} & set(self.open):
             self.text += " ".join(data.split()) + " "
+
+
+def make_report(report: Report) -> str:
+    return make_pages(report)["index.html"]
+
+
+@pytest.fixture(scope="module")
+def full(report: Report, ranking: Ranking) -> Report:
+    rate = RunRate(
+        obs_id=23523,
+        stack_id=3,
+        safe_energy_min=0.5,
+        kept_fraction=0.9,
+        checksum="ab12",
+        n_events=900,
+        counts=400,
+        exposure=10.0,
+        predicted=500.0,
+    )
+    score = ScoreSummary(
+        name="this production",
+        n_runs=3,
+        n_events=1500,
+        deviance=(1.1, 1.05, 1.0),
+        noise=(0.99, 0.98, 0.97),
+        ratio=1.01,
+        ratio_spread=0.1,
+        pull=-0.2,
+        pull_spread=1.3,
+        n_unpredicted=0,
+    )
+    region = ExclusionRegion(name="Crab", origin="gc", ra=83.6, dec=22.0, radius=0.3)
+    return replace(
+        report,
+        dependence=Dependence(energy_min=0.7, runs=(rate,)),
+        rankings=(ranking,),
+        regions=(region,),
+        n_masks=1,
+        n_all_masks=2,
+        field_radius=2.5,
+        validation=ValidationSummary(
+            models=(score,),
+            n_folds=5,
+            kept_together="night",
+            energy_min=0.5,
+            energy_max=30.0,
+            n_left_out=2,
+        ),
+        folders={"count": "count-3fa9c1"},
+        inputs="0123456789abcdef",
+    )
+
+
+@pytest.fixture(scope="module")
+def pages(full: Report) -> dict[str, str]:
+    return make_pages(full)
 
 
 @pytest.fixture(scope="module")
@@ -47,31 +113,102 @@ def page(html: str) -> _Page:
     return _Page(html)
 
 
-def test_page_is_well_formed(page: _Page):
-    assert page.open == []
-    assert page.elements[0] == ("html", {"lang": "en"})
+def test_pages_are_well_formed(pages: dict[str, str]):
+    for text in pages.values():
+        page = _Page(text)
+        assert page.open == []
+        assert page.elements[0] == ("html", {"lang": "en"})
 
 
-def test_page_loads_and_runs_nothing(html: str, page: _Page):
-    assert "http:" not in html
-    assert "https:" not in html
-    assert not re.search(r"url\(|@import", html)
-    tags = {tag for tag, _ in page.elements}
-    assert not tags & {"script", "link", "iframe", "object", "a", "form"}
-    for tag, attributes in page.elements:
-        assert not [name for name in attributes if name.startswith("on")]
-        if tag == "img":
-            assert str(attributes["src"]).startswith("data:image/png;base64,")
+def test_pages_load_nothing_but_the_images_beside_them(
+    full: Report, pages: dict[str, str]
+):
+    files = {*pages, *make_figures(full), "validation.png"}
+    files |= {"model-3.html", "model-3.png"}
+    for html in pages.values():
+        assert "http:" not in html
+        assert "https:" not in html
+        assert not re.search(r"url\(|@import", html)
+        page = _Page(html)
+        assert not {tag for tag, _ in page.elements} & {"iframe", "object", "form"}
+        for tag, attributes in page.elements:
+            assert not [name for name in attributes if name.startswith("on")]
+            address = attributes.get("href") or attributes.get("src") or ""
+            if address and not address.startswith(("#", "data:")):
+                assert address in files, tag
 
 
-def test_images_have_words(page: _Page):
-    (image,) = [attributes for tag, attributes in page.elements if tag == "img"]
-    assert str(image["alt"]).startswith("Background rate of stack 3: images")
+def test_images_have_words(pages: dict[str, str]):
+    images = [
+        attributes
+        for tag, attributes in _Page(pages["index.html"]).elements
+        if tag == "img"
+    ]
+    assert [image["src"] for image in images] == [
+        "sky.png",
+        "dependence.png",
+        "validation.png",
+        "rankings.png",
+        "ranking.png",
+        "model-3.png",
+    ]
+    assert all(len(str(image["alt"])) > 60 for image in images)
+
+
+def test_figures_are_those_that_there_is_something_for(full: Report, report: Report):
+    assert list(make_figures(report)) == ["sky.png"]
+    figures = make_figures(full)
+    assert list(figures) == ["sky.png", "dependence.png", "rankings.png", "ranking.png"]
+    for draw in figures.values():
+        assert png_uri(draw())
+
+
+def test_the_index_comes_last(pages: dict[str, str]):
+    assert list(pages) == [
+        "runs-1.html",
+        "regions-1.html",
+        "models-1.html",
+        "index.html",
+    ]
+
+
+def test_many_runs_are_on_many_pages(report: Report, make_run):
+    table = RunTable(runs=tuple(make_run(obs_id=i) for i in range(1, 452)))
+    pages = make_pages(replace(report, table=table))
+    names = [name for name in pages if name.startswith("runs")]
+    assert names == ["runs-1.html", "runs-2.html", "runs-3.html"]
+    last = " ".join(_Page(pages["runs-3.html"]).text.split())
+    assert "Runs, page 3" in last
+    assert "451 in all, 51 on this page" in last
+    assert "1\N{EN DASH}200 201\N{EN DASH}400 401\N{EN DASH}451" in last
+    assert len(pages["index.html"]) < 50_000
+
+
+def test_validation_is_shown_with_what_it_was(pages: dict[str, str]):
+    text = re.sub(r"\s+", " ", _Page(pages["index.html"]).text)
+    assert "5 folds by night, 0.5 to 30 TeV, 2 runs not scored" in text
+    assert "this production 3 1,500 1.1000" in text
+
+
+def test_conditions_and_provenance(pages: dict[str, str]):
+    text = re.sub(r"\s+", " ", _Page(pages["index.html"]).text)
+    assert "Events kept above 0.7 TeV" in text
+    assert "23523 Crab Nebula 45.7 400 500 0.800 -4.5 3" in text
+    assert "count count-3fa9c1" in text
+    assert "0123456789abcdef" in text
+
+
+def test_models_without_a_page_are_told_how_to_get_one(page: _Page, full: Report):
+    assert "1 of 2 have a page: bkgpipe report --models all" in page.text
+    whole = _Page(make_report(replace(full, n_rates=1))).text
+    assert "1 of 1 have a page ." in whole.replace("page.", "page .")
+    assert "--models all" not in whole
 
 
 def test_page_suits_phones_and_the_dark(html: str):
     assert 'name="viewport" content="width=device-width' in html
     assert "prefers-color-scheme: dark" in html
+    assert "@media print" in html
 
 
 def test_summary_counts(page: _Page):
@@ -81,11 +218,13 @@ def test_summary_counts(page: _Page):
     assert "1 runs refused" in page.text
     assert "3 runs in the store" in page.text
     assert "4 model files" in page.text
+    assert "1 runs not selected" in page.text
 
 
-def test_refused_and_left_out_runs_have_reasons(page: _Page):
-    assert re.search(r"20136\s+OFF\s+truncated events file", page.text)
-    assert re.search(r"20137\s+Crab Nebula\s+zenith 61.0 deg > 60 deg", page.text)
+def test_reasons_are_summed_up(page: _Page):
+    assert "1 refused, 0 counted but not stacked" in page.text
+    assert re.search(r"1\s+truncated events file", page.text)
+    assert re.search(r"1\s+zenith 61.0 deg > 60 deg", page.text)
 
 
 def test_conservation_is_shown_with_its_sum(report: Report, page: _Page):
@@ -131,7 +270,7 @@ def test_empty_production_makes_a_page():
         n_models=0,
     )
     page = _Page(make_report(empty))
-    assert "No run was refused." in page.text
+    assert "All runs were used." in page.text
     assert "Time per stage" not in page.text
     assert "geometry beside events" not in page.text
 
@@ -145,7 +284,10 @@ def test_hostile_words_stay_words(report: Report, make_run, where: str):
         "setting": {"settings": {_HOSTILE: {_HOSTILE: _HOSTILE}}},
         "store": {"store": _HOSTILE},
     }
-    html = make_report(replace(report, models=(), **hostile[where]))
-    page = _Page(html)
-    assert not [tag for tag, _ in page.elements if tag in {"script", "img"}]
-    assert " ".join(_HOSTILE.split()) in page.text
+    pages = make_pages(replace(report, models=(), **hostile[where]))
+    found = [_Page(html) for html in pages.values()]
+    tags = [tag for page in found for tag, _ in page.elements]
+    # one script each, and the map
+    assert tags.count("script") == len(found)
+    assert tags.count("img") == 1
+    assert any(" ".join(_HOSTILE.split()) in page.text for page in found)

@@ -1,0 +1,157 @@
+"""Tables of regions, masks and scores in a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bkgpipe.datamodel import ExclusionRegion, KeptShare
+from bkgpipe.datamodel.validation import NORMS, ScoreSummary, ValidationSummary
+from bkgpipe.view.pages import Cell, Table, number, word
+
+__all__ = ["plain_table", "region_table", "shares_table", "validation_table"]
+
+
+def region_table(regions: Sequence[ExclusionRegion]) -> Table:
+    """List excluded regions.
+
+    Parameters
+    ----------
+    regions : sequence of ExclusionRegion
+        Regions.
+
+    Returns
+    -------
+    Table
+        A row for each.
+    """
+    columns = (
+        *("name", "from", "RA [deg]", "Dec [deg]", "radius [deg]"),
+        *("extension [deg]", "radius cut by max_radius"),
+    )
+    return Table(
+        name="Excluded regions",
+        columns=columns,
+        rows=tuple(
+            (
+                word(region.name),
+                word(region.origin),
+                number(region.ra, ".3f"),
+                number(region.dec, "+.3f"),
+                number(region.radius, ".3f"),
+                number(region.extension, ".3f"),
+                word("yes" if region.is_capped else ""),
+            )
+            for region in regions
+        ),
+    )
+
+
+def shares_table(shares: Sequence[KeptShare]) -> Table:
+    """List runs in which geometry and events tell different exposures.
+
+    Parameters
+    ----------
+    shares : sequence of KeptShare
+        Runs, the most different first.
+
+    Returns
+    -------
+    Table
+        A row for each.
+    """
+    columns = (
+        *("run", "target", "offset [deg]", "events", "of them kept"),
+        *("kept by geometry", "kept by events", "rate by events"),
+    )
+    return Table(
+        name="What the masks keep",
+        columns=columns,
+        rows=tuple(_share_row(share) for share in shares),
+    )
+
+
+def _share_row(share: KeptShare) -> tuple[Cell, ...]:
+    # the rate is counts over exposure: it grows as the share shrinks
+    excess = share.by_geometry / share.by_events - 1 if share.n_kept else float("inf")
+    return (
+        number(share.obs_id),
+        word(share.target),
+        word(f"{share.offset_min:.2f} to {share.offset_max:.2f}"),
+        number(share.n_events, ",d"),
+        number(share.n_kept, ",d"),
+        number(share.by_geometry, ".3f"),
+        number(share.by_events, ".3f"),
+        Cell(text=f"{excess:+.0%}", value=min(excess, 1e9), kind="number"),
+    )
+
+
+def validation_table(validation: ValidationSummary) -> Table:
+    """Put the numbers of a validation, with what noise alone would give.
+
+    Parameters
+    ----------
+    validation : ValidationSummary
+        Numbers.
+
+    Returns
+    -------
+    Table
+        Two rows for each kind of models.
+    """
+    norms = tuple(f"deviance / dof, {norm}" for norm in NORMS)
+    columns = ("model", "runs", "events", *norms, "predicted / counted per run")
+    return Table(
+        name="Validation",
+        columns=(*columns, "pulls", "pixels with events, none predicted"),
+        rows=tuple(
+            row
+            for model in validation.models
+            for row in (_score_row(model), _noise_row(model))
+        ),
+    )
+
+
+def _score_row(model: ScoreSummary) -> tuple[Cell, ...]:
+    return (
+        word(model.name),
+        number(model.n_runs),
+        number(model.n_events, ",d"),
+        *(number(value, ".4f") for value in model.deviance),
+        word(f"{model.ratio:.3f} \N{PLUS-MINUS SIGN} {model.ratio_spread:.3f}"),
+        word(f"{model.pull:+.2f} \N{PLUS-MINUS SIGN} {model.pull_spread:.2f}"),
+        number(model.n_unpredicted),
+    )
+
+
+def _noise_row(model: ScoreSummary) -> tuple[Cell, ...]:
+    return (
+        word("noise alone"),
+        word(""),
+        word(""),
+        *(number(value, ".4f") for value in model.noise),
+        word(""),
+        word("+0.00 \N{PLUS-MINUS SIGN} 1.00"),
+        word(""),
+    )
+
+
+def plain_table(name: str, rows: Sequence[Mapping[str, str]]) -> Table:
+    """Make a table of words.
+
+    Parameters
+    ----------
+    name : str
+        What it is of.
+    rows : sequence of mapping of str to str
+        Rows of the same columns.
+
+    Returns
+    -------
+    Table
+        The same.
+    """
+    return Table(
+        name=name,
+        columns=tuple(rows[0]) if rows else (),
+        rows=tuple(tuple(word(value) for value in row.values()) for row in rows),
+    )

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel.validation import ScoreSummary, ValidationSummary
+from bkgpipe.io.count import read_counts
+from bkgpipe.io.mask import read_masks
+from bkgpipe.io.smooth import read_models
+from bkgpipe.io.stack import read_groups
+from bkgpipe.io.validation import write_validation
+from bkgpipe.production import gather
+from bkgpipe.production.gather import (
+    find_models,
+    read_dependence,
+    read_excluded,
+    read_kept_shares,
+    read_validated,
+    validation_files,
+)
+from bkgpipe.production.summary import find_chunks
+from bkgpipe.tasks.smooth import AllSmooths
+
+_SUMMARY = ValidationSummary(
+    models=(
+        ScoreSummary(
+            name="this production",
+            n_runs=3,
+            n_events=1500,
+            deviance=(1.1, 1.05, 1.0),
+            noise=(0.99, 0.98, 0.97),
+            ratio=1.01,
+            ratio_spread=0.1,
+            pull=float("nan"),
+            pull_spread=float("nan"),
+            n_unpredicted=0,
+        ),
+    ),
+    n_folds=5,
+    kept_together="night",
+    energy_min=0.5,
+    energy_max=30.0,
+    n_left_out=2,
+)
+
+
+def _records(settings, stage, read):
+    found = {}
+    for path in find_chunks(settings, stage):
+        found |= read(path).records
+    return found
+
+
+def test_nothing_made_gives_nothing(production):
+    settings = production().settings
+    assert find_models(settings) == {}
+    assert read_dependence(settings).runs == ()
+    assert read_excluded(settings) == ((), 0)
+    assert read_kept_shares(settings) == ()
+    assert read_validated(settings) is None
+
+
+@pytest.mark.parametrize("strategy", ["groups", "own"])
+def test_runs_stand_beside_their_models(production, build, strategy):
+    task = production(stack__strategy=strategy)
+    assert build(task.sibling(AllSmooths))
+    settings = task.settings
+
+    found = read_dependence(settings)
+
+    models = _records(settings, "smooth", read_models)
+    assert list(find_models(settings)) == sorted(models)
+    counts = _records(settings, "count", read_counts)
+    assert [run.obs_id for run in found.runs] == sorted(counts)
+    groups = (
+        read_groups(settings.folder("stack") / "groups.ecsv")
+        if (strategy == "groups")
+        else ()
+    )
+    members = {int(i): group.group_id for group in groups for i in group.obs_ids}
+    for rate in found.runs:
+        run = counts[rate.obs_id]
+        assert rate.stack_id == members.get(rate.obs_id, rate.obs_id)
+        above = run.binning.energy_edges[:-1] >= found.energy_min
+        assert rate.counts == run.counts_2d[above].sum()
+        expected = models[rate.stack_id].rate_2d * run.exposure_2d
+        expected = expected * run.binning.energy_width[:, np.newaxis]
+        assert rate.predicted == pytest.approx(expected[above].sum())
+    assert found.curves == ()
+
+
+def test_a_regression_has_curves_of_its_terms(production, build):
+    task = production(
+        smooth__method="regression",
+        smooth__terms="zenith, gradient",
+        binning__per_decade="5",
+    )
+    assert build(task.sibling(AllSmooths))
+    (curve,) = read_dependence(task.settings).curves
+    assert curve.name == "zenith"
+    assert (curve.rate > 0).all()
+    zeniths = [run.zenith for run in task.table.runs]
+    assert curve.values.max() == pytest.approx(max(zeniths))
+
+
+def test_each_region_is_gathered_once(production, build, monkeypatch):
+    task = production()
+    assert build(task.sibling(AllSmooths))
+    settings = task.settings
+
+    regions, n_masks = read_excluded(settings)
+
+    masks = _records(settings, "mask", read_masks)
+    names = {name for mask in masks.values() for name in mask.region_names}
+    assert names
+    assert {region.name for region in regions} == names
+    assert len({(region.ra, region.dec) for region in regions}) == len(regions)
+    assert 0 < n_masks <= len(masks)
+    monkeypatch.setattr(gather, "_MAX_MASKS", 1)
+    assert read_excluded(settings)[1] == 1
+
+
+def test_validation_is_that_of_the_same_settings(production):
+    settings = production().settings
+    numbers, picture = validation_files(settings)
+    numbers.parent.mkdir(parents=True)
+    write_validation(numbers, _SUMMARY)
+    assert read_validated(settings) is None  # without its picture
+    picture.write_bytes(b"")
+    found = read_validated(settings)
+    assert found is not None
+    assert repr(found) == repr(_SUMMARY)
+    other = production(smooth__sigma="3").settings
+    assert read_validated(other) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"models": [{}]}', "{}"])
+def test_damaged_validation_is_left_out(production, caplog, text: str):
+    settings = production().settings
+    numbers, picture = validation_files(settings)
+    numbers.parent.mkdir(parents=True)
+    numbers.write_text(text)
+    picture.write_bytes(b"")
+    with caplog.at_level(logging.WARNING):
+        assert read_validated(settings) is None
+    assert "Run bkgpipe validate again" in caplog.text
