@@ -8,7 +8,13 @@ from bkgpipe.datamodel import Closure, RateModel, Stack
 from bkgpipe.datamodel.checks import require_shape
 from bkgpipe.errors import NoEventsError
 
-__all__ = ["make_closure", "model_closure", "pulls", "stack_closure"]
+__all__ = [
+    "counts_behind",
+    "make_closure",
+    "model_closure",
+    "pulls",
+    "stack_closure",
+]
 
 
 def pulls(
@@ -118,7 +124,7 @@ def stack_closure(
     NoEventsError
         If no bin is left.
     """
-    expected = _counts(stack, true_rate)
+    expected = counts_behind(stack, true_rate)
     counts = stack.counts_3d if true_rate.ndim == 3 else stack.counts_2d
     return make_closure(counts, expected, min_expected=min_expected)
 
@@ -152,11 +158,30 @@ def model_closure(
         If no bin is left.
     """
     rate = model.rate_3d if true_rate.ndim == 3 else model.rate_2d
-    expected, recovered = _counts(model, true_rate), _counts(model, rate)
+    expected, recovered = counts_behind(model, true_rate), counts_behind(model, rate)
     return make_closure(recovered, expected, min_expected=min_expected)
 
 
-def _counts(product: Stack | RateModel, rate: np.ndarray) -> np.ndarray:
+def counts_behind(product: Stack | RateModel, rate: np.ndarray) -> np.ndarray:
+    """Return the counts that a rate gives in the exposure of a product.
+
+    Parameters
+    ----------
+    product : Stack or RateModel
+        Its exposure is taken.
+    rate : np.ndarray
+        Mean rate of each bin, of the shape of either projection [s-1 TeV-1 sr-1].
+
+    Returns
+    -------
+    np.ndarray
+        Counts, same shape.
+
+    Raises
+    ------
+    BinningMismatchError
+        If the rate has the shape of neither projection.
+    """
     is_3d = rate.ndim == 3
     exposure = product.exposure_3d if is_3d else product.exposure_2d
     require_shape("true_rate", rate, exposure.shape)

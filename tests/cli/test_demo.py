@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.cli import demo
+from bkgpipe.cli import closure, demo
 
 
 @pytest.fixture
@@ -19,8 +19,9 @@ def test_demo_compares_with_the_truth_and_names_its_files(bkgpipe, tmp_path):
 
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
-    assert sum("bkg_3d: pulls" in line for line in lines) == 3
-    assert sum("bkg_2d: pulls" in line for line in lines) == 3
+    assert sum("bkg_3d: ratio" in line for line in lines) == 3
+    assert sum("bkg_2d: ratio" in line for line in lines) == 3
+    assert sum("pulls of norms" in line for line in lines) == 6
     reports = [line.split()[1] for line in lines if line.startswith("Report:")]
     assert len(set(reports)) == 3
     assert all(Path(report).is_file() for report in reports)
@@ -34,10 +35,10 @@ def test_demo_compares_with_the_truth_and_names_its_files(bkgpipe, tmp_path):
 
 @pytest.mark.usefixtures("tiny")
 def test_demo_that_fails_is_exit_code_1(bkgpipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "run_production", lambda *_, **__: (False, True))
+    monkeypatch.setattr(closure, "run_production", lambda *_, **__: (False, True))
 
     result = bkgpipe("demo", "--output", tmp_path)
 
     assert result.exit_code == 1
     assert "the chain with smooth.method = none failed" in result.stderr
-    assert "bkgpipe -v demo" in result.stderr
+    assert "bkgpipe -v" in result.stderr

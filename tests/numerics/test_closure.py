@@ -16,7 +16,12 @@ from bkgpipe.datamodel import (
     Truth,
 )
 from bkgpipe.errors import BinningMismatchError, NoEventsError
-from bkgpipe.numerics.closure import make_closure, model_closure, pulls, stack_closure
+from bkgpipe.numerics.closure import (
+    make_closure,
+    model_closure,
+    pulls,
+    stack_closure,
+)
 from bkgpipe.numerics.count import count_run
 from bkgpipe.numerics.mask import make_exclusion_mask, size_regions
 from bkgpipe.numerics.pointings import make_runs
@@ -176,7 +181,7 @@ def test_simulated_runs_close_through_mask_count_and_stack(
     )
     counted = []
     for run, factor in zip(runs, run_truth.factor, strict=True):
-        events = simulate_run(rng, truth, run, factor=factor, sources=(source,))
+        events = simulate_run(rng, truth, run, factor=factor, sources=(source,)).events
         mask = make_exclusion_mask(run, regions, nside=256, search_radius=3.0)
         counted.append(
             count_run(

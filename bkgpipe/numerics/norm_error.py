@@ -1,0 +1,57 @@
+"""How well a regression knows the total of what it predicts."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from bkgpipe.datamodel import Binning, RegressionFit, RunConditions
+from bkgpipe.numerics.design import fit_design
+from bkgpipe.numerics.field import mean_functions
+from bkgpipe.numerics.reference import log_centers
+from bkgpipe.numerics.splines import spline_basis
+
+__all__ = ["norm_error"]
+
+
+def norm_error(
+    fit: RegressionFit,
+    conditions: RunConditions,
+    binning: Binning,
+    *,
+    weight: np.ndarray,
+) -> float:
+    """Propagate the covariance of a regression to a weighted sum of its rates.
+
+    Errors of bins alone do not tell it: neighbours are correlated, and distant bins
+    are not.
+
+    Parameters
+    ----------
+    fit : RegressionFit
+        The fit.
+    conditions : RunConditions
+        Conditions of the run that is predicted.
+    binning : Binning
+        Axes.
+    weight : np.ndarray
+        Counts that are summed, ``(n_energy, n_fov_lon, n_fov_lat)``.
+
+    Returns
+    -------
+    float
+        Relative statistical error of the sum, that of the norm from run to run not
+        included.
+    """
+    basis = spline_basis(log_centers(binning), fit.energy_knots)
+    image = _image(binning, tuple(fit.offset_knots.tolist()))
+    share = weight.reshape(weight.shape[0], -1) / weight.sum()
+    gradient = (basis.T @ (share @ image) @ fit_design(fit, conditions).T).ravel()
+    variance = float(gradient @ fit.covariance @ gradient)
+    return float(np.sqrt(max(variance, 0.0)))
+
+
+@lru_cache(maxsize=2)
+def _image(binning: Binning, knots: tuple[float, ...]) -> np.ndarray:
+    return mean_functions(binning, offset_knots=np.array(knots))

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bkgpipe.datamodel import Binning, Conditions, RateModel, Stack, Truth
+from bkgpipe.errors import NoEventsError
+from bkgpipe.numerics.recovery import TruthOfModel, close_models, factor_of_stack
+from bkgpipe.numerics.truth import mean_rate_2d, mean_rate_3d
+
+CONDITIONS = Conditions(
+    zenith=20.0, azimuth=180.0, cos_zenith=0.94, deadc=0.9, muon_efficiency=1.0
+)
+
+
+def _arrays(binning: Binning, truth: Truth, *, livetime: float) -> dict[str, Any]:
+    """Exposure, and counts drawn from the truth, of both projections."""
+    rng = np.random.default_rng(5)
+    width = binning.energy_width
+    shapes = (binning.shape_3d, binning.shape_2d)
+    solid_angles = (binning.solid_angle_3d, binning.solid_angle_2d)
+    rates = (mean_rate_3d(truth, binning), mean_rate_2d(truth, binning))
+    arrays = {}
+    for name, shape, solid_angle, rate in zip(
+        ("3d", "2d"), shapes, solid_angles, rates, strict=True
+    ):
+        exposure = np.broadcast_to(livetime * solid_angle, shape)
+        mean = rate * exposure * width.reshape(-1, *[1] * (len(shape) - 1))
+        arrays |= {
+            f"exposure_{name}": exposure,
+            f"counts_{name}": rng.poisson(mean).astype(float),
+        }
+    return arrays
+
+
+def _stack(binning: Binning, truth: Truth, *, livetime: float = 3e4) -> Stack:
+    return Stack(
+        stack_id=1,
+        binning=binning,
+        obs_ids=np.array([1, 2]),
+        ontime=livetime / 0.9,
+        livetime=livetime,
+        conditions=CONDITIONS,
+        **_arrays(binning, truth, livetime=livetime),
+    )
+
+
+def _model(stack: Stack, rate_3d: np.ndarray, rate_2d: np.ndarray) -> RateModel:
+    return RateModel(
+        stack_id=1,
+        binning=stack.binning,
+        method="none",
+        rate_3d=rate_3d,
+        exposure_3d=stack.exposure_3d,
+        rate_2d=rate_2d,
+        exposure_2d=stack.exposure_2d,
+        n_runs=2,
+        livetime=stack.livetime,
+        conditions=CONDITIONS,
+    )
+
+
+def _noisy(
+    stack: Stack, rate: np.ndarray, rate_2d: np.ndarray, *, norm: float = 1.0
+) -> RateModel:
+    """A model with noise of the size that it states."""
+    rng = np.random.default_rng(11)
+    model = _model(stack, norm * rate, norm * rate_2d)
+    return replace(
+        model,
+        rate_3d=model.rate_3d * rng.normal(1.0, 0.05, rate.shape),
+        rate_2d=model.rate_2d * rng.normal(1.0, 0.03, rate_2d.shape),
+        error_3d=np.full(rate.shape, 0.05),
+        error_2d=np.full(rate_2d.shape, 0.03),
+        systematic=0.1,
+    )
+
+
+def _pairs(
+    make_binning: Callable[..., Binning], norms: tuple[float, ...]
+) -> list[TruthOfModel]:
+    truth, binning = Truth(), make_binning()
+    stack = _stack(binning, truth, livetime=3e6)
+    rates = mean_rate_3d(truth, binning), mean_rate_2d(truth, binning)
+    models = [_noisy(stack, *rates, norm=norm) for norm in norms]
+    factor = np.full(binning.n_energy, 2.0)
+    return [
+        TruthOfModel(
+            model=replace(
+                model, rate_3d=2.0 * model.rate_3d, rate_2d=2.0 * model.rate_2d
+            ),
+            factor=factor,
+        )
+        for model in models
+    ]
+
+
+@pytest.mark.parametrize("n_dim", [3, 2])
+def test_models_with_the_errors_that_they_state_close(
+    make_binning: Callable[..., Binning], n_dim: int
+) -> None:
+    norms = (0.9, 1.0, 1.1)
+    found = close_models(_pairs(make_binning, norms), Truth(), n_dim=n_dim)
+    assert found.name == f"bkg_{n_dim}d"
+    assert abs(found.shape.mean) < 0.4
+    assert found.shape.width == pytest.approx(1.0, abs=0.25)
+    assert found.bins.values.size == found.shape.values.size == found.counts.n_bins
+    np.testing.assert_allclose(found.norm, norms, atol=0.03)
+    np.testing.assert_allclose(found.norm_error, 0.1, rtol=0.01)
+    np.testing.assert_allclose(found.norms.values, [-1.0, 0.0, 1.0], atol=0.3)
+    np.testing.assert_array_equal(found.true_factor, 2.0)
+    np.testing.assert_array_equal(found.stack_ids, 1)
+    for axis in (found.energy, found.offset):
+        seen = axis.expected > 0
+        assert seen.sum() >= 2
+        np.testing.assert_allclose(axis.ratio[seen], 1.0, atol=0.1)
+        np.testing.assert_allclose(axis.error[seen], 0.05 if n_dim == 3 else 0.03)
+    total = found.counts.n_expected
+    assert found.energy.expected.sum() == pytest.approx(total)
+
+
+def test_energies_that_no_run_has_are_left_out(
+    make_binning: Callable[..., Binning],
+) -> None:
+    (pair,) = _pairs(make_binning, (1.0,))
+    factor = pair.factor.copy()
+    factor[0] = np.nan
+    found = close_models([replace(pair, factor=factor)], Truth(), n_dim=3)
+    assert found.energy.expected[0] == 0.0
+    assert np.isnan(found.energy.ratio[0])
+    assert found.energy.expected[1] > 0
+    assert found.true_factor == [2.0]
+
+
+@pytest.mark.parametrize("n_dim", [3, 2])
+def test_the_error_of_a_sum_is_asked_for(
+    make_binning: Callable[..., Binning], n_dim: int
+) -> None:
+    (pair,) = _pairs(make_binning, (1.0,))
+    asked = []
+
+    def total_error(counts: np.ndarray) -> float:
+        asked.append(counts)
+        return 0.24
+
+    found = close_models([replace(pair, total_error=total_error)], Truth(), n_dim=n_dim)
+    assert found.norm_error == pytest.approx(np.hypot(0.24, 0.1))
+    assert asked[0].shape == pair.model.binning.shape_3d
+    np.testing.assert_allclose(
+        asked[0].sum(), found.counts.n_expected, rtol=1e-9 if n_dim == 3 else 0.2
+    )
+
+
+def test_models_that_state_no_errors_get_those_of_poisson(
+    make_binning: Callable[..., Binning],
+) -> None:
+    truth, binning = Truth(), make_binning()
+    stack = _stack(binning, truth, livetime=3e5)
+    width = binning.energy_width[:, np.newaxis]
+    rate_2d = stack.counts_2d / stack.exposure_2d / width
+    model = _model(stack, mean_rate_3d(truth, binning), rate_2d)
+    pair = TruthOfModel(model=model, factor=np.ones(binning.n_energy))
+    found = close_models([pair], truth, n_dim=2)
+    assert found.shape.width == pytest.approx(1.0, abs=0.4)
+    assert found.norm_error == pytest.approx(found.counts.n_expected**-0.5)
+
+
+def test_models_without_a_rich_bin_are_refused(
+    make_binning: Callable[..., Binning],
+) -> None:
+    pairs = _pairs(make_binning, (1.0,))
+    with pytest.raises(NoEventsError, match=r"closure: .*longer runs"):
+        close_models(pairs, Truth(), n_dim=3, min_expected=1e12)
+
+
+def test_the_factor_of_a_stack_is_that_of_its_exposure(
+    make_binning: Callable[..., Binning],
+) -> None:
+    binning = make_binning()
+    edges = binning.energy_edges
+    found = factor_of_stack(
+        np.array([1.0, 2.0]),
+        np.array([300.0, 100.0]),
+        np.array([edges[1] * (1 + 1e-12), edges[2]]),
+        binning=binning,
+    )
+    assert np.isnan(found[0])
+    assert found[1] == 1.0
+    np.testing.assert_allclose(found[2:], 1.25)
