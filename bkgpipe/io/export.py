@@ -18,10 +18,19 @@ from bkgpipe.io.gadf import BKG_HDU_NAME, GADF_URL, Origin
 from bkgpipe.io.index import find_column, find_index, read_index, words
 from bkgpipe.io.index import obs_ids as index_obs_ids
 
-__all__ = ["copy_events", "read_origin", "write_hdu_index"]
+__all__ = [
+    "BKG_NAMES",
+    "IndexRow",
+    "copy_events",
+    "index_hdu",
+    "index_rows",
+    "is_mirrored",
+    "read_origin",
+    "write_hdu_index",
+]
 
 # Names of background HDUs whose header has no class
-_BKG_NAMES = ("BKG", "BACKGROUND", "BGD")
+BKG_NAMES = ("BKG", "BACKGROUND", "BGD")
 
 
 _COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
@@ -41,17 +50,45 @@ class _Part(NamedTuple):
 
     @property
     def is_background(self) -> bool:
-        return self.name in _BKG_NAMES or self.header.get("HDUCLAS2") == "BKG"
+        return self.name in BKG_NAMES or self.header.get("HDUCLAS2") == "BKG"
 
 
-class _Row(NamedTuple):
-    """A row of the HDU index, its file relative to the store."""
+class IndexRow(NamedTuple):
+    """A row of the HDU index, its file relative to the store.
+
+    Attributes
+    ----------
+    obs_id : int
+        Run number.
+    hdu_type, hdu_class : str
+        What the HDU is, as in GADF.
+    file : str
+        Its file.
+    hdu_name : str
+        Its name.
+    """
 
     obs_id: int
     hdu_type: str
     hdu_class: str
     file: str
     hdu_name: str
+
+
+def is_mirrored(header: fits.Header) -> bool:
+    """Tell whether gammapy mirrors any background of events with this header.
+
+    Parameters
+    ----------
+    header : fits.Header
+        Header of the events.
+
+    Returns
+    -------
+    bool
+        True for those of H.E.S.S. DL3 DR1.
+    """
+    return all(header.get(key) == value for key, value in _MIRRORED.items())
 
 
 def read_origin(store: Path, run: Run) -> Origin:
@@ -82,7 +119,7 @@ def read_origin(store: Path, run: Run) -> Origin:
                 telescope=str(header.get("TELESCOP", "UNKNOWN")),
                 instrument=str(header.get("INSTRUME", "UNKNOWN")),
                 organisation=str(header.get("ORIGIN", "UNKNOWN")),
-                is_mirrored=all(header.get(k) == v for k, v in _MIRRORED.items()),
+                is_mirrored=is_mirrored(header),
             )
     raise _no_events(run)
 
@@ -160,7 +197,8 @@ def write_hdu_index(
     models = {entry.obs_id: str(getattr(entry, model_class)) for entry in entries}
     copies = {entry.obs_id: entry.events for entry in entries if entry.events}
     source_index = find_index(source, "hdu-index")
-    rows = _source_rows(source_index, models)
+    found = index_rows(source_index, models)
+    rows = [row for row in found if row.hdu_type != "bkg"]
     events_file = {row.obs_id: row.file for row in rows if row.hdu_type == "events"}
     missing = sorted(models.keys() - events_file.keys())
     if missing:
@@ -177,10 +215,10 @@ def write_hdu_index(
         file = copies[row.obs_id] if is_copied else original
         indexed.append(row._replace(file=file))
     indexed += [
-        _Row(obs_id, "bkg", model_class, file, BKG_HDU_NAME)
+        IndexRow(obs_id, "bkg", model_class, file, BKG_HDU_NAME)
         for obs_id, file in models.items()
     ]
-    table = _index_hdu(sorted(indexed, key=lambda row: row.obs_id))
+    table = index_hdu(sorted(indexed, key=lambda row: row.obs_id))
     write_hdus(path, [fits.PrimaryHDU(), table], compress=True)
 
 
@@ -233,28 +271,60 @@ def _no_events(run: Run) -> InputError:
     )
 
 
-def _source_rows(path: Path, obs_ids: Iterable[int]) -> list[_Row]:
-    """Rows of some runs, without those of background models."""
+def index_rows(path: Path, obs_ids: Iterable[int]) -> list[IndexRow]:
+    """Read the rows of some runs.
+
+    Parameters
+    ----------
+    path : Path
+        HDU index.
+    obs_ids : iterable of int
+        The runs.
+
+    Returns
+    -------
+    list of IndexRow
+        Their rows, as they stand in the index; kinds of HDU in lower case.
+
+    Raises
+    ------
+    InputError
+        If the index cannot be read.
+    """
     table = read_index(path)
     numbers = index_obs_ids(table, where=str(path))
     kinds, classes, folders, files, names = (
         words(find_column(table, name), len(table)) for name in _COLUMNS
     )
-    is_background = np.array([kind.lower() == "bkg" for kind in kinds], dtype=bool)
-    is_taken = np.isin(numbers, list(obs_ids)) & ~is_background
     return [
-        _Row(
+        IndexRow(
             int(numbers[i]),
             kinds[i].lower(),
             classes[i],
             str(PurePosixPath(folders[i], files[i])),
             names[i],
         )
-        for i in np.flatnonzero(is_taken)
+        for i in np.flatnonzero(np.isin(numbers, list(obs_ids)))
     ]
 
 
-def _index_hdu(rows: list[_Row]) -> fits.BinTableHDU:
+def index_hdu(rows: Sequence[IndexRow]) -> fits.BinTableHDU:
+    """Make an HDU index.
+
+    Parameters
+    ----------
+    rows : sequence of IndexRow
+        Its rows.
+
+    Returns
+    -------
+    BinTableHDU
+        The table.
+
+    References
+    ----------
+    GADF 0.3, section "Data storage / HDU index".
+    """
     files = [PurePosixPath(row.file) for row in rows]
     words = {
         "HDU_TYPE": [row.hdu_type for row in rows],
@@ -267,7 +337,7 @@ def _index_hdu(rows: list[_Row]) -> fits.BinTableHDU:
         fits.Column(name="OBS_ID", format="K", array=[row.obs_id for row in rows])
     ]
     for name, values in words.items():
-        width = max(map(len, values), default=1)
+        width = max([1, *map(len, values)])
         columns.append(fits.Column(name=name, format=f"{width}A", array=values))
     table = fits.BinTableHDU.from_columns(columns, name="HDU_INDEX")
     table.header.update(

@@ -1,0 +1,64 @@
+"""The record of how background events came into a store, as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from bkgpipe._version import __version__
+from bkgpipe.datamodel.mixing import MixRecord, Provenance
+from bkgpipe.errors import InputError
+from bkgpipe.io.fits_file import write_content
+
+__all__ = ["read_provenance", "write_provenance"]
+
+
+def write_provenance(path: Path, provenance: Provenance) -> None:
+    """Write how background events came into a store.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file to write; a temporary one is fine.
+    provenance : Provenance
+        The record.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    content = {"program": f"bkgpipe {__version__}"} | asdict(provenance)
+    write_content(path, (json.dumps(content, indent=1) + "\n").encode())
+
+
+def read_provenance(path: Path) -> Provenance:
+    """Read how background events came into a store.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file.
+
+    Returns
+    -------
+    Provenance
+        The record.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is no such record.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        del content["program"]
+        content["records"] = tuple(MixRecord(**row) for row in content["records"])
+        return Provenance(**content)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            what=f"the file holds no record of mixed events ({error})",
+            where=str(path),
+            fix="Give the JSON file that bkgpipe simulate wrote beside the index",
+        ) from error
