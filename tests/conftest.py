@@ -3,15 +3,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import luigi
+import numpy as np
 import pytest
 
 from bkgpipe.datamodel import PointSource, Simulation, Truth
+from bkgpipe.datamodel.monitor import (
+    Change,
+    Monitor,
+    MonitorBins,
+    RunCurve,
+    RunLevel,
+    RunRates,
+    SearchLimits,
+    ZenithLaw,
+)
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
-from bkgpipe.tasks import Production, StageTask, report
 from bkgpipe.simulation.store import write_simulated_store
+from bkgpipe.tasks import Production, StageTask, report
 
 _GIVEN = {
     "data.store": "store",
@@ -91,3 +103,106 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[StageTask], bool]:
         return bool(luigi.build([task], local_scheduler=True, log_level="CRITICAL"))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def make_run_rates() -> Callable[..., RunRates]:
+    """Factory: counts of a run of 14 x 2 min, 2 energies, 3 offsets, as expected."""
+    return _make_run_rates
+
+
+def _make_run_rates(counts: np.ndarray | None = None, **changes: Any) -> RunRates:
+    if counts is None:
+        counts = np.full((14, 2, 3), 100)
+    n_time = len(counts)
+    given = {
+        "obs_id": 7,
+        "target": "Crab",
+        "time_edges": 53343.9 + np.arange(n_time + 1) / 720.0,
+        "livetime": np.full(n_time, 108.0),
+        "zenith": np.full(n_time, 20.0),
+        "counts": counts,
+        "gaps": np.empty((0, 2)),
+        "gap_log_p": np.empty(0),
+        "n_read": int(counts.sum()),
+        "n_invalid": 0,
+        "n_outside_gti": 0,
+        "n_outside_bins": 0,
+        "is_tracked": True,
+    }
+    return RunRates(**(given | changes))
+
+
+@pytest.fixture(scope="session")
+def monitor_bins() -> MonitorBins:
+    """Bins of `make_run_rates`."""
+    return MonitorBins(
+        time_bin=120.0,
+        energy_edges=np.array([0.01, 0.5, 200.0]),
+        offset_edges=np.array([0.0, 1.0, 1.8, 2.5]),
+    )
+
+
+@pytest.fixture(scope="session")
+def no_law() -> ZenithLaw:
+    """Zenith law of a rate that does not depend on the zenith angle."""
+    return ZenithLaw(coefficients=np.zeros((3, 2)), errors=np.zeros((3, 2)), n_runs=20)
+
+
+@pytest.fixture
+def make_monitor(
+    monitor_bins: MonitorBins, no_law: ZenithLaw
+) -> Callable[..., Monitor]:
+    """Factory: run 7 with a drop, a burst and a gap, run 8 too low, run 9 left out."""
+    rates = tuple(_make_run_rates(obs_id=obs_id) for obs_id in (7, 8))
+    curve = RunCurve(
+        rates=rates[0],
+        expected=np.full(14, 600.0),
+        expected_bands=np.full((14, 2, 3), 100.0),
+        changes=(
+            _make_change(kind="drop", change=-0.4, band="0 to 1 deg", band_change=-0.7),
+            _make_change(kind="burst", change=0.5),
+            _make_change(kind="gap", change=-1.0, p_value=0.0),
+        ),
+    )
+    levels = tuple(
+        RunLevel(
+            obs_id=obs_id,
+            target="Crab",
+            time=53343.9,
+            zenith=20.0,
+            rate=rate,
+            expected=5.0,
+            error=0.1,
+            is_outlier=rate < 4,
+        )
+        for obs_id, rate in ((7, 5.1), (8, 2.5))
+    )
+    given = {
+        "bins": monitor_bins,
+        "limits": SearchLimits(),
+        "rates": rates,
+        "law": no_law,
+        "curves": (curve,),
+        "levels": levels,
+        "level_exponent": 1.4,
+        "scatter": 0.1,
+        "left_out": {9: "its file is gone"},
+    }
+    return lambda **changes: Monitor(**(given | changes))
+
+
+def _make_change(**changes: Any) -> Change:
+    given = {
+        "obs_id": 7,
+        "target": "Crab",
+        "start": 53343.9,
+        "stop": 53343.9 + 4 / 1440,
+        "start_minute": 0.0,
+        "stop_minute": 4.0,
+        "error": 0.03,
+        "significance": 9.0,
+        "p_value": 1e-9,
+        "band_error": 0.05,
+    }
+    return Change(**(given | changes))

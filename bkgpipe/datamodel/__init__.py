@@ -12,10 +12,17 @@ from bkgpipe.datamodel.counts import (
     RunTally,
 )
 from bkgpipe.datamodel.criteria import MimicLimits, RankCriteria, RunCuts
+from bkgpipe.datamodel.dependence import (
+    ConditionCurve,
+    Dependence,
+    RunRate,
+    RunSpectrum,
+)
 from bkgpipe.datamodel.entry import ExportEntry
 from bkgpipe.datamodel.mask import ExclusionMask, ExclusionRegion, distinct_pixels
 from bkgpipe.datamodel.model import NodeModel, RateModel
 from bkgpipe.datamodel.product import Chunk, ProductHeader
+from bkgpipe.datamodel.proposal import Proposal, StoreSample
 from bkgpipe.datamodel.ranking import REASONS, Candidates, Ranking
 from bkgpipe.datamodel.regression import (
     FitPoints,
@@ -24,17 +31,19 @@ from bkgpipe.datamodel.regression import (
     RunConditions,
     RunHead,
 )
-from bkgpipe.datamodel.report import KeptShare, Report
+from bkgpipe.datamodel.report import KeptShare, ModelNote, Report, note_model
 from bkgpipe.datamodel.run import Events, Run, RunTable
 from bkgpipe.datamodel.simulation import (
     Closure,
+    Distribution,
+    Field,
     PointSource,
-    RunTruth,
+    SimulatedEvents,
     Simulation,
-    Truth,
 )
 from bkgpipe.datamodel.stack import Conditions, Group, Stack
 from bkgpipe.datamodel.summary import StageState, Summary
+from bkgpipe.datamodel.truth import RunTruth, Truth
 
 __all__ = [
     "REASONS",
@@ -42,21 +51,27 @@ __all__ = [
     "Candidates",
     "Chunk",
     "Closure",
+    "ConditionCurve",
     "Conditions",
     "Conservation",
     "ControlEvents",
+    "Dependence",
+    "Distribution",
     "Events",
     "ExclusionMask",
     "ExclusionRegion",
     "ExportEntry",
+    "Field",
     "FitPoints",
     "Group",
     "KeptShare",
     "MaskEffect",
     "MimicLimits",
+    "ModelNote",
     "NodeModel",
     "PointSource",
     "ProductHeader",
+    "Proposal",
     "RankCriteria",
     "Ranking",
     "RateModel",
@@ -68,14 +83,19 @@ __all__ = [
     "RunCounts",
     "RunCuts",
     "RunHead",
+    "RunRate",
     "RunShape",
+    "RunSpectrum",
     "RunTable",
     "RunTally",
     "RunTruth",
+    "SimulatedEvents",
     "Simulation",
     "Stack",
     "StageState",
+    "StoreSample",
     "Summary",
     "Truth",
     "distinct_pixels",
+    "note_model",
 ]

@@ -77,14 +77,18 @@ def settings_text(settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def settings_template(given: dict[str, str]) -> str:
+def settings_template(
+    given: Mapping[str, str], reasons: Mapping[str, str] | None = None
+) -> str:
     """Write a commented settings file with every key.
 
     Parameters
     ----------
-    given : dict of str to str
+    given : mapping of str to str
         Values of ``section.key``; every other key stands as a comment with its
         default.
+    reasons : mapping of str to str, optional
+        Why some of the keys have their value, as one more comment.
 
     Returns
     -------
@@ -97,13 +101,18 @@ def settings_template(given: dict[str, str]) -> str:
         "",
     ]
     for name, section in SECTIONS.items():
-        lines += section_template(name, section, given)
+        lines += section_template(name, section, given, reasons=reasons)
     site = section_template(f"{SITE_PREFIX}NAME", SiteSettings, {}, is_asked=False)
     return "\n".join([*lines, *site, _LUIGI])
 
 
 def section_template(
-    name: str, section: type, given: Mapping[str, str], *, is_asked: bool = True
+    name: str,
+    section: type,
+    given: Mapping[str, str],
+    *,
+    is_asked: bool = True,
+    reasons: Mapping[str, str] | None = None,
 ) -> list[str]:
     """Write one section of a commented settings file.
 
@@ -117,6 +126,8 @@ def section_template(
         Values of ``section.key``; every other key stands as a comment.
     is_asked : bool
         False makes a comment of the name too: there is no such section until then.
+    reasons : mapping of str to str, optional
+        Why some of the keys have their value.
 
     Returns
     -------
@@ -126,15 +137,22 @@ def section_template(
     heading = f"[{name}]" if is_asked else f"#[{name}]"
     lines = [f"# {(section.__doc__ or '').strip()}", heading]
     for key in fields(section):
-        lines += _template_key(key, given.get(f"{name}.{key.name}"))
+        full = f"{name}.{key.name}"
+        lines += _template_key(key, given.get(full), (reasons or {}).get(full, ""))
     return [*lines, ""]
 
 
-def _template_key(key: Any, given: str | None) -> list[str]:
+def _template_key(key: Any, given: str | None, reason: str) -> list[str]:
     comment = f"{key.metadata['help']} ({key.metadata['kind'].name})"
-    lines = textwrap.wrap(comment, 84, initial_indent="# ", subsequent_indent="#   ")
+    lines = _comment(comment)
+    if reason:
+        lines += _comment(f"{'Default kept' if given is None else 'Chosen'}: {reason}")
     default = f"#{key.name} = {key.metadata['default']}".rstrip()
     return [*lines, default if given is None else f"{key.name} = {given}"]
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(text, 84, initial_indent="# ", subsequent_indent="#   ")
 
 
 def settings_page() -> str:

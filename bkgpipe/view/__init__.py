@@ -10,7 +10,7 @@ from bkgpipe.view.figures import (
 )
 from bkgpipe.view.images import png_uri, save_figure
 from bkgpipe.view.ranking import figure_ranking, figure_rankings
-from bkgpipe.view.report import make_report
+from bkgpipe.view.report import make_pages
 from bkgpipe.view.words import describe
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "figure_rankings",
     "figure_rate",
     "make_figure",
-    "make_report",
+    "make_pages",
     "png_uri",
     "save_figure",
 ]

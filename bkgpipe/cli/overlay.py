@@ -1,0 +1,67 @@
+"""Add the events of OFF runs to the runs of a store."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from bkgpipe.settings.simulation import read_simulate_settings
+from bkgpipe.simulation.overlay import MATCHES, POOL, PROVENANCE, overlay_runs
+from bkgpipe.view.provenance import describe_provenance
+
+__all__ = ["simulate_overlay"]
+
+
+def simulate_overlay(
+    folder: Path,
+    *,
+    config: Path | None,
+    overrides: Iterable[str],
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Write a store of runs with events of OFF runs, and say what was given.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder to write.
+    config : Path or None
+        Settings file.
+    overrides : iterable of str
+        Each ``section.key=value``.
+    workers : int
+        Worker processes.
+    as_json : bool
+        Answer in one line of JSON.
+
+    Raises
+    ------
+    SettingsError
+        With all that is wrong with settings and inputs.
+    OutputError
+        If the folder holds something else, or cannot be written.
+    """
+    started = time.monotonic()
+    settings = read_simulate_settings(config, overrides).overlay
+    provenance = overlay_runs(folder, settings, workers=workers)
+    raised = provenance.settings["raised_thresholds"]
+    if as_json:
+        totals = [asdict(total) for total in provenance.totals]
+        answer = {"folder": str(folder), "totals": totals, "raised_thresholds": raised}
+        click.echo(json.dumps(answer))
+        return
+    click.echo(describe_provenance(provenance))
+    click.echo("")
+    for obs_id, energy in raised.items():  # type: ignore[attr-defined]
+        click.echo(
+            f"Raise the threshold of run {obs_id} to {energy:.3g} TeV: below it an OFF"
+            " run that it got is not safe"
+        )
+    click.echo(f"Written in {time.monotonic() - started:.1f} s: {folder}")
+    click.echo(f"Record: {PROVENANCE}; used OFF runs: {POOL}; matches: {MATCHES}")

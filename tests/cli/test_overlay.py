@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bkgpipe.datamodel import Distribution, Simulation, Truth
+from bkgpipe.simulation.store import write_simulated_store
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    zenith = Distribution(law="uniform", values=(20.0, 25.0))
+    for name, first, norm in (("off", 101, 280.0), ("targets", 901, 1e-12)):
+        simulation = Simulation(
+            n_runs=2, first_obs_id=first, duration=90, seed=first, zenith=zenith
+        )
+        write_simulated_store(
+            tmp_path / name, simulation=simulation, truth=Truth(norm=norm)
+        )
+    (tmp_path / "luigi.cfg").write_text(
+        "[data]\nstore = off\n[mask]\ncatalogs =\n[select]\nmin_livetime = 0 s\n"
+    )
+    path = tmp_path / "overlay.cfg"
+    path.write_text("[overlay]\nstore = targets\nproduction = luigi.cfg\n")
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+def test_the_table_and_the_files_are_told(bkgpipe, config):
+    result = bkgpipe("simulate", "overlay", "new", "--config", config)
+
+    assert result.exit_code == 0, result.output
+    assert "overlay: 2 runs of" in result.stdout
+    assert "Written in" in result.stdout
+    assert "overlay_pool.json" in result.stdout
+    assert (config.parent / "new" / "overlay.json").exists()
+
+
+def test_a_machine_gets_one_line(bkgpipe, config):
+    result = bkgpipe("simulate", "overlay", "new", "--config", config, "--json")
+
+    answer = json.loads(result.stdout)
+    assert answer["totals"][0]["drawn"] > 100
+    assert answer["raised_thresholds"] == {}
+
+
+def test_raised_thresholds_are_told(bkgpipe, config):
+    words = ("--set", "overlay.check_threshold=false")
+    simulation = Simulation(
+        n_runs=2, first_obs_id=301, duration=90, safe_energy_min=0.3, seed=7
+    )
+    write_simulated_store(config.parent / "hot", simulation=simulation, truth=Truth())
+    text = (config.parent / "luigi.cfg").read_text().replace("off", "hot")
+    (config.parent / "luigi.cfg").write_text(text)
+
+    result = bkgpipe(
+        "simulate", "overlay", "new", "--config", config, *words,
+        "--set", "overlay.check=false",
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.output
+    assert "Raise the threshold of run 901 to 0.3 TeV" in result.stdout
+
+
+def test_wrong_inputs_are_refused_with_exit_code_2(bkgpipe, config):
+    result = bkgpipe(
+        "simulate", "overlay", "new", "--config", config, "--set", "overlay.runs=5"
+    )
+
+    assert result.exit_code == 2
+    assert "[overlay] runs: run 5 is not in the store" in result.stderr
+    assert not (config.parent / "new").exists()
