@@ -9,9 +9,9 @@ import pytest
 from gammapy.data import DataStore
 
 from bkgpipe.cli import run
-from bkgpipe.datamodel import Events
+from bkgpipe.datamodel import Events, SimulatedEvents
 from bkgpipe.io.count import read_counts
-from bkgpipe.io.simulate import write_simulated_run
+from bkgpipe.io.simulate_run import write_simulated_run
 from bkgpipe.io.store import read_events, read_runs
 
 _ALLOW = ("--set", "run.allow_refused=true")
@@ -173,6 +173,8 @@ def test_a_mended_run_is_taken_up(bkgpipe, folder, find_events):
     result = bkgpipe("run", "export")
 
     assert result.exit_code == 0
+    assert "Store:" in result.stdout
+    assert "Report:" not in result.stdout  # as none was made
     assert "Models: 16" in result.stdout
 
 
@@ -186,7 +188,10 @@ def without_events(folder, find_events):
     write_simulated_run(
         find_events(folder / "store", 1003),
         run,
-        Events(obs_id=1003, gti=events.gti, **columns),
+        SimulatedEvents(
+            events=Events(obs_id=1003, gti=events.gti, **columns),
+            bkg_type=nothing.astype(np.int16),
+        ),
     )
     return folder
 
