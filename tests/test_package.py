@@ -19,7 +19,25 @@ def _python(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_version_stands_in_one_place():
     assert bkgpipe.__version__ == version("bkgpipe")
-    assert bkgpipe.__all__ == ["__version__"]
+    assert bkgpipe.__all__ == ["Production", "__version__"]
+
+
+def test_the_api_is_imported_late():
+    code = (
+        "import sys, bkgpipe; early = len(sys.modules); from bkgpipe import Production"
+    )
+
+    result = _python("-c", f"{code}; print(early, Production.__module__)")
+
+    assert result.returncode == 0, result.stderr
+    early, module = result.stdout.split()
+    assert int(early) < 200
+    assert module == "bkgpipe.api"
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="'bkgpipe' has no attribute 'Producton'"):
+        bkgpipe.Producton  # noqa: B018
 
 
 def test_python_m_is_the_command():

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
+from bkgpipe.cli.estimate import (
+    disk_space,
+    duration_words,
+    estimate_bytes,
+    estimate_seconds,
+    size_words,
+    tell_left_out,
+    workers_words,
+)
 from bkgpipe.datamodel import RunTable
 from bkgpipe.errors import BkgpipeError
 from bkgpipe.io.store import read_runs
@@ -15,7 +26,25 @@ from bkgpipe.numerics.select import select_runs
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 
-__all__ = ["check_production", "preview_selection"]
+__all__ = ["Findings", "check_production", "check_settings", "preview_selection"]
+
+_LISTED = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """What was found in settings and store.
+
+    Attributes
+    ----------
+    told : tuple of str
+        Lines about what is fine.
+    problems : tuple of str
+        Each a sentence about what would stop a production.
+    """
+
+    told: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def check_production(config: Path, overrides: Iterable[str]) -> int:
@@ -40,15 +69,40 @@ def check_production(config: Path, overrides: Iterable[str]) -> int:
     """
     settings = read_settings(config, overrides)
     click.echo(f"Settings: {config}")
-    problems = [
-        *_check_runs(settings),
-        *_check_regions(settings),
-        *_check_output(settings.data.output),
-    ]
-    for problem in problems:
+    findings = check_settings(settings)
+    for line in findings.told:
+        click.echo(line)
+    problems = findings.problems
+    for problem in problems[:_LISTED]:
         click.echo(f"Problem: {problem}")
+    if len(problems) > _LISTED:
+        click.echo(f"  and {len(problems) - _LISTED} more")
     click.echo(f"{len(problems)} problem(s)." if problems else "No problems.")
     return 1 if problems else 0
+
+
+def check_settings(settings: Settings) -> Findings:
+    """Look at the store, the regions and the output folder; change nothing.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    Findings
+        What is fine, and what is not.
+    """
+    parts = (
+        _check_runs(settings),
+        _check_regions(settings),
+        _check_output(settings.data.output),
+    )
+    return Findings(
+        told=tuple(line for part in parts for line in part.told),
+        problems=tuple(problem for part in parts for problem in part.problems),
+    )
 
 
 def preview_selection(settings: Settings) -> RunTable:
@@ -76,42 +130,100 @@ def preview_selection(settings: Settings) -> RunTable:
     )
 
 
-def _check_runs(settings: Settings) -> list[str]:
+def _check_runs(settings: Settings) -> Findings:
     try:
         table = preview_selection(settings)
     except BkgpipeError as error:
-        return [str(error)]
-    click.echo(
+        return Findings(problems=(str(error),))
+    hours = sum(run.livetime for run in table.selected if run.livetime > 0) / 3600
+    store = (
         f"Store:    {settings.store}: {len(table.runs)} runs, "
-        f"{len(table.selected)} selected, {len(table.exported)} get a model"
+        f"{len(table.selected)} selected ({hours:.1f} h), "
+        f"{len(table.exported)} get a model"
     )
-    problems = [
+    told = [store, *tell_left_out(table)]
+    if not table.selected:
+        return Findings(
+            told=tuple(told), problems=("no run is selected: widen [select]",)
+        )
+    told.append(_tell_cost(settings, table))
+    missing = (
         f"run {run.obs_id}: events file {run.events_file or '(none in the index)'} "
-        "is missing or outside the store"
+        "is missing or outside the store: bring it back, or name the run in [select] "
+        "exclude_obs_ids"
         for run in table.used
         if run.file_size < 0
-    ]
-    if not table.selected:
-        problems.append("no run is selected: widen [select]")
+    )
+    problems = (
+        *missing,
+        *_check_pointings(settings, table),
+        *_check_space(settings, table),
+    )
+    return Findings(told=tuple(told), problems=problems)
+
+
+def _tell_cost(settings: Settings, table: RunTable) -> str:
+    """Say how long a first run takes, and how large its products are."""
+    n_runs, n_models = len(table.used), len(table.exported)
+    seconds = estimate_seconds(settings, n_runs=n_runs, n_models=n_models)
+    return (
+        f"Takes:    about {duration_words(seconds)} with "
+        f"{workers_words(settings.run.workers)}, if nothing is made yet; "
+        f"{size_words(estimate_bytes(settings, table))} on disk"
+    )
+
+
+def _check_pointings(settings: Settings, table: RunTable) -> list[str]:
+    """Find runs without the angles that their models depend on."""
+    method = settings.smooth.method
+    names = {"zenith": "ZEN_PNT"} if method == "regression" else {}
+    if settings.in_groups:
+        names = {"zenith": "ZEN_PNT", "azimuth": "AZ_PNT"}
+    problems = []
+    for name, column in names.items():
+        lost = [run.obs_id for run in table.used if math.isnan(getattr(run, name))]
+        if lost:
+            problems.append(
+                f"{name} unknown for {len(lost)} of {len(table.used)} runs, such as "
+                f"{lost[0]}, but models depend on it: add {column} to the observation "
+                "table, leave the runs out with [select] exclude_obs_ids, or set "
+                "[stack] strategy = ranked and [smooth] method = gaussian"
+            )
     return problems
 
 
-def _check_regions(settings: Settings) -> list[str]:
+def _check_space(settings: Settings, table: RunTable) -> list[str]:
+    needed = estimate_bytes(settings, table)
+    place, free = disk_space(settings.data.output)
+    # in a folder that exists much of it may be made already
+    if needed <= free or settings.data.output.exists():
+        return []
+    fix = ", or set [export] store = index" * (settings.export.store == "full")
+    problem = (
+        f"about {size_words(needed)} are needed, but {size_words(free)} are free in "
+        f"{place}: choose another [data] output{fix}"
+    )
+    return [problem]
+
+
+def _check_regions(settings: Settings) -> Findings:
     try:
         regions = read_exclusion_regions(settings)
     except BkgpipeError as error:
-        return [str(error)]
+        return Findings(problems=(str(error),))
     n_capped = sum(region.is_capped for region in regions)
-    click.echo(
-        f"Regions:  {len(regions)} excluded, {n_capped} cut to [mask] max_radius"
-    )
-    return []
+    capped = f", {n_capped} of them cut to [mask] max_radius" * bool(n_capped)
+    told = f"Regions:  {len(regions)} excluded{capped}"
+    if not regions and not settings.mask.masks:
+        told = "Regions:  none: gamma-ray sources are taken for background; see [mask]"
+    return Findings(told=(told,))
 
 
-def _check_output(output: Path) -> list[str]:
-    place = output
-    while not place.exists():
-        place = place.parent
-    click.echo(f"Output:   {output}")
+def _check_output(output: Path) -> Findings:
+    place, free = disk_space(output)
     is_writable = place.is_dir() and os.access(place, os.W_OK)
-    return [] if is_writable else [f"{place} cannot be written: choose [data] output"]
+    problem = f"{place} cannot be written: choose [data] output"
+    return Findings(
+        told=(f"Output:   {output} ({size_words(free)} free)",),
+        problems=() if is_writable else (problem,),
+    )

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from bkgpipe.cli.options import (
+    example,
     json_option,
     placed,
     placement_options,
@@ -29,7 +30,11 @@ _WORDS = (
 )
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        'bkgpipe pilot --scheduler-host login1 --time-limit "2 h" --workers 4'
+    )
+)
 @placement_options
 @click.option(
     "--time-limit",
@@ -72,7 +77,7 @@ def pilot(
     sys.exit(run_pilot(config, given, time_limit=time_limit, margin=margin, idle=idle))
 
 
-@click.command()
+@click.command(epilog=example("bkgpipe cancel --site cluster"))
 @click.option("--site", metavar="NAME", required=True, help="The batch site.")
 @settings_options
 @json_option
@@ -85,7 +90,11 @@ def cancel(
     cancel_site(config, overrides, name=site, as_json=as_json)
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "bkgpipe job count 201 202 --config models/settings/settings-3fa9c1.cfg"
+    )
+)
 @click.argument("word", type=click.Choice(_WORDS))
 @click.argument("chunks", type=int, nargs=-1, required=True)
 @click.option(

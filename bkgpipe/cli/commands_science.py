@@ -7,12 +7,66 @@ from typing import Any
 
 import click
 
-from bkgpipe.cli.options import json_option, settings_options
+from bkgpipe.cli.options import example, json_option, settings_options
 
-__all__ = ["validate"]
+__all__ = ["closure", "compare", "monitor", "report", "validate"]
 
 
-@click.command()
+def _numbers(
+    ctx: click.Context, parameter: click.Parameter, text: str | None
+) -> tuple[float, ...]:
+    """Read numbers with commas between."""
+    try:
+        return tuple(float(word) for word in text.split(",")) if text else ()
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx=ctx, param=parameter) from error
+
+
+def _model_number(
+    ctx: click.Context, parameter: click.Parameter, text: str
+) -> int | None:
+    """Read a number of models; ``all`` is None."""
+    if text == "all":
+        return None
+    if text.isdecimal():
+        return int(text)
+    words = f"'{text}' is neither a number nor 'all'"
+    raise click.BadParameter(words, ctx=ctx, param=parameter)
+
+
+@click.command(epilog=example("bkgpipe report --models all --workers 4"))
+@click.option(
+    "--models",
+    default="200",
+    show_default=True,
+    metavar="N|all",
+    callback=_model_number,
+    help="Most models that get a page of their own.",
+)
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.")
+@settings_options
+@json_option
+def report(
+    *,
+    models: int | None,
+    workers: int | None,
+    config: Path,
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Make the HTML report of a production, with pages of its models.
+
+    The run makes it as well, with pages of a few models only.
+    """
+    from bkgpipe.cli.report import make_report
+
+    given = [*overrides, *([f"run.workers={workers}"] if workers else [])]
+    make_report(config, given, models=models, as_json=as_json)
+
+
+@click.command(
+    epilog=example("bkgpipe validate --folds 5 --by night --plot validation.png")
+)
 @click.option("--folds", default=5, show_default=True, help="Number of folds.")
 @click.option(
     "--by",
@@ -63,3 +117,176 @@ def validate(
     validate_production(
         config, given, options=ValidateOptions(**options), as_json=as_json
     )
+
+
+@click.command(
+    epilog=example(
+        "bkgpipe compare models/export-3fa9c1/store simulated --truth --plot both.png"
+    )
+)
+@click.argument("a", type=click.Path(exists=True, path_type=Path))
+@click.argument("b", type=click.Path(exists=True, path_type=Path))
+@click.option("--id", "obs_id", type=int, help="Run to compare; all in common if none.")
+@click.option("--truth", is_flag=True, help="B is a simulated store: take its truth.")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["bkg_3d", "bkg_2d"]),
+    default="bkg_3d",
+    show_default=True,
+    help="Compare images, or their means over the position angle.",
+)
+@click.option("--livetime-a", is_flag=True, help="A is per live time, not on-time.")
+@click.option("--livetime-b", is_flag=True, help="B is per live time, not on-time.")
+@click.option(
+    "--energy-range", type=(float, float), help="Lowest and highest energy [TeV]."
+)
+@click.option("--offset-max", type=float, help="Largest offset [deg].")
+@click.option(
+    "--energy-bands",
+    callback=_numbers,
+    help="Edges of the bands of the images [TeV], as 0.5,2,10.",
+)
+@click.option(
+    "--table", type=click.Path(path_type=Path), help="ECSV file of the runs or bins."
+)
+@click.option("--plot", type=click.Path(path_type=Path), help="PNG file to draw.")
+@json_option
+def compare(
+    *, a: Path, b: Path, kind: str, truth: bool, as_json: bool, **options: Any
+) -> None:
+    """Compare A with B: stores, model files, checkpoints, or the truth of a store.
+
+    Rates are compared per on-time, bin by bin, as gammapy interpolates them.
+    """
+    from bkgpipe.cli.compare import CompareOptions, compare_models
+
+    compare_models(
+        a,
+        b / "truth.ecsv" if truth else b,
+        options=CompareOptions(as_2d=kind == "bkg_2d", **options),
+        as_json=as_json,
+    )
+
+
+@click.command(
+    epilog=example(
+        "bkgpipe monitor /data/hess-dl3-dr1 --table changes.ecsv --plot rates.png"
+    )
+)
+@click.argument("store", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--runs", default="", help="Run numbers, or @ and a file; all if none.")
+@click.option("--time-bin", default="2 min", show_default=True, help="Time bin.")
+@click.option(
+    "--energy-edges",
+    default="0.01, 0.5, 1.5, 200 TeV",
+    show_default=True,
+    help="Edges of the energy bins.",
+)
+@click.option(
+    "--offset-edges",
+    default="0, 1, 1.8, 2.5 deg",
+    show_default=True,
+    help="Edges of the bins in distance from the pointing.",
+)
+@click.option(
+    "--alarm-rate",
+    default=0.01,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of quiet runs in which chance may make a drop or burst.",
+)
+@click.option(
+    "--min-change",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0),
+    help="Smallest change that is told, as a share of the rate.",
+)
+@click.option(
+    "--min-gap",
+    default="5 s",
+    show_default=True,
+    help="Shortest time without any event that is told.",
+)
+@click.option(
+    "--outlier",
+    default=3.5,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Deviation from which a whole run is told, in units of the scatter of runs.",
+)
+@click.option(
+    "--neighbours",
+    default=21,
+    show_default=True,
+    type=click.IntRange(5),
+    help="Runs near in time that a whole run is compared with.",
+)
+@click.option(
+    "--table", type=click.Path(path_type=Path), help="ECSV file of the changes."
+)
+@click.option(
+    "--rates", type=click.Path(path_type=Path), help="ECSV file of all rates."
+)
+@click.option("--plot", type=click.Path(path_type=Path), help="PNG file to draw.")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.")
+@json_option
+def monitor(
+    *,
+    store: Path,
+    runs: str,
+    time_bin: str,
+    workers: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Watch the rate of the runs of a STORE in time: find drops, bursts and gaps.
+
+    Any DL3 store will do, recorded or simulated; no settings file is needed.
+    """
+    from bkgpipe.cli.monitor import (
+        MonitorOutputs,
+        monitor_store,
+        parse_bins,
+        parse_limits,
+    )
+
+    outputs = {name: options.pop(name) for name in ("table", "rates", "plot")}
+    edges = {name: options.pop(name) for name in ("energy_edges", "offset_edges")}
+    monitor_store(
+        store,
+        runs=runs,
+        bins=parse_bins(time_bin, **edges),
+        limits=parse_limits(**options),
+        outputs=MonitorOutputs(as_json=as_json, **outputs),
+        workers=workers,
+    )
+
+
+@click.command(epilog=example("bkgpipe closure closure-test --runs 40 --workers 4"))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option(
+    "--like",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Real store whose pointings, times and conditions are copied.",
+)
+@click.option("--runs", "n_runs", type=click.IntRange(1), help="Number of runs.")
+@click.option("--minutes", type=float, help="Length of a run.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the simulation.")
+@click.option("--workers", default=2, show_default=True, help="Worker processes.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Replace one value of the settings of archive or production.",
+)
+@json_option
+def closure(
+    *, output: Path, overrides: tuple[str, ...], as_json: bool, **options: Any
+) -> None:
+    """Simulate an archive, run the chain, compare with the truth, into OUTPUT."""
+    from bkgpipe.cli.closure import ClosureOptions, run_closure
+
+    run_closure(output, overrides, options=ClosureOptions(**options), as_json=as_json)

@@ -61,6 +61,7 @@ def simulate() -> None:
 @click.option("--minutes", type=float, help="Length of a run.")
 @click.option("--seed", type=click.IntRange(0), help="Equal seeds give equal stores.")
 @click.option("--like", metavar="STORE", help="Copy the runs of a real data store.")
+@click.option("--layout", help="How the files are laid out, such as veritas or fact.")
 def store(
     *,
     folder: Path,

@@ -12,9 +12,10 @@ import click
 
 from bkgpipe._version import __version__
 from bkgpipe.cli.commands_batch import cancel, job, pilot
-from bkgpipe.cli.commands_science import validate
+from bkgpipe.cli.commands_science import closure, compare, monitor, report, validate
 from bkgpipe.cli.commands_simulate import simulate
 from bkgpipe.cli.options import (
+    example,
     json_option,
     placed,
     placement_options,
@@ -30,6 +31,24 @@ _STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "repo
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
+_TOPICS = {
+    "Making models": (
+        "demo",
+        "init",
+        "check",
+        "plan",
+        "run",
+        "status",
+        "show",
+        "explain",
+        "clean",
+    ),
+    "Believing them": ("report", "validate", "compare", "closure", "monitor"),
+    "Simulating": ("simulate",),
+    "Batch systems": ("pilot", "cancel", "job"),
+}
+
+
 class _Commands(click.Group):
     """Commands whose errors are told in words, with a traceback only on request."""
 
@@ -43,6 +62,23 @@ class _Commands(click.Group):
                 click.echo(f"Error: {_words(error)}", err=True)
             sys.exit(2 if isinstance(error, SettingsError) else 1)
 
+    def format_commands(
+        self, ctx: click.Context, formatter: click.HelpFormatter
+    ) -> None:
+        """List commands by what they are for, in the order of use."""
+        known = {name for names in _TOPICS.values() for name in names}
+        others = tuple(name for name in self.list_commands(ctx) if name not in known)
+        space = formatter.width - 6 - max(map(len, self.commands))
+        for topic, names in (_TOPICS | {"Others": others}).items():
+            with formatter.section(topic):
+                formatter.write_dl(
+                    [
+                        (name, self.commands[name].get_short_help_str(space))
+                        for name in names
+                        if name in self.commands
+                    ]
+                )
+
 
 def _words(error: BkgpipeError | PermissionError) -> str:
     if isinstance(error, BkgpipeError):
@@ -51,7 +87,15 @@ def _words(error: BkgpipeError | PermissionError) -> str:
     return f"{error.filename}: {error.strerror}. Check who may enter its folder."
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=example(
+        "bkgpipe init --data /data/hess-dl3-dr1 --output models",
+        "bkgpipe check",
+        "bkgpipe run --workers 4",
+    ),
+)
 @click.version_option(__version__)
 @click.option("-v", "--verbose", is_flag=True, help="Tell more; show tracebacks.")
 def main(*, verbose: bool) -> None:
@@ -68,7 +112,7 @@ def main(*, verbose: bool) -> None:
     set_up_logging(verbose=verbose)
 
 
-@main.command()
+@main.command(epilog=example("bkgpipe demo --output bkgpipe-demo --workers 2"))
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -85,7 +129,7 @@ def demo(*, output: Path, seed: int, workers: int) -> None:
     run_demo(output, seed=seed, workers=workers)
 
 
-@main.command()
+@main.command(epilog=example("bkgpipe init --data /data/hess-dl3-dr1 --output models"))
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -107,14 +151,20 @@ def demo(*, output: Path, seed: int, workers: int) -> None:
     help="Settings file to write.",
 )
 @click.option("--force", is_flag=True, help="Replace an existing settings file.")
-def init(*, data: Path, output: Path, config: Path, force: bool) -> None:
-    """Write a commented settings file for a data store."""
+@json_option
+def init(*, data: Path, output: Path, config: Path, force: bool, as_json: bool) -> None:
+    """Look at a data store, and write a settings file that fits it.
+
+    It says why it chose each value, and keeps the defaults where they fit.
+    """
     from bkgpipe.cli.init import write_settings_file
 
-    write_settings_file(data, output=output, config=config, force=force)
+    write_settings_file(
+        data, output=output, config=config, force=force, as_json=as_json
+    )
 
 
-@main.command()
+@main.command(epilog=example('bkgpipe check --set select.min_livetime="10 min"'))
 @settings_options
 def check(*, config: Path, overrides: tuple[str, ...]) -> None:
     """Read settings and store, list every problem, change nothing."""
@@ -123,7 +173,7 @@ def check(*, config: Path, overrides: tuple[str, ...]) -> None:
     sys.exit(check_production(config, overrides))
 
 
-@main.command()
+@main.command(epilog=example("bkgpipe plan --set smooth.penalty=2"))
 @click.option("--site", metavar="NAME", help="Show the jobs for this batch site too.")
 @settings_options
 @json_option
@@ -136,7 +186,11 @@ def plan(
     show_plan(config, overrides, site=site, as_json=as_json)
 
 
-@main.command()
+@main.command(
+    epilog=example(
+        "bkgpipe run --workers 4", 'bkgpipe run count --set mask.radius="0.5 deg"'
+    )
+)
 @click.argument("stage", type=click.Choice(_STAGES), required=False)
 @placement_options
 @click.option("--site", metavar="NAME", help="Batch site that makes the chunks.")
@@ -162,7 +216,7 @@ def run(
     )
 
 
-@main.command()
+@main.command(epilog=example("bkgpipe status --json"))
 @settings_options
 @json_option
 def status(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
@@ -172,7 +226,7 @@ def status(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     show_status(config, overrides, as_json=as_json)
 
 
-@main.command()
+@main.command(epilog=example("bkgpipe clean --dry-run --keep ranked.cfg"))
 @click.option(
     "--keep",
     multiple=True,
@@ -201,7 +255,11 @@ def clean(
     clean_production(config, overrides, keep=keep, yes=yes, dry_run=dry_run)
 
 
-@main.command()
+@main.command(
+    epilog=example(
+        "bkgpipe show models/smooth-3fa9c1/smooth_23.h5 --id 23523 --plot rate.png"
+    )
+)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--id", "number", type=int, help="Run or stack to show of several.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG.")
@@ -212,7 +270,7 @@ def show(*, file: Path, number: int | None, plot: Path | None) -> None:
     show_product(file, number=number, plot=plot)
 
 
-@main.command()
+@main.command(epilog=example("bkgpipe explain 23523 --plot ranking.png"))
 @click.argument("obs_id", type=int)
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG.")
 @settings_options
@@ -228,5 +286,28 @@ def explain(
     explain_run(config, overrides, obs_id=obs_id, plot=plot)
 
 
-for _command in (pilot, cancel, job, validate, simulate):
+@main.command(epilog=example("bkgpipe completion bash > ~/.bkgpipe-complete"))
+@click.argument("shell", type=click.Choice(["bash", "fish", "zsh"]))
+def completion(*, shell: str) -> None:
+    """Print a script with which SHELL completes commands and options.
+
+    Load it whenever a shell starts: in bash by a line in ~/.bashrc, as
+    `source ~/.bkgpipe-complete`.
+    """
+    from bkgpipe.cli.completion import print_completion
+
+    print_completion(main, shell)
+
+
+for _command in (
+    pilot,
+    cancel,
+    job,
+    validate,
+    compare,
+    closure,
+    monitor,
+    report,
+    simulate,
+):
     main.add_command(_command)

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-__all__ = ["json_option", "placed", "placement_options", "settings_options"]
+__all__ = [
+    "example",
+    "json_option",
+    "placed",
+    "placement_options",
+    "settings_options",
+]
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -101,3 +107,21 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--json", "as_json", is_flag=True, help="Answer in one line of JSON."
     )(command)
+
+
+def example(*lines: str) -> str:
+    """Put commands as the end of a help text.
+
+    Parameters
+    ----------
+    *lines : str
+        Each a whole command line.
+
+    Returns
+    -------
+    str
+        Epilog of a click command, whose lines stay as they are.
+    """
+    heading = "Example:" if len(lines) == 1 else "Examples:"
+    # \b keeps click from joining the lines of the paragraph
+    return "\n".join(["\b", heading, *(f"  {line}" for line in lines)])

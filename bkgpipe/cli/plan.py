@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,6 +15,15 @@ from tempfile import TemporaryDirectory
 import click
 
 from bkgpipe.cli.check import preview_selection
+from bkgpipe.cli.estimate import (
+    disk_space,
+    duration_words,
+    estimate_bytes,
+    estimate_seconds,
+    size_words,
+    tell_left_out,
+    workers_words,
+)
 from bkgpipe.cli.site import plan_jobs, tell_jobs
 from bkgpipe.datamodel import RunTable
 from bkgpipe.production.kept import frozen_settings
@@ -21,15 +32,7 @@ from bkgpipe.settings import STAGES, Settings, read_settings
 from bkgpipe.tasks import Production
 from bkgpipe.tasks.plan import PlannedProduct, plan_products
 
-__all__ = ["show_plan"]
-
-# Measured on the 105 runs of H.E.S.S. DL3 DR1 with the default binning.
-_SECONDS = 10.0  # start, index and report
-_SECONDS_PER_RUN = 0.06
-_SECONDS_PER_MODEL = 0.12
-_BYTES_PER_RUN = 18_000
-_BYTES_PER_MODEL = 130_000
-_INFLATION = 1.4
+__all__ = ["Plan", "make_plan", "show_plan"]
 
 
 def show_plan(
@@ -53,42 +56,135 @@ def show_plan(
     BkgpipeError
         If settings, store or site cannot be used.
     """
-    settings = read_settings(config, overrides)
+    plan = make_plan(read_settings(config, overrides), site=site)
+    if as_json:
+        click.echo(json.dumps(plan.answer()))
+        return
+    for line in plan.lines():
+        click.echo(line)
+    if site:
+        tell_jobs(plan.settings, plan.jobs, site=site)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Plan:
+    """What a run will do.
+
+    Attributes
+    ----------
+    settings : Settings
+        Settings.
+    table : RunTable
+        Runs of the store, with the decision on each.
+    products : tuple of PlannedProduct
+        What is to be made, in an order in which it can be.
+    stages : dict of str to list of int
+        Chunks of each stage with nothing to do, and all.
+    jobs : dict of str to list of tuple of int
+        Chunks of each batch job, by what it makes; empty without a site.
+    """
+
+    settings: Settings
+    table: RunTable
+    products: tuple[PlannedProduct, ...]
+    stages: dict[str, list[int]]
+    jobs: dict[str, list[tuple[int, ...]]]
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines())
+
+    @property
+    def hours(self) -> float:
+        """Live time of the selected runs [h]."""
+        return sum(run.livetime for run in self.table.selected) / 3600
+
+    @property
+    def seconds(self) -> float:
+        """Estimated time for what is to do [s]."""
+        return _estimate_work(self.settings, self.table, self.products)
+
+    @property
+    def n_bytes(self) -> int:
+        """Estimated size of all products when all is done [bytes]."""
+        return estimate_bytes(self.settings, self.table)
+
+    def answer(self) -> dict[str, object]:
+        """Put it for a machine.
+
+        Returns
+        -------
+        dict of str to object
+            What ``plan --json`` prints.
+        """
+        answer: dict[str, object] = {
+            "runs": len(self.table.runs),
+            "selected": len(self.table.selected),
+            "hours": round(self.hours, 2),
+            "models": len(self.table.exported),
+            "cells": _count_cells(self.settings, self.table),
+            "stages": self.stages,
+            "to_do": [_as_json(self.settings, product) for product in self.products],
+            "seconds": round(self.seconds, 1),
+            "bytes": self.n_bytes,
+            "left_out": {
+                run.obs_id: run.reason for run in self.table.runs if not run.selected
+            },
+        }
+        if self.jobs:
+            jobs = {word: len(chunks) for word, chunks in self.jobs.items()}
+            answer["jobs"] = jobs
+        return answer
+
+    def lines(self) -> list[str]:
+        """Put it in words.
+
+        Returns
+        -------
+        list of str
+            What ``plan`` prints.
+        """
+        table = self.table
+        runs = (
+            f"Runs:    {len(table.runs)} in the store, {len(table.selected)} selected "
+            f"({self.hours:.2f} h), {len(table.exported)} get a model"
+        )
+        lines = [runs, *tell_left_out(table)]
+        if self.settings.in_groups:
+            n_cells = _count_cells(self.settings, table)
+            lines.append(f"Groups:  {n_cells} before poor ones are merged")
+        lines += _stage_lines(self.stages, self.products)
+        return [*lines, *_cost_lines(self)]
+
+
+def make_plan(settings: Settings, *, site: str | None = None) -> Plan:
+    """Find out what a run will do; nothing is written.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+    site : str, optional
+        Batch site of which the jobs are planned as well.
+
+    Returns
+    -------
+    Plan
+        What is to do, and what it costs.
+
+    Raises
+    ------
+    BkgpipeError
+        If store or site cannot be used.
+    """
     table = preview_selection(settings)
     products = _plan(settings, table)
-    jobs = plan_jobs(settings, products, site=site) if site else {}
-    answer = {
-        "runs": len(table.runs),
-        "selected": len(table.selected),
-        "hours": round(sum(run.livetime for run in table.selected) / 3600, 2),
-        "models": len(table.exported),
-        "cells": _count_cells(settings, table),
-        "stages": _count_done(settings, table, products),
-        "to_do": [_as_json(settings, product) for product in products],
-        "seconds": round(_estimate_seconds(settings, table, products), 1),
-        "bytes": _estimate_bytes(settings, table),
-    }
-    if site:
-        answer["jobs"] = {word: len(chunks) for word, chunks in jobs.items()}
-    if as_json:
-        click.echo(json.dumps(answer))
-        return
-    click.echo(
-        f"Runs:    {answer['runs']} in the store, {answer['selected']} selected "
-        f"({answer['hours']} h), {answer['models']} get a model"
+    return Plan(
+        settings=settings,
+        table=table,
+        products=tuple(products),
+        stages=_count_done(settings, table, products),
+        jobs=plan_jobs(settings, products, site=site) if site else {},
     )
-    if settings.in_groups:
-        click.echo(f"Groups:  {answer['cells']} before poor ones are merged")
-    _tell_stages(_count_done(settings, table, products), products)
-    click.echo(
-        f"About {answer['seconds']} s with {settings.run.workers} worker(s); "
-        f"{_estimate_bytes(settings, table) / 1e6:.0f} MB when all is done."
-        if products
-        else "Nothing to do."
-    )
-    if site:
-        tell_jobs(settings, jobs, site=site)
-    _tell_left_out(table)
 
 
 def _plan(settings: Settings, table: RunTable) -> list[PlannedProduct]:
@@ -117,16 +213,32 @@ def _count_done(
     return {stage: [total - to_do[stage], total] for stage, total in counts.items()}
 
 
-def _tell_stages(counts: dict[str, list[int]], products: list[PlannedProduct]) -> None:
-    """Print what is done in each stage, and what is made for which reason."""
+def _stage_lines(
+    counts: dict[str, list[int]], products: Sequence[PlannedProduct]
+) -> list[str]:
+    """Say what is done in each stage, and what is made for which reason."""
+    lines = []
     for stage in (*counts, "report"):
         done = "{} of {} done".format(*counts[stage]) if stage in counts else ""
-        click.echo(f"{stage:8} {done}".rstrip())
+        lines.append(f"{stage:8} {done}".rstrip())
         same = [product for product in products if product.stage == stage]
         for reason, found in groupby(same, key=lambda product: product.reason):
             names = [product.path.name for product in found]
-            several = f"{names[0]} to {names[-1]} ({len(names)})"
-            click.echo(f"  {names[0] if len(names) == 1 else several}: {reason}")
+            several = f"{names[0]} to {names[-1]} ({len(names)} files)"
+            lines.append(f"  {names[0] if len(names) == 1 else several}: {reason}")
+    return lines
+
+
+def _cost_lines(plan: Plan) -> list[str]:
+    """Say how long it takes, and whether there is room for it."""
+    if not plan.products:
+        return ["Nothing to do."]
+    n_workers, n_cores = plan.settings.run.workers, os.cpu_count() or 1
+    more = f"; --workers {n_cores} uses all cores" * (n_workers < n_cores)
+    _, free = disk_space(plan.settings.data.output)
+    time = f"about {duration_words(plan.seconds)} with {workers_words(n_workers)}"
+    space = f"{size_words(plan.n_bytes)} when all is done; {size_words(free)} are free"
+    return [f"Takes:   {time} on this machine{more}", f"Disk:    {space}"]
 
 
 def _as_json(settings: Settings, product: PlannedProduct) -> dict[str, object]:
@@ -136,12 +248,6 @@ def _as_json(settings: Settings, product: PlannedProduct) -> dict[str, object]:
         "reason": product.reason,
         "certain": product.is_certain,
     }
-
-
-def _tell_left_out(table: RunTable) -> None:
-    for run in table.runs:
-        if not run.selected:
-            click.echo(f"  not selected {run.obs_id}: {run.reason}")
 
 
 def _count_cells(settings: Settings, table: RunTable) -> int:
@@ -160,8 +266,8 @@ def _count_cells(settings: Settings, table: RunTable) -> int:
     return len(cells)
 
 
-def _estimate_seconds(
-    settings: Settings, table: RunTable, products: list[PlannedProduct]
+def _estimate_work(
+    settings: Settings, table: RunTable, products: Sequence[PlannedProduct]
 ) -> float:
     """Time for what is to do, all that is not certain included."""
     if not products:
@@ -169,13 +275,4 @@ def _estimate_seconds(
     size, names = settings.data.chunk_size, {product.path.name for product in products}
     counted = [f"count_{run.obs_id // size}.h5" in names for run in table.used]
     exported = [f"export_{run.obs_id // size}.h5" in names for run in table.exported]
-    work = sum(counted) * _SECONDS_PER_RUN + sum(exported) * _SECONDS_PER_MODEL
-    return _SECONDS + work / settings.run.workers
-
-
-def _estimate_bytes(settings: Settings, table: RunTable) -> int:
-    size = len(table.used) * _BYTES_PER_RUN
-    size += len(table.exported) * _BYTES_PER_MODEL * len(settings.export.format)
-    if settings.export.store == "full":
-        size += int(_INFLATION * sum(max(0, run.file_size) for run in table.exported))
-    return size
+    return estimate_seconds(settings, n_runs=sum(counted), n_models=sum(exported))

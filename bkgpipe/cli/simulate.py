@@ -22,6 +22,7 @@ def store_overrides(
     minutes: float | None = None,
     seed: int | None = None,
     like: str | None = None,
+    layout: str | None = None,
 ) -> list[str]:
     """Write the shortcuts of the command as overrides of settings.
 
@@ -35,6 +36,8 @@ def store_overrides(
         Seed.
     like : str, optional
         Real data store whose runs are copied.
+    layout : str, optional
+        How the files are laid out.
 
     Returns
     -------
@@ -58,6 +61,7 @@ def store_overrides(
         "duration": None if minutes is None else f"{minutes!r} min",
         "seed": seed,
         "like": like,
+        "layout": layout,
     }
     return [f"simulation.{k}={v}" for k, v in values.items() if v is not None]
 

@@ -12,6 +12,7 @@ from bkgpipe.settings.settings import Settings
 from bkgpipe.settings.site_sections import SITE_PREFIX, SiteSettings
 
 __all__ = [
+    "section_page",
     "section_template",
     "settings_page",
     "settings_template",
@@ -170,13 +171,31 @@ def settings_page() -> str:
         "An unknown section or key is an error. Relative paths start at the folder of",
         "the file. `--set section.key=value` replaces a value for one command.",
     ]
-    documented = SECTIONS | {f"{SITE_PREFIX}NAME": SiteSettings}
-    for name, section in documented.items():
-        lines += ["", f"## [{name}]", "", (section.__doc__ or "").strip(), ""]
-        lines += ["| key | kind | default | what it does |", "|---|---|---|---|"]
-        for key in fields(section):
-            cells = (key.metadata["kind"].name, key.metadata["default"] or "(empty)")
-            lines.append(
-                f"| `{key.name}` | {cells[0]} | `{cells[1]}` | {key.metadata['help']} |"
-            )
+    for name, section in (SECTIONS | {f"{SITE_PREFIX}NAME": SiteSettings}).items():
+        lines += section_page(name, section)
     return "\n".join([*lines, ""])
+
+
+def section_page(name: str, section: type) -> list[str]:
+    """Write one section of a reference page.
+
+    Parameters
+    ----------
+    name : str
+        Name of the section.
+    section : type
+        Dataclass of the section, its fields made by `key`.
+
+    Returns
+    -------
+    list of str
+        Lines of Markdown, an empty one at the start.
+    """
+    lines = ["", f"## [{name}]", "", (section.__doc__ or "").strip(), ""]
+    lines += ["| key | kind | default | what it does |", "|---|---|---|---|"]
+    for key in fields(section):
+        cells = (key.metadata["kind"].name, key.metadata["default"] or "(empty)")
+        lines.append(
+            f"| `{key.name}` | {cells[0]} | `{cells[1]}` | {key.metadata['help']} |"
+        )
+    return lines

@@ -1,14 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+
+from bkgpipe.io.store import read_runs
 
 
 def test_no_problems(bkgpipe, folder):
     result = bkgpipe("check")
 
     assert result.exit_code == 0
-    assert "8 runs, 8 selected, 8 get a model" in result.stdout
-    assert "Regions:  8 excluded, 0 cut to [mask] max_radius" in result.stdout
+    assert "8 runs, 8 selected (0.5 h), 8 get a model\n" in result.stdout
+    assert (
+        "Takes:    about 10 s with 1 worker, if nothing is made yet; " in result.stdout
+    )
+    assert "Regions:  8 excluded\n" in result.stdout
+    assert "out (" in result.stdout
+    assert " GB free)" in result.stdout
     assert result.stdout.endswith("No problems.\n")
     assert not (folder / "out").exists()
 
@@ -65,3 +74,69 @@ def test_all_problems_are_told_at_once(bkgpipe, folder):
     for problem, word in zip(problems, ("index", "none.fits", "file"), strict=True):
         assert word in problem
     assert problems[2].endswith("file cannot be written: choose [data] output")
+
+
+@pytest.mark.usefixtures("folder")
+def test_runs_that_are_left_out_are_counted_by_reason(bkgpipe):
+    result = bkgpipe("check", "--set", "select.obs_ids=1001, 1002")
+
+    assert "8 runs, 2 selected (0.1 h), 2 get a model\n" in result.stdout
+    some = "1003, 1004, 1005, 1006, 1007 and 1 more"
+    assert f"  6 not selected: is not among obs_ids ({some})\n" in result.stdout
+    assert result.exit_code == 0
+
+
+def test_many_problems_are_not_all_told(bkgpipe, folder, monkeypatch):
+    monkeypatch.setattr("bkgpipe.cli.check._LISTED", 3)
+    for path in (folder / "store" / "data").iterdir():
+        path.unlink()
+
+    result = bkgpipe("check")
+
+    lines = result.stdout.splitlines()
+    assert sum(line.startswith("Problem: ") for line in lines) == 3
+    assert lines[-2:] == ["  and 5 more", "8 problem(s)."]
+
+
+@pytest.mark.usefixtures("folder")
+def test_models_of_everything_seen_are_warned_of(bkgpipe):
+    result = bkgpipe("check", "--set", "mask.catalogs=")
+
+    assert "Regions:  none: gamma-ray sources are taken for background" in result.stdout
+
+
+@pytest.mark.parametrize("store", ["full", "index"])
+@pytest.mark.usefixtures("folder")
+def test_a_disk_that_is_too_small_is_a_problem(bkgpipe, monkeypatch, store):
+    monkeypatch.setattr(
+        "bkgpipe.cli.check.disk_space", lambda folder: (folder.parent, 1000)
+    )
+
+    result = bkgpipe("check", "--set", f"export.store={store}")
+
+    (problem,) = (line for line in result.stdout.splitlines() if "Problem" in line)
+    assert "are needed, but 1 MB are free in" in problem
+    assert ("set [export] store = index" in problem) == (store == "full")
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        (("smooth.method=regression",), ["zenith"]),
+        (("smooth.method=gaussian",), ["zenith", "azimuth"]),
+        (("smooth.method=gaussian", "stack.strategy=ranked"), []),
+    ],
+)
+def test_angles_that_models_depend_on_must_be_known(
+    bkgpipe, folder, monkeypatch, *, settings, found
+):
+    table = read_runs(folder / "store")
+    lost = replace(table.runs[2], zenith=float("nan"), azimuth=float("nan"))
+    table = replace(table, runs=(*table.runs[:2], lost, *table.runs[3:]))
+    monkeypatch.setattr("bkgpipe.cli.check.read_runs", lambda _store: table)
+
+    result = bkgpipe("check", *(word for text in settings for word in ("--set", text)))
+
+    problems = [line for line in result.stdout.splitlines() if "Problem" in line]
+    assert [line.split()[1] for line in problems] == found
+    assert all("unknown for 1 of 8 runs, such as 1003" in line for line in problems)

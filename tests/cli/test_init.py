@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+import gzip
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
-from bkgpipe.settings import read_settings
+from bkgpipe.cli.init import propose_settings
+from bkgpipe.datamodel import Simulation, Truth
+from bkgpipe.io.store import read_runs
+from bkgpipe.settings import read_settings, settings_template
+from bkgpipe.simulation.store import write_simulated_store
 
 
 @pytest.fixture
@@ -84,3 +93,122 @@ def test_settings_file_in_a_missing_folder_is_an_error(bkgpipe):
         "Error: nowhere/luigi.cfg: cannot be written (No such file or directory). "
         "Name a file in a folder that you may write to with --config.\n"
     )
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Store of short runs with a low threshold and a wide field."""
+    store = tmp_path_factory.mktemp("wide") / "store"
+    simulation = Simulation(n_runs=3, duration=200, safe_energy_min=0.03, seed=4)
+    truth = Truth(norm=40, width=3.0, offset_max=7.0, threshold=0.03, energy_min=0.01)
+    write_simulated_store(store, simulation=simulation, truth=truth)
+    return store
+
+
+@pytest.mark.usefixtures("bare")
+def test_what_does_not_fit_is_chosen_with_a_reason(bkgpipe, wide):
+    result = bkgpipe("init", "--data", wide)
+
+    chosen = result.stdout.partition("Chosen:\n")[2].partition("Defaults that fit:")[0]
+    assert "  select.min_livetime = 90 s: 3 of 3 runs are shorter than 5 min" in chosen
+    assert (
+        "  binning.energy_min = 0.02 TeV: the lowest safe energy of a run is 0.03 TeV\n"
+        in chosen
+    )
+    assert "  binning.offset_max = 5 deg: the effective areas end at 5 deg\n" in chosen
+    text = Path("luigi.cfg").read_text()
+    assert "# Chosen: the effective areas end at 5 deg\noffset_max = 5 deg\n" in text
+    assert "# Default kept: 0.03 TeV" not in text
+    settings = read_settings(Path("luigi.cfg"))
+    assert settings.binning.energy_min == 0.02
+    assert settings.binning.axes.shape_3d[1:] == (40, 40)
+    assert settings.count.control_offset == settings.mask.search_radius == 8.0
+    assert settings.select.min_livetime == 90
+    assert len(set(settings.binning.axes.shape_3d)) == 2
+
+
+@pytest.mark.usefixtures("wide")
+def test_what_is_chosen_makes_models(bkgpipe, bare, wide):
+    assert bkgpipe("init", "--data", wide).exit_code == 0
+
+    result = bkgpipe("run", "smooth")
+
+    assert result.exit_code == 0
+    assert "Runs: 3 used" in result.stdout
+    assert list((bare / "bkgpipe-output").glob("smooth-*/smooth_*.h5"))
+
+
+def test_runs_that_cannot_be_read_are_told_and_passed_over(bkgpipe, bare, find_events):
+    path = find_events(bare / "store", 1005)
+    path.write_bytes(gzip.compress(b"no FITS file"))
+
+    result = bkgpipe("init", "--data", "store")
+
+    assert result.exit_code == 0
+    assert "  not looked at: run 1005 (data/run_1005.fits.gz)" in result.stderr
+
+
+def test_without_any_events_the_defaults_stay(bkgpipe, bare):
+    for path in (bare / "store" / "data").iterdir():
+        path.unlink()
+
+    result = bkgpipe("init", "--data", "store")
+
+    assert result.exit_code == 0
+    assert "  binning.energy_min: no events could be read" in result.stdout
+    assert read_settings(bare / "luigi.cfg").binning.energy_min == 0.1
+
+
+def test_damaged_effective_areas_are_told(bkgpipe, bare, monkeypatch):
+    monkeypatch.setattr("bkgpipe.io.fov_limit._read_theta", _fail)
+
+    result = bkgpipe("init", "--data", "store")
+
+    assert "  not looked at: run " in result.stderr
+    assert "effective area: the FITS file is damaged" in result.stderr
+    assert (bare / "luigi.cfg").exists()
+
+
+def _fail(_hdu: object) -> None:
+    raise KeyError("THETA_HI")
+
+
+def test_stores_without_zenith_angles_are_ranked(bkgpipe, bare, monkeypatch):
+    table = read_runs(bare / "store")
+    runs = tuple(replace(run, zenith=float("nan")) for run in table.runs)
+    unknown = replace(table, runs=runs)
+    monkeypatch.setattr("bkgpipe.cli.init.read_runs", lambda _store: unknown)
+
+    bkgpipe("init", "--data", "store")
+
+    settings = read_settings(bare / "luigi.cfg")
+    assert settings.stack.strategy == "ranked"
+    assert settings.smooth.method == "gaussian"
+
+
+def test_the_defaults_fit_the_runs_of_hess(hess_store: Path, tmp_path: Path):
+    path = tmp_path / "luigi.cfg"
+    path.write_text(
+        settings_template({"data.store": str(hess_store), "mask.catalogs": ""})
+    )
+
+    found = propose_settings(hess_store, read_runs(hess_store), read_settings(path))
+
+    assert {each.key for each in found if not each.is_kept} == set()
+    reasons = {each.key: each.reason for each in found}
+    assert reasons["binning.offset_max"] == "the effective areas end at 2.5 deg"
+    assert reasons["count.safe_energy"] == (
+        "SAFE_ENERGY_LO of 105 of 105 runs, 0.2 to 1.3 TeV"
+    )
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_machine_reads_what_was_chosen(bkgpipe, wide):
+    answer = json.loads(bkgpipe("init", "--data", wide, "--json").stdout)
+
+    assert (answer["config"], answer["runs"]) == ("luigi.cfg", 3)
+    assert answer["chosen"]["binning.offset_max"] == [
+        "5 deg",
+        "the effective areas end at 5 deg",
+    ]
+    assert "smooth.method" in answer["kept"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -26,6 +27,17 @@ def test_help_names_every_command():
 
     assert result.exit_code == 0
     assert set(_COMMANDS) <= set(result.stdout.split())
+
+
+def test_help_lists_each_command_once_by_topic():
+    lines = CliRunner().invoke(main, ["-h"]).stdout.splitlines()
+
+    rows = [line.split()[0] for line in lines if re.match(r"  [a-z]+  ", line)]
+    assert sorted(rows) == sorted(main.commands)
+    assert rows[:5] == ["demo", "init", "check", "plan", "run"]
+    assert "Making models:" in lines
+    assert "Believing them:" in lines
+    assert not [line for line in lines if len(line) > 80]
 
 
 @pytest.mark.parametrize("command", _COMMANDS)

@@ -16,9 +16,11 @@ def test_plan_before_the_first_run(bkgpipe, folder):
         "select   0 of 1 done",
         "  runs.ecsv: no products yet",
         "mask     0 of 4 done",
-        "  mask_333.h5 to mask_336.h5 (4): no products yet",
+        "  mask_333.h5 to mask_336.h5 (4 files): no products yet",
     ]
-    assert "About" in lines[-1]
+    assert lines[-2].startswith("Takes:   about 10 s with 1 worker on this machine")
+    assert lines[-1].startswith("Disk:    ")
+    assert lines[-1].endswith(" are free")
     assert not (folder / "out").exists()
 
 
@@ -73,7 +75,7 @@ def test_a_changed_setting_is_named(bkgpipe):
     answer = json.loads(bkgpipe("plan", "--json", "--set", "smooth.sigma=2").stdout)
 
     assert "stack    4 of 4 done\nsmooth   0 of 4 done\n" in text
-    assert "  smooth_333.h5 to smooth_336.h5 (4): smooth.sigma changed: " in text
+    assert "  smooth_333.h5 to smooth_336.h5 (4 files): smooth.sigma changed: " in text
     reasons = {each["reason"] for each in answer["to_do"]}
     assert reasons == {"smooth.sigma changed: no products yet", "smooth.sigma changed"}
     assert {each["stage"] for each in answer["to_do"]} == {"smooth", "export", "report"}

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import Binning, Run
+from bkgpipe.datamodel import Binning, Run, StoreSample
 
 RUN = Run(
     obs_id=1,
@@ -60,3 +60,34 @@ def make_run() -> Callable[..., Run]:
 def make_binning() -> Callable[..., Binning]:
     """Factory `make_binning(**changes)`: 4 energies, 6 x 8 in the field, 5 offsets."""
     return _binning
+
+
+@pytest.fixture(scope="session")
+def make_offsets() -> Callable[[float], np.ndarray]:
+    """Factory: offsets of events that fill a field of this radius evenly [deg]."""
+    return lambda radius: radius * np.sqrt(np.linspace(0, 1, 30_000))
+
+
+@pytest.fixture(scope="session")
+def make_sample() -> Callable[..., StoreSample]:
+    """Factory: 30,000 events, a quarter of a store of 4 h that the defaults fit."""
+
+    def make(**changes: Any) -> StoreSample:
+        offset = 2.5 * np.sqrt(np.linspace(0, 1, 30_000))
+        given = {
+            "runs": tuple(
+                _run(
+                    obs_id, livetime=1800.0, safe_energy_min=0.3, azimuth=45.0 * obs_id
+                )
+                for obs_id in range(8)
+            ),
+            "n_read": 2,
+            "hours_read": 1.0,
+            "energy": np.geomspace(0.2, 60, offset.size),
+            "offset": offset,
+            "fov_limit": 2.5,
+            "has_area": True,
+        }
+        return StoreSample(**(given | changes))
+
+    return make

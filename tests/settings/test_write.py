@@ -94,3 +94,19 @@ def test_defaults_in_the_template_are_the_defaults(name, tmp_path, make_settings
         assert again.data.chunk_size == make_settings().data.chunk_size
     else:
         assert str(getattr(again, name)) == str(getattr(make_settings(), name))
+
+
+def test_reasons_stand_beside_their_keys():
+    text = settings_template(
+        {"binning.energy_min": "0.02 TeV"},
+        {
+            "binning.energy_min": "the lowest safe energy is 0.03 TeV",
+            "binning.fov_bins": "0.25 deg each",
+        },
+    )
+
+    assert (
+        "# Chosen: the lowest safe energy is 0.03 TeV\nenergy_min = 0.02 TeV\n" in text
+    )
+    assert "# Default kept: 0.25 deg each\n#fov_bins = 20\n" in text
+    assert text.count("# Chosen: ") == text.count("# Default kept: ") == 1
