@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 import bkgpipe
 
+_ROOT = Path(__file__).parents[1]
 _SLOW = ("astropy", "gammapy", "luigi", "matplotlib", "numpy")
 
 
@@ -20,6 +24,53 @@ def _python(*words: str) -> subprocess.CompletedProcess[str]:
 def test_the_version_stands_in_one_place():
     assert bkgpipe.__version__ == version("bkgpipe")
     assert bkgpipe.__all__ == ["Production", "__version__"]
+
+
+def test_other_places_say_the_same_version():
+    citation = (_ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+    found = re.findall(r"^version: (.+)$", citation, flags=re.MULTILINE)
+
+    assert found == [bkgpipe.__version__]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "setup.cfg",
+        "pyproject.toml",
+        "docs/conf.py",
+        "containers/bkgpipe.def",
+        "containers/build.sh",
+        "Makefile",
+    ],
+)
+def test_no_other_place_names_the_version(name):
+    text = (_ROOT / name).read_text(encoding="utf-8")
+
+    pattern = rf"(?<![\d.]){re.escape(bkgpipe.__version__)}(?![\d.])"
+    assert not re.search(pattern, text)
+
+
+def test_the_installed_package_has_more_than_modules():
+    found = {path.name for path in (files("bkgpipe") / "view").iterdir()}
+    kept = {path.name for path in (_ROOT / "bkgpipe" / "view").glob("*.html")}
+
+    assert kept
+    assert kept <= found
+    assert (files("bkgpipe") / "py.typed").is_file()
+
+
+def test_all_that_the_manifest_names_is_there():
+    lines = (_ROOT / "MANIFEST.in").read_text(encoding="utf-8").splitlines()
+    words = [line.split() for line in lines if line.startswith(("include", "graft"))]
+
+    missing = [
+        name for _, *names in words for name in names if not (_ROOT / name).exists()
+    ]
+
+    assert words
+    assert missing == []
 
 
 def test_the_api_is_imported_late():
