@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import luigi
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import PointSource, Simulation, Truth
+from bkgpipe.datamodel import PointSource, Run, Simulation, Truth
 from bkgpipe.datamodel.monitor import (
     Change,
     Monitor,
@@ -40,6 +41,42 @@ _GIVEN = {
     "smooth.method": "gaussian",
     "select.min_livetime": "1 min",
 }
+
+_RUN = Run(
+    obs_id=1,
+    target="Crab",
+    ra=83.63,
+    dec=22.51,
+    zenith=49.3,
+    azimuth=23.0,
+    ontime=1680.0,
+    livetime=1512.0,
+    deadc=0.9,
+    time_start=53343.92,
+    time_stop=53343.92 + 1680.0 / 86400.0,
+    muon_efficiency=0.9,
+    nsb=1.0,
+    telescopes="1,2,3,4",
+    quality=0,
+    safe_energy_min=0.5,
+    longitude=16.5002,
+    latitude=-23.2717,
+    altitude=1835.0,
+    events_file="data/hess_dl3_dr1_obs_id_000001.fits.gz",
+    events_hdu="EVENTS",
+    file_size=1000,
+    file_time=1,
+)
+
+
+@pytest.fixture(scope="session")
+def make_run() -> Callable[..., Run]:
+    """Factory `make_run(obs_id=1, **changes)`: a H.E.S.S.-like run on the Crab."""
+
+    def make(obs_id: int = 1, **changes: Any) -> Run:
+        return replace(_RUN, obs_id=obs_id, **changes)
+
+    return make
 
 
 @pytest.fixture(scope="session")

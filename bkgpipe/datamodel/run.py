@@ -60,6 +60,10 @@ class Run:
         True when the run gets a model.
     reason : str
         Why it is not selected; empty when it is.
+    gti_file : str
+        File of its good time intervals; empty when they are in that of the events.
+    gti_hdu : str
+        Name of their HDU; empty for ``GTI``.
     """
 
     obs_id: int
@@ -88,6 +92,8 @@ class Run:
     selected: bool = True
     exported: bool = True
     reason: str = ""
+    gti_file: str = ""
+    gti_hdu: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -87,7 +87,10 @@ def write_mixed_run(
     with open_fits(content, where=where) as hdus:
         table = _events_of(hdus, run, where)
         own = table.data if keep_events else table.data[:0]
-        others = [hdu for hdu in hdus[1:] if hdu.name.upper() in _COPIED]
+        good_time = (run.gti_hdu or "GTI").upper()
+        copied = {*_COPIED, good_time} - {good_time if run.gti_file else ""}
+        others = [hdu for hdu in hdus[1:] if hdu.name.upper() in copied]
+        others += _other_good_time(store, run, good_time)
         mixed = _mixed_hdu(table, own, _new_columns(table, events, where))
         write_hdus(path, [fits.PrimaryHDU(), mixed, *others], compress=True)
 
@@ -124,8 +127,8 @@ def write_mixed_index(folder: Path, store: Path, runs: Sequence[Run]) -> None:
     rows = []
     for row in index_rows(source_index, by_number):
         run = by_number[row.obs_id]
-        is_copied = row.hdu_type in _COPIED_TYPES and _is_same(
-            row.file, run.events_file
+        is_copied = row.hdu_type in _COPIED_TYPES and any(
+            _is_same(row.file, file) for file in (run.events_file, run.gti_file)
         )
         original = os.path.normpath(PurePosixPath(origin, row.file))
         rows.append(row._replace(file=mixed_file(run) if is_copied else original))
@@ -134,6 +137,16 @@ def write_mixed_index(folder: Path, store: Path, runs: Sequence[Run]) -> None:
     write(folder / "obs-index.fits.gz", store)
     path = folder / "hdu-index.fits.gz"
     write_hdus(path, [fits.PrimaryHDU(), table], compress=True)
+
+
+def _other_good_time(store: Path, run: Run, name: str) -> list[fits.BinTableHDU]:
+    """Copy the good time intervals that are in a file of their own."""
+    if not run.gti_file:
+        return []
+    where = f"run {run.obs_id} ({run.gti_file})"
+    content = read_content(locate(store, run.gti_file, where=where), where=where)
+    with open_fits(inflate(content, where=where), where=where) as hdus:
+        return [hdu.copy() for hdu in hdus[1:] if hdu.name.upper() == name]
 
 
 def _is_same(file: str, other: str) -> bool:

@@ -60,9 +60,8 @@ def read_events(store: Path, run: Run) -> tuple[Events, str]:
     content = read_content(locate(store, run.events_file, where=where), where=where)
     inflated = inflate(content, where=where)
     with open_fits(inflated, where=where) as hdus:
-        if not all(
-            _find_hdu(hdus, name) for name in (run.events_hdu or "EVENTS", "GTI")
-        ):
+        names = (run.events_hdu or "EVENTS", run.gti_hdu or "GTI")
+        if not all(_find_hdu(hdus, name) for name in names):
             require_end(hdus, inflated)
         hdu = _find_events(hdus, run.events_hdu, where)
         _require_same_run(hdu.header, run, where)
@@ -73,11 +72,28 @@ def read_events(store: Path, run: Run) -> tuple[Events, str]:
             hdu, _EVENTS, content=inflated, where=where
         )
         time = _zero(hdu.header, where) + seconds / 86400.0
-        gti = _read_gti(hdus, hdu, content=inflated, where=where)
+        if not run.gti_file:
+            name = run.gti_hdu
+            gti = _read_gti(hdus, hdu, content=inflated, name=name, where=where)
+    digest = hashlib.sha256(content)
+    if run.gti_file:
+        gti, other = _read_gti_file(store, run)
+        digest.update(other)
     events = Events(
         obs_id=run.obs_id, ra=ra, dec=dec, energy=energy, time=time, gti=gti
     )
-    return events, hashlib.sha256(content).hexdigest()
+    return events, digest.hexdigest()
+
+
+def _read_gti_file(store: Path, run: Run) -> tuple[np.ndarray, bytes]:
+    """Read good time intervals from a file of their own; return its content, too."""
+    where = f"run {run.obs_id} ({run.gti_file})"
+    content = read_content(locate(store, run.gti_file, where=where), where=where)
+    inflated = inflate(content, where=where)
+    with open_fits(inflated, where=where) as hdus:
+        name = run.gti_hdu or "GTI"
+        gti = _read_gti(hdus, None, content=inflated, name=name, where=where)
+    return gti, content
 
 
 def _find_hdu(hdus: fits.HDUList, name: str) -> fits.BinTableHDU | None:
@@ -201,20 +217,40 @@ def _zero(header: Mapping[str, Any], where: str) -> float:
 
 
 def _read_gti(
-    hdus: fits.HDUList, events: fits.BinTableHDU, *, content: bytes, where: str
+    hdus: fits.HDUList,
+    events: fits.BinTableHDU | None,
+    *,
+    content: bytes,
+    name: str,
+    where: str,
 ) -> np.ndarray:
-    """Read the good time intervals; without any the run is one interval."""
-    hdu = _find_hdu(hdus, "GTI")
+    """Read the good time intervals; without any the run is one interval.
+
+    They must be there if they have a name that only the HDU index can know, or no
+    events are beside them.
+    """
+    hdu = _find_hdu(hdus, name or "GTI")
     if hdu is None:
+        if name or events is None:
+            raise _no_gti(name, where)
         header = events.header
         _require_times(header, where)
         seconds = np.array([[header["TSTART"], header["TSTOP"]]], dtype=np.float64)
     else:
-        header = hdu.header if "MJDREFI" in hdu.header else events.header
+        beside = hdu if events is None else events
+        header = hdu.header if "MJDREFI" in hdu.header else beside.header
         columns = _read_columns(hdu, _GTI, content=content, where=where)
         seconds = np.stack(columns, axis=-1)
     _require_intervals(seconds, where)
     return _zero(header, where) + seconds / 86400.0
+
+
+def _no_gti(name: str, where: str) -> InputError:
+    return InputError(
+        what=f"has no table HDU {name}, which the HDU index names for its good time",
+        where=where,
+        fix="Correct the row of type gti in the HDU index, or exclude the run",
+    )
 
 
 def _require_times(header: Mapping[str, Any], where: str) -> None:

@@ -112,7 +112,7 @@ def read_origin(store: Path, run: Run) -> Origin:
     InputError
         If the file is missing, damaged, or has no such HDU.
     """
-    for part in _read_parts(store, run):
+    for part in _read_parts(store, run.events_file, where=_where(run)):
         if part.name == _events_name(run):
             header = part.header
             return Origin(
@@ -127,9 +127,10 @@ def read_origin(store: Path, run: Run) -> Origin:
 def copy_events(store: Path, path: Path, *, run: Run, creator: str) -> None:
     """Copy the file of a run without its background model.
 
-    All other HDUs stay as they are, to the byte, but the events get another creator:
-    gammapy mirrors the background, *whatever* it is, of events whose ``CREATOR`` is
-    that of H.E.S.S. DL3 DR1. The original is kept as ``ORIGCREA``.
+    All other HDUs stay as they are, to the byte, and good time intervals in a file of
+    their own come after them. But the events get another creator: gammapy mirrors the
+    background, *whatever* it is, of events whose ``CREATOR`` is that of H.E.S.S. DL3
+    DR1. The original is kept as ``ORIGCREA``.
 
     Parameters
     ----------
@@ -149,13 +150,18 @@ def copy_events(store: Path, path: Path, *, run: Run, creator: str) -> None:
     OutputError
         If the copy cannot be written.
     """
-    parts = [part for part in _read_parts(store, run) if not part.is_background]
+    parts = [
+        part
+        for part in _read_parts(store, run.events_file, where=_where(run))
+        if not part.is_background and not (run.gti_file and _is_good_time(part, run))
+    ]
     if all(part.name != _events_name(run) for part in parts):
         raise _no_events(run)
     copied = []
     for part in parts:
         is_events = part.name == _events_name(run)
         copied += [_head_by(creator, part) if is_events else part.head, part.data]
+    copied += _other_good_time(store, run)
     write_content(path, b"".join(copied))
 
 
@@ -210,7 +216,10 @@ def write_hdu_index(
     origin = os.path.relpath(os.path.realpath(source), os.path.realpath(store))
     indexed = []
     for row in rows:
-        is_copied = row.obs_id in copies and row.file == events_file[row.obs_id]
+        # good time is copied also from a file of its own, see copy_events
+        is_copied = row.obs_id in copies and (
+            row.hdu_type == "gti" or row.file == events_file[row.obs_id]
+        )
         original = os.path.normpath(PurePosixPath(origin, row.file))
         file = copies[row.obs_id] if is_copied else original
         indexed.append(row._replace(file=file))
@@ -222,9 +231,26 @@ def write_hdu_index(
     write_hdus(path, [fits.PrimaryHDU(), table], compress=True)
 
 
-def _read_parts(store: Path, run: Run) -> list[_Part]:
-    where = _where(run)
-    path = locate(store, run.events_file, where=where)
+def _is_good_time(part: _Part, run: Run) -> bool:
+    return part.name == (run.gti_hdu or "GTI").upper()
+
+
+def _other_good_time(store: Path, run: Run) -> list[bytes]:
+    """Read the good time intervals that are in a file of their own."""
+    if not run.gti_file:
+        return []
+    where = f"run {run.obs_id} ({run.gti_file})"
+    parts = _read_parts(store, run.gti_file, where=where)
+    return [
+        content
+        for part in parts
+        if _is_good_time(part, run)
+        for content in (part.head, part.data)
+    ]
+
+
+def _read_parts(store: Path, file: str, *, where: str) -> list[_Part]:
+    path = locate(store, file, where=where)
     content = inflate(read_content(path, where=where), where=where)
     with open_fits(content, where=where) as hdus:
         return list(_parts(hdus, content))

@@ -91,7 +91,8 @@ def locate(store: Path, file: str, *, where: str) -> Path:
         raise InputError(
             what=f"the file is at {path}, outside the store",
             where=where,
-            fix="Copy the file into the store and correct its HDU index",
+            fix="Put the index files into a folder above all files, with FILE_DIR from"
+            " there (docs/instruments.md)",
         )
     return Path(path)
 

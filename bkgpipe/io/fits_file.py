@@ -18,7 +18,8 @@ __all__ = ["NO_IMAGE", "column_table", "row_table", "write_content", "write_hdus
 _BLOCK = 2880
 _END = b"END".ljust(80)
 _FIELDS = "number of table fields"
-_FORMATS = {"f8": "D", "i8": "K", "i2": "I"}
+# V4 are the bits of GADF's EVENT_TYPE
+_FORMATS = {"f8": "D", "f4": "E", "i8": "K", "i4": "J", "i2": "I", "V4": "32X"}
 
 
 def _content(hdus: Sequence[fits.hdu.base._BaseHDU]) -> bytes:
@@ -126,8 +127,8 @@ def column_table(
     name : str
         Name of the HDU.
     columns : mapping of str to tuple of np.ndarray and str
-        Values, float64, int64 or int16, shape ``(n_rows,)``, and unit as FITS writes
-        it, of each column.
+        Values, float, int or 32 bits as ``V4``, shape ``(n_rows,)``, and unit as FITS
+        writes it, of each column.
     keywords : mapping of str to object
         Value, or value and comment, of each keyword of its own.
 

@@ -36,6 +36,8 @@ _COLUMNS = {
     "selected": Column(bool, "", "may contribute to models"),
     "exported": Column(bool, "", "gets a model"),
     "reason": Column(str, "", "why it is not selected"),
+    "gti_file": Column(str, "", "file of its good time intervals, if another"),
+    "gti_hdu": Column(str, "", "name of their HDU, if not GTI"),
 }
 
 

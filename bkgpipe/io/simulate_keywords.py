@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+from astropy.time import Time
 
 from bkgpipe.datamodel import Run
+from bkgpipe.datamodel.layout import Clock
 from bkgpipe.io.gadf import GADF_URL
 
 __all__ = [
@@ -16,35 +20,49 @@ __all__ = [
     "time_keywords",
 ]
 
-# Reference of the times, as in H.E.S.S. data: 2001-01-01 UTC in TT
-_MJDREFI = 51910
-_MJDREFF = 0.000742870370370241
 _DAY = 86400.0
+# As in H.E.S.S. data: 2001-01-01 UTC in TT
+_CLOCK = Clock()
 
 
-def met_seconds(mjd: float | np.ndarray) -> np.ndarray:
+def met_seconds(mjd: float | np.ndarray, clock: Clock = _CLOCK) -> np.ndarray:
     """Convert times to seconds after the reference of the files.
 
     Parameters
     ----------
     mjd : float or np.ndarray
         TT as modified Julian date, any shape [d].
+    clock : Clock
+        Clock of the files.
 
     Returns
     -------
     np.ndarray
         Seconds, same shape [s].
     """
-    return np.asarray((mjd - _MJDREFI - _MJDREFF) * _DAY)
+    day, part = _zero(clock)
+    return np.asarray((mjd - day - part) * _DAY)
 
 
-def gadf_keywords(*classes: str) -> dict[str, object]:
+@lru_cache
+def _zero(clock: Clock) -> tuple[float, float]:
+    """Return the zero of a clock in TT, whole days apart."""
+    day, part = clock.mjdrefi + clock.false_days, clock.mjdreff
+    if clock.timesys.upper() == "TT":
+        return day, part
+    zero = Time(day, part, format="mjd", scale=clock.timesys.lower()).tt
+    return day, float((zero.jd1 - 2400000.5 - day) + zero.jd2)
+
+
+def gadf_keywords(*classes: str, version: str = "0.3") -> dict[str, object]:
     """Return the keywords that say what an HDU is.
 
     Parameters
     ----------
     *classes : str
         Values of ``HDUCLAS1`` and following.
+    version : str
+        Version of GADF.
 
     Returns
     -------
@@ -54,13 +72,18 @@ def gadf_keywords(*classes: str) -> dict[str, object]:
     keywords: dict[str, object] = {
         "HDUCLASS": "GADF",
         "HDUDOC": GADF_URL,
-        "HDUVERS": "0.3",
+        "HDUVERS": version,
     }
     return keywords | {f"HDUCLAS{i}": word for i, word in enumerate(classes, start=1)}
 
 
-def time_keywords() -> dict[str, object]:
+def time_keywords(clock: Clock = _CLOCK) -> dict[str, object]:
     """Return the keywords of the reference of times.
+
+    Parameters
+    ----------
+    clock : Clock
+        Clock of the files.
 
     Returns
     -------
@@ -68,11 +91,11 @@ def time_keywords() -> dict[str, object]:
         Keywords.
     """
     return {
-        "MJDREFI": _MJDREFI,
-        "MJDREFF": _MJDREFF,
+        "MJDREFI": clock.mjdrefi,
+        "MJDREFF": clock.mjdreff,
         "TIMEUNIT": "s",
-        "TIMESYS": "TT",
-        "TIMEREF": "LOCAL",
+        "TIMESYS": clock.timesys,
+        "TIMEREF": clock.timeref,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bkgpipe._version import __version__
 from bkgpipe.errors import OutputError
+from bkgpipe.io.files import read_content
 
 __all__ = [
     "RECORD_FILE",
@@ -54,8 +55,13 @@ def file_digest(path: Path) -> str:
     -------
     str
         SHA-256.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read.
     """
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_content(path, where=str(path))).hexdigest()
 
 
 def write_recipe(path: Path, recipe: Mapping[str, Any]) -> None:

@@ -9,10 +9,21 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
+from astropy import units as u
 from astropy.io import fits
-from gammapy.irf import IRF, PSF3D, EffectiveAreaTable2D, EnergyDispersion2D
+from gammapy.irf import (
+    IRF,
+    PSF3D,
+    EffectiveAreaTable2D,
+    EnergyDependentMultiGaussPSF,
+    EnergyDispersion2D,
+    PSFKing,
+    RadMax2D,
+)
 from gammapy.maps import MapAxis
 
+from bkgpipe.datamodel.layout import Layout
+from bkgpipe.datamodel.layouts import DEFAULT_LAYOUT, LAYOUTS
 from bkgpipe.errors import InputError
 from bkgpipe.io.fits_file import write_hdus
 from bkgpipe.io.index import find_column, find_index, obs_ids, read_index, words
@@ -23,6 +34,7 @@ __all__ = [
     "ResponseRow",
     "built_in_responses",
     "find_responses",
+    "response_rows",
     "write_responses",
 ]
 
@@ -51,22 +63,53 @@ class ResponseRow(NamedTuple):
     hdu_name: str
 
 
+_DEFAULT = LAYOUTS[DEFAULT_LAYOUT]
+_CLASSES = {"aeff": "aeff_2d", "edisp": "edisp_2d", "rad_max": "rad_max_2d"}
+
 BUILT_IN = (
     ResponseRow("aeff", "aeff_2d", RESPONSE_FILE, "AEFF"),
     ResponseRow("edisp", "edisp_2d", RESPONSE_FILE, "EDISP"),
     ResponseRow("psf", "psf_table", RESPONSE_FILE, "PSF"),
 )
 
+_NEEDED = {row.hdu_type for row in BUILT_IN}
 _COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 
 
-def write_responses(path: Path) -> None:
-    """Write the built-in responses, once for all runs of a store.
+def response_rows(layout: Layout = _DEFAULT) -> tuple[ResponseRow, ...]:
+    """Return where the built-in responses are.
+
+    Parameters
+    ----------
+    layout : Layout
+        How the store is laid out.
+
+    Returns
+    -------
+    tuple of ResponseRow
+        A row for each of them.
+    """
+    given = layout.responses
+    classes = _CLASSES | {"psf": given.psf}
+    return tuple(
+        ResponseRow(kind, classes[kind], given.file.format(kind=kind), name)
+        for kind, name in given.hdus.items()
+    )
+
+
+def write_responses(
+    path: Path, rows: Sequence[ResponseRow] = BUILT_IN, *, rad_max: float = 0.0
+) -> None:
+    """Write built-in responses, once for all runs of a store.
 
     Parameters
     ----------
     path : Path
-        File to write, gzip; a temporary one is fine.
+        File to write; a temporary one is fine.
+    rows : sequence of ResponseRow
+        What to write; gzip if the name of its file says so.
+    rad_max : float
+        Directional cut that makes the responses point-like, if it is not zero [deg].
 
     Raises
     ------
@@ -78,11 +121,53 @@ def write_responses(path: Path) -> None:
     GADF 0.3, section "IRFs / Full-enclosure".
     """
     hdus = [fits.PrimaryHDU()]
-    for row in BUILT_IN:
-        hdu = built_in_responses()[row.hdu_type].to_table_hdu()
+    for row in rows:
+        hdu = _response(row, rad_max).to_table_hdu()
         hdu.name = row.hdu_name
+        if rad_max and row.hdu_type != "rad_max":
+            hdu.header.update({"HDUCLAS3": "POINT-LIKE", "RAD_MAX": rad_max})
         hdus.append(hdu)
-    write_hdus(path, hdus, compress=True)
+    write_hdus(path, hdus, compress=rows[0].file.endswith(".gz"))
+
+
+def _response(row: ResponseRow, rad_max: float) -> IRF:
+    irfs = built_in_responses()
+    if row.hdu_type == "rad_max":
+        return _directional_cut(rad_max)
+    if row.hdu_class in {"psf_3gauss", "psf_king"}:
+        return _parametric_spread(row.hdu_class, irfs["psf"])
+    return irfs[row.hdu_type]
+
+
+def _directional_cut(rad_max: float) -> IRF:
+    """Return a cut that is wider at low energies, as those of data are."""
+    energy = MapAxis.from_energy_bounds("10 GeV", "200 TeV", nbin=4, per_decade=True)
+    offset = MapAxis.from_edges([0.0, 2.5, 5.0], unit="deg", name="offset")
+    cut = rad_max * (1.0 + 0.1 / np.sqrt(energy.center.to_value("TeV")))
+    data = np.repeat(cut[:, np.newaxis], offset.nbin, axis=1)
+    return RadMax2D([energy, offset], data=data, unit="deg")
+
+
+def _parametric_spread(kind: str, table: IRF) -> IRF:
+    """Return the point spread of the table as one of GADF's formulae."""
+    axes = [table.axes["energy_true"], table.axes["offset"]]
+    shape = (axes[0].nbin, axes[1].nbin)
+    if kind == "psf_king":
+        # King's profile tends to a Gaussian for large gamma
+        values = {"gamma": 50.0, "sigma": _PSF_WIDTH}
+        units = {"gamma": "", "sigma": "deg"}
+        made, units = PSFKing, {name: u.Unit(unit) for name, unit in units.items()}
+    else:
+        scale = 1 / (2 * np.pi * np.radians(_PSF_WIDTH) ** 2)
+        values = {"sigma_1": _PSF_WIDTH, "scale": scale, "ampl_2": 0.0, "ampl_3": 0.0}
+        values |= {"sigma_2": _PSF_WIDTH, "sigma_3": _PSF_WIDTH}
+        made = EnergyDependentMultiGaussPSF
+        units = {"scale": u.Unit("sr-1"), "ampl_2": u.Unit(""), "ampl_3": u.Unit("")}
+        units |= {f"sigma_{i}": u.deg for i in (1, 2, 3)}
+    data = np.zeros(shape, dtype=[(name, float) for name in made.required_parameters])
+    for name, value in values.items():
+        data[name] = value
+    return made(axes=axes, data=data, unit=units)
 
 
 def find_responses(
@@ -102,8 +187,8 @@ def find_responses(
     Returns
     -------
     dict of int to tuple of ResponseRow
-        Rows of effective area, energy dispersion and point spread function, files
-        relative to ``store``.
+        Rows of effective area, energy dispersion and point spread function, and of the
+        directional cut if there is one; files relative to ``store``.
 
     Raises
     ------
@@ -125,7 +210,7 @@ def find_responses(
     for number, kind, hdu_class, folder, name, hdu in zip(
         numbers.tolist(), *columns, strict=True
     ):
-        if number in found and kind.lower() in {row.hdu_type for row in BUILT_IN}:
+        if number in found and kind.lower() in {*_NEEDED, "rad_max"}:
             file = os.path.normpath(PurePosixPath(origin, folder, name))
             row = ResponseRow(kind.lower(), hdu_class, file, hdu)
             found[number][row.hdu_type] = row
@@ -134,7 +219,7 @@ def find_responses(
 
 
 def _require_complete(found: dict[int, dict[str, ResponseRow]], *, where: str) -> None:
-    incomplete = [number for number, rows in found.items() if len(rows) < len(BUILT_IN)]
+    incomplete = [n for n, rows in found.items() if not rows.keys() >= _NEEDED]
     if incomplete:
         raise InputError(
             what=f"{len(incomplete)} runs have not all of aeff, edisp and psf, such as"

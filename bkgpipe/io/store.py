@@ -14,6 +14,7 @@ from bkgpipe.datamodel import Run, RunTable
 from bkgpipe.errors import InputError
 from bkgpipe.io.events import read_events
 from bkgpipe.io.files import is_inside
+from bkgpipe.io.headers import PLACE_KEYS, complete_columns
 from bkgpipe.io.index import (
     find_column,
     find_index,
@@ -31,7 +32,10 @@ _MAX_QUALITY = 2**31  # no flag is larger, and no number from there on is whole
 
 
 def read_runs(store: Path) -> RunTable:
-    """Read the runs of a store; no events file is opened.
+    """Read the runs of a store.
+
+    No events file is opened but for what is needed of a run and not in the observation
+    table; see `complete_columns`.
 
     Parameters
     ----------
@@ -64,6 +68,7 @@ def read_runs(store: Path) -> RunTable:
         for name, values in part(table, where).items():
             columns[name] = values.tolist()
     columns |= _files(store, np.sort(numbers).tolist())
+    columns = complete_columns(store, columns)
     rows = zip(*columns.values(), strict=True)
     runs = tuple(Run(**dict(zip(columns, row, strict=True))) for row in rows)
     table.convert_bytestring_to_unicode()
@@ -183,14 +188,9 @@ def _conditions(table: Table, where: str) -> dict[str, np.ndarray]:
 
 def _place(table: Table, where: str) -> dict[str, np.ndarray]:
     """Place of the observatory from the header, where it can also be a word."""
-    keys = {
-        "longitude": ("GEOLON", "OBSGEO-L"),
-        "latitude": ("GEOLAT", "OBSGEO-B"),
-        "altitude": ("ALTITUDE", "OBSGEO-H"),
-    }
     meta = table.meta
     place = {}
-    for name, choices in keys.items():
+    for name, choices in PLACE_KEYS.items():
         value = next((meta[key] for key in choices if key in meta), np.nan)
         number = to_unit(value, "", "", where=f"{where}, header {choices[0]}")
         place[name] = np.full(len(table), float(number))
@@ -201,12 +201,35 @@ def _files(store: Path, numbers: Sequence[int]) -> dict[str, list[object]]:
     entries = hdu_files(store, "events")
     found = [entries.get(number, ("", "")) for number in numbers]
     files = [_relative(store, file) for file, _ in found]
+    hdus = [hdu for _, hdu in found]
     facts = _file_facts(store, files)
     return {
         "events_file": [*files],
-        "events_hdu": [hdu for _, hdu in found],
+        "events_hdu": [*hdus],
+        **_gti_places(store, [*zip(files, hdus, strict=True)], numbers),
         "file_size": [size for size, _ in facts],
         "file_time": [time for _, time in facts],
+    }
+
+
+def _gti_places(
+    store: Path, events: Sequence[tuple[str, str]], numbers: Sequence[int]
+) -> dict[str, list[object]]:
+    """Say where good time intervals are, where that is not the usual place.
+
+    Some indexes name the events HDU for them, which has none; that is no other place.
+    """
+    entries = hdu_files(store, "gti")
+    places = []
+    for number, (file, hdu) in zip(numbers, events, strict=True):
+        found, name = entries.get(number, ("", ""))
+        found = _relative(store, found)
+        other = "" if found == file else found
+        is_usual = name.upper() == "GTI" or (not other and name == hdu)
+        places.append((other, "" if is_usual else name))
+    return {
+        "gti_file": [file for file, _ in places],
+        "gti_hdu": [hdu for _, hdu in places],
     }
 
 

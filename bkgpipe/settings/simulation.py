@@ -19,10 +19,16 @@ from bkgpipe.settings.simulation_sections import (
     SimulationSettings,
     SourceSettings,
     TruthSettings,
+    layout_texts,
 )
-from bkgpipe.settings.write import section_template
+from bkgpipe.settings.write import section_page, section_template
 
-__all__ = ["SimulateSettings", "read_simulate_settings", "simulate_template"]
+__all__ = [
+    "SimulateSettings",
+    "read_simulate_settings",
+    "simulate_page",
+    "simulate_template",
+]
 
 _SECTIONS: dict[str, type] = {
     "simulation": SimulationSettings,
@@ -89,9 +95,11 @@ def read_simulate_settings(
         If the file cannot be read, or with all problems found in it at once.
     """
     problems: list[str] = []
+    given = tuple(overrides)
+    texts = {} if path is None else read_texts(path, fix=_NO_FILE)
     values = parse_sections(
-        {} if path is None else read_texts(path, fix=_NO_FILE),
-        overrides,
+        layout_texts(texts, given),
+        given,
         grammar=_GRAMMAR,
         folder=Path.cwd() if path is None else path.absolute().parent,
         problems=problems,
@@ -129,6 +137,28 @@ def simulate_template() -> str:
     for prefix, section in _FAMILIES.items():
         lines += section_template(f"{prefix}NAME", section, {}, is_asked=False)
     return "\n".join(lines)
+
+
+def simulate_page() -> str:
+    """Write the reference page of all keys of `bkgpipe simulate`.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    lines = [
+        "# Settings of `simulate`",
+        "",
+        "Keys of the file that `bkgpipe simulate` reads with `--config`. This page is",
+        "made from the code. As in [Settings](settings.md) an unknown key is an error,",
+        "relative paths start at the folder of the file, and `--set section.key=value`",
+        "replaces a value for one command.",
+    ]
+    families = {f"{prefix}NAME": section for prefix, section in _FAMILIES.items()}
+    for name, section in (_SECTIONS | families).items():
+        lines += section_page(name, section)
+    return "\n".join([*lines, ""])
 
 
 def _members(values: Mapping[str, dict[str, Any]], prefix: str) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 from bkgpipe.datamodel import Distribution, Field, PointSource, Simulation, Truth
+from bkgpipe.datamodel.layouts import DEFAULT_LAYOUT, LAYOUTS
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     INTEGER,
@@ -24,9 +26,48 @@ from bkgpipe.settings.simulation_kinds import (
     distribution,
 )
 
-__all__ = ["SOURCE_PREFIX", "SimulationSettings", "SourceSettings", "TruthSettings"]
+__all__ = [
+    "SOURCE_PREFIX",
+    "SimulationSettings",
+    "SourceSettings",
+    "TruthSettings",
+    "layout_texts",
+]
 
 SOURCE_PREFIX = "source:"
+
+
+def layout_texts(
+    texts: Mapping[str, Mapping[str, str]], overrides: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Add what a layout says of the background to the texts of settings.
+
+    Parameters
+    ----------
+    texts : mapping of str to mapping of str to str
+        Text of each key of each section.
+    overrides : iterable of str
+        Each ``section.key=value``; the layout may be one of them.
+
+    Returns
+    -------
+    dict of str to dict of str to str
+        The texts; energies and field of ``[truth]`` where none were given.
+    """
+    wanted = texts.get("simulation", {}).get("layout", DEFAULT_LAYOUT)
+    for override in overrides:
+        name, _, value = override.partition("=")
+        wanted = value.strip() if name.strip() == "simulation.layout" else wanted
+    given = {section: dict(keys) for section, keys in texts.items()}
+    layout = LAYOUTS.get(wanted.strip())
+    if layout is None or layout is LAYOUTS[DEFAULT_LAYOUT]:
+        return given
+    defaults = {
+        "energy_min": f"{layout.energy_min} TeV",
+        "energy_max": f"{layout.energy_max} TeV",
+        "offset_max": f"{layout.offset_max} deg",
+    }
+    return given | {"truth": defaults | given.get("truth", {})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +89,12 @@ class SimulationSettings:
         " zenith and azimuth, live time, muon efficiency, telescopes and safe energies"
         " from its observation table, and its responses; empty draws them from what"
         " follows",
+    )
+    layout: str = key(
+        choice(*LAYOUTS),
+        DEFAULT_LAYOUT,
+        "How the files are laid out, as those of an observatory or with a variation of"
+        " what GADF allows; [truth] takes its energies and field from it",
     )
     obs_ids: tuple[int, ...] = key(
         OBS_IDS, "", "Runs of that store to copy; empty copies all"
@@ -141,6 +188,7 @@ class SimulationSettings:
         SettingsError
             If values do not go together.
         """
+        layout = LAYOUTS[self.layout]
         return Simulation(
             n_runs=self.n_runs,
             first_obs_id=self.first_obs_id,
@@ -160,6 +208,9 @@ class SimulationSettings:
             sources=sources,
             time_start=self.time_start,
             time_stop=self.time_stop,
+            longitude=layout.longitude,
+            latitude=layout.latitude,
+            altitude=layout.altitude,
         )
 
 

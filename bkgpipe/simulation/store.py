@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from bkgpipe.datamodel import (
     Simulation,
     Truth,
 )
+from bkgpipe.datamodel.layout import Layout
+from bkgpipe.datamodel.layouts import DEFAULT_LAYOUT, LAYOUTS
 from bkgpipe.io.simulate import write_sources, write_truth
 from bkgpipe.io.simulate_index import write_simulated_index
 from bkgpipe.io.simulate_record import (
@@ -27,12 +30,8 @@ from bkgpipe.io.simulate_record import (
     require_same_recipe,
     write_recipe,
 )
-from bkgpipe.io.simulate_responses import (
-    RESPONSE_FILE,
-    ResponseRow,
-    write_responses,
-)
-from bkgpipe.io.simulate_run import write_simulated_run
+from bkgpipe.io.simulate_responses import ResponseRow, response_rows, write_responses
+from bkgpipe.io.simulate_run import write_simulated_gti, write_simulated_run
 from bkgpipe.io.simulate_sources import (
     draw_model_events,
     model_regions,
@@ -97,6 +96,7 @@ class _Maker:
     n_gaps: int
     points: tuple[PointSource, ...]
     models: tuple[Path, ...] = ()
+    layout: Layout = LAYOUTS[DEFAULT_LAYOUT]
 
     def write(self, item: _Item) -> bool:
         """Write a run, unless it is there; tell whether it was written."""
@@ -104,9 +104,17 @@ class _Maker:
         if path.exists():
             return False
         simulated = self._simulate(item)
-        write_file(
-            path, partial(write_simulated_run, run=item.run, simulated=simulated)
+        if item.run.gti_file:
+            gti, other = simulated.events.gti, self.store / item.run.gti_file
+            write_file(other, partial(write_simulated_gti, gti=gti, layout=self.layout))
+        # the events come last: their file says that the run is written
+        write = partial(
+            write_simulated_run,
+            run=item.run,
+            simulated=simulated,
+            layout=self.layout,
         )
+        write_file(path, write)
         return True
 
     def _simulate(self, item: _Item) -> SimulatedEvents:
@@ -181,8 +189,12 @@ def simulate_archive(
         runs = make_runs(rng, simulation)
     else:
         runs = copied_runs(like, settings.simulation.obs_ids, simulation=simulation)
+    layout = LAYOUTS[settings.simulation.layout]
+    runs = tuple(_placed(run, layout) for run in runs)
     models = tuple(source.model for source in sources if source.model is not None)
     recipe = _recipe(simulation, truth)
+    if settings.simulation.layout != DEFAULT_LAYOUT:
+        recipe["layout"] = settings.simulation.layout
     recipe |= {"irfs": settings.simulation.irfs, "models": _digests(models)}
     if like is not None:
         copied = recipe_digest({"runs": [asdict(run) for run in runs]})
@@ -191,10 +203,21 @@ def simulate_archive(
         runs=runs,
         run_truth=make_run_truth(rng, truth, runs),
         recipe=recipe,
-        maker=_maker(folder, simulation, truth, models),
+        maker=replace(_maker(folder, simulation, truth, models), layout=layout),
         responses=copied_responses(settings.simulation, runs, store=folder),
     )
     return _write(plan, workers=workers)
+
+
+def _placed(run: Run, layout: Layout) -> Run:
+    """Say in which files of a layout a run will be."""
+    events = layout.events
+    return replace(
+        run,
+        events_file=events.file.format(obs_id=run.obs_id),
+        events_hdu=events.hdu,
+        gti_file=events.gti_file.format(obs_id=run.obs_id),
+    )
 
 
 def _digests(models: tuple[Path, ...]) -> dict[str, str]:
@@ -274,11 +297,21 @@ def _write(plan: _Plan, *, workers: int) -> tuple[Run, ...]:
     for path in plan.maker.models:
         sources += model_regions(path)
     write_file(store / "sources.ecsv", partial(write_sources, sources=sources))
+    layout = plan.maker.layout
     if len(plan.responses) < len(plan.runs):
-        write_file(store / RESPONSE_FILE, write_responses)
+        _write_responses(store, layout)
     if plan.maker.truth.fov_alignment == "ALTAZ":
         load_earth_orientation()
     for _ in map_chunks(plan.maker.write, plan.items(), workers=workers):
         pass
-    write_simulated_index(store, plan.runs, plan.responses)
+    write_simulated_index(store, plan.runs, plan.responses, layout)
     return plan.runs
+
+
+def _write_responses(store: Path, layout: Layout) -> None:
+    by_file = defaultdict(list)
+    for row in response_rows(layout):
+        by_file[row.file].append(row)
+    for file, rows in by_file.items():
+        rad_max = layout.responses.rad_max
+        write_file(store / file, partial(write_responses, rows=rows, rad_max=rad_max))

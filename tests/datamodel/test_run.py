@@ -9,6 +9,7 @@ from bkgpipe.datamodel import Events, Run, RunTable
 from bkgpipe.errors import BinningMismatchError
 
 _WORDS = {"target", "telescopes", "events_file", "events_hdu", "reason"}
+_WORDS |= {"gti_file", "gti_hdu"}
 _CHOICES = {"selected", "exported"}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +20,6 @@ from bkgpipe.datamodel import (
     RunCounts,
 )
 
-RUN = Run(
-    obs_id=7,
-    target="Crab",
-    ra=83.63,
-    dec=22.51,
-    zenith=47.5,
-    azimuth=12.5,
-    ontime=1600.0,
-    livetime=1440.0,
-    deadc=0.9,
-    time_start=53343.9,
-    time_stop=53343.9 + 1600.0 / 86400.0,
-    muon_efficiency=0.93,
-    nsb=float("nan"),
-    telescopes="1,2,3,4",
-    quality=0,
-    safe_energy_min=0.5,
-    longitude=16.5,
-    latitude=-23.27,
-    altitude=1835.0,
-    events_file="data/run_7.fits",
-    events_hdu="EVENTS",
-    file_size=100,
-    file_time=5,
-)
 BINNING = Binning(
     energy_edges=np.geomspace(0.1, 100.0, 4),
     fov_lon_edges=np.linspace(-2.0, 2.0, 5),
@@ -53,19 +29,23 @@ BINNING = Binning(
 CLOCK = {"MJDREFI": 51910, "MJDREFF": 0.000742870370370241, "TIMESYS": "TT"}
 
 
-@pytest.fixture
-def run() -> Run:
-    return RUN
-
-
-@pytest.fixture
-def make_run(run: Run) -> Callable[..., Run]:
-    """Factory `make_run(obs_id=1, **changes)`."""
-
-    def make(obs_id: int = 1, **changes: Any) -> Run:
-        return replace(run, obs_id=obs_id, **changes)
-
-    return make
+@pytest.fixture(scope="session")
+def run(make_run: Callable[..., Run]) -> Run:
+    """Run 7, with numbers that tell one column from another."""
+    return make_run(
+        7,
+        zenith=47.5,
+        azimuth=12.5,
+        ontime=1600.0,
+        livetime=1440.0,
+        time_start=53343.9,
+        time_stop=53343.9 + 1600.0 / 86400.0,
+        muon_efficiency=0.93,
+        nsb=float("nan"),
+        events_file="data/run_7.fits",
+        file_size=100,
+        file_time=5,
+    )
 
 
 @pytest.fixture
@@ -81,17 +61,17 @@ def header() -> ProductHeader:
 
 
 @pytest.fixture
-def make_counts() -> Callable[[int], RunCounts]:
+def make_counts(run: Run) -> Callable[[int], RunCounts]:
     """Factory `make_counts(obs_id)`: random histograms of a run."""
-    return _make_counts
+    return partial(_make_counts, run)
 
 
-def _make_counts(obs_id: int) -> RunCounts:
+def _make_counts(run: Run, obs_id: int) -> RunCounts:
     rng = np.random.default_rng(obs_id)
     n_energy, n_lon, n_lat = BINNING.shape_3d
     n_offset = BINNING.shape_2d[1]
     return RunCounts(
-        run=replace(RUN, obs_id=obs_id),
+        run=replace(run, obs_id=obs_id),
         binning=BINNING,
         counts_3d=rng.poisson(300.0, (n_energy, n_lon, n_lat)),
         counts_2d=rng.poisson(3.0, (n_energy, n_offset)),
@@ -141,9 +121,9 @@ def _make_events(
     ]
     events = fits.BinTableHDU.from_columns(columns, name="EVENTS")
     keys = CLOCK | {
-        "OBS_ID": RUN.obs_id,
-        "RA_PNT": RUN.ra,
-        "DEC_PNT": RUN.dec,
+        "OBS_ID": 7,
+        "RA_PNT": 83.63,
+        "DEC_PNT": 22.51,
         "TSTART": 123892000.0,
         "TSTOP": 123893600.0,
     }

@@ -240,3 +240,40 @@ def test_gammapy_opens_a_mixed_store_of_real_runs(hess_store, tmp_path):
     # the trap of these data: gammapy goes by the creator
     assert found.bkg.fov_alignment == original.bkg.fov_alignment
     assert found.bkg.fov_alignment == "REVERSE_LON_RADEC"
+
+
+def test_good_time_of_another_name_comes_along(store, run, make_events, tmp_path):
+    hdus = make_events()
+    hdus["GTI"].name = "STDGTI"
+    renamed = replace(run, gti_hdu="STDGTI")
+
+    write_mixed_run(tmp_path / "x", store(hdus), renamed, _new(), keep_events=True)
+
+    assert _read(tmp_path / "x")[2] == ["PRIMARY", "EVENTS", "STDGTI"]
+
+
+def test_good_time_of_a_file_of_its_own_comes_along(
+    make_store, make_events, *, observations, hdu_rows, tmp_path
+):
+    rows = [*hdu_rows.as_array().tolist(), (7, "gti", "gti", "7.fits", "STDGTI")]
+    store = make_store(observations, Table(rows=rows, names=hdu_rows.colnames))
+    hdus = make_events()
+    gti = hdus.pop(2)
+    gti.name = "STDGTI"
+    hdus.writeto(store / "data" / "run_7.fits")
+    (store / "gti").mkdir()
+    fits.HDUList([fits.PrimaryHDU(), gti]).writeto(store / "gti" / "7.fits")
+    run = read_runs(store).runs[0]
+    folder = tmp_path / "mixed"
+    (folder / "data").mkdir(parents=True)
+
+    path = folder / mixed_file(run)
+    write_mixed_run(path, store, run, _new(), keep_events=True)
+    write_mixed_index(folder, store, [run])
+
+    assert _read(path)[2] == ["PRIMARY", "EVENTS", "STDGTI"]
+    mixed = read_runs(folder).runs[0]
+    assert (mixed.gti_file, mixed.gti_hdu) == ("", "STDGTI")
+    events, _ = read_events(folder, mixed)
+    assert events.n_events == 8
+    np.testing.assert_array_equal(events.gti, read_events(store, run)[0].gti)

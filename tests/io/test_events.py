@@ -323,3 +323,75 @@ def test_hess_events_are_those_of_gammapy(hess_store: Path) -> None:
     np.testing.assert_array_equal(events.energy, expected.energy.to_value("TeV"))
     difference = (events.time - expected.time.tt.mjd) * 86400
     np.testing.assert_allclose(difference, 0.0, atol=2e-6)
+
+
+def _gti_elsewhere(store: Path, hdus: fits.HDUList, name: str = "STDGTI") -> None:
+    """Move the good time intervals of a run to a file of their own."""
+    gti = hdus.pop(2)
+    gti.name = name
+    (store / "gti").mkdir()
+    fits.HDUList([fits.PrimaryHDU(), gti]).writeto(store / "gti" / "7.fits")
+    hdus.writeto(store / "data" / "run_7.fits", overwrite=True)
+
+
+_INTERVALS = [(123892000.0, 123892500.0), (123893000.0, 123893600.0)]
+
+
+def test_good_time_in_a_file_of_its_own(
+    write: Callable[..., Path], make_events: EventsMaker, run: Run
+) -> None:
+    hdus = make_events(5, gti=_INTERVALS)
+    store = write(hdus)
+    expected, digest = read_events(store, run)
+    _gti_elsewhere(store, hdus)
+
+    other = replace(run, gti_file="gti/7.fits", gti_hdu="STDGTI")
+    events, other_digest = read_events(store, other)
+
+    np.testing.assert_array_equal(events.gti, expected.gti)
+    assert events.ontime == pytest.approx(1100.0, abs=1e-4)
+    # what the run follows from is now two files
+    assert digest != other_digest != read_events(store, run)[1]
+    content = (store / "gti" / "7.fits").read_bytes()
+    (store / "gti" / "7.fits").write_bytes(content + bytes(2880))
+    assert read_events(store, other)[1] != other_digest
+
+
+def test_good_time_under_another_name(
+    write: Callable[..., Path], make_events: EventsMaker, run: Run
+) -> None:
+    hdus = make_events(5, gti=_INTERVALS)
+    hdus["GTI"].name = "GTI0"
+    store = write(hdus)
+
+    events, _ = read_events(store, replace(run, gti_hdu="gti0"))
+
+    assert events.ontime == pytest.approx(1100.0, abs=1e-4)
+
+
+def test_good_time_that_the_index_names_must_be_there(
+    write: Callable[..., Path], make_events: EventsMaker, run: Run
+) -> None:
+    hdus = make_events(5)
+    store = write(hdus)
+    with pytest.raises(InputError, match=r"no table HDU GTI0, which .*row of type gti"):
+        read_events(store, replace(run, gti_hdu="GTI0"))
+    with pytest.raises(InputError, match=r"gti/7\.fits\): the file cannot be read"):
+        read_events(store, replace(run, gti_file="gti/7.fits"))
+    with pytest.raises(InputError, match="outside the store"):
+        read_events(store, replace(run, gti_file="../7.fits"))
+    _gti_elsewhere(store, hdus)
+    with pytest.raises(InputError, match="has no table HDU GTI, which"):
+        read_events(store, replace(run, gti_file="gti/7.fits"))
+
+
+def test_good_time_elsewhere_needs_its_own_clock(
+    write: Callable[..., Path], make_events: EventsMaker, run: Run
+) -> None:
+    hdus = make_events(5)
+    store = write(hdus)
+    del hdus["GTI"].header["MJDREFI"]
+    _gti_elsewhere(store, hdus, "GTI")
+
+    with pytest.raises(InputError, match=r"gti/7\.fits\): has no MJDREFI"):
+        read_events(store, replace(run, gti_file="gti/7.fits"))

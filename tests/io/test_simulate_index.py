@@ -3,9 +3,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from astropy.io import fits
 from astropy.table import Table
+from astropy.time import Time
 
 from bkgpipe.datamodel import Run
+from bkgpipe.datamodel.layouts import LAYOUTS
 from bkgpipe.io.simulate_index import write_simulated_index
 from bkgpipe.io.simulate_responses import BUILT_IN, RESPONSE_FILE, ResponseRow
 from bkgpipe.io.store import read_runs
@@ -45,3 +49,56 @@ def test_runs_come_back_as_they_were(
     for name in ("target", "ra", "zenith", "azimuth", "livetime", "telescopes"):
         assert getattr(found, name) == getattr(run, name), name
     assert abs(found.time_start - run.time_start) < 1e-9
+
+
+def test_a_layout_chooses_columns_units_and_names(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = make_run(3, events_file="data/3.fits")
+    write_simulated_index(tmp_path, (run,), layout=LAYOUTS["units"])
+    table = Table.read(tmp_path / "obs-index.fits.gz")
+    assert table["LIVETIME"][0] == run.livetime / 3600
+    assert (str(table["LIVETIME"].unit), str(table["ZEN_PNT"].unit)) == ("h", "rad")
+
+    write_simulated_index(tmp_path, (run,), layout=LAYOUTS["lst"])
+    with fits.open(tmp_path / "obs-index.fits.gz") as hdus:
+        assert hdus[1].name == "OBS INDEX"
+        assert "MUONEFF" not in hdus[1].columns.names
+        assert not {"TIMESYS", "GEOLON"} & set(hdus[1].header)
+        start = Time(run.time_start, format="mjd", scale="tt").utc.isot
+        row = hdus[1].data[0]
+        assert f"{row['DATE-OBS']}T{row['TIME-OBS']}" == start[:19]
+    with fits.open(tmp_path / "hdu-index.fits.gz") as hdus:
+        assert hdus[1].header["BASE_DIR"] == "/somewhere/else"
+        assert "pointing" in hdus[1].data["HDU_TYPE"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "folders"),
+    [
+        ("hess", {"data", "."}),
+        ("split", {"./data/", "./irf/"}),
+        ("fact", {"data", "./"}),
+        ("veritas", {"data", "irfs"}),
+    ],
+)
+def test_a_layout_spells_folders(
+    layout: str, folders: set[str], *, make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = make_run(3, events_file="data/3.fits")
+    write_simulated_index(tmp_path, (run,), layout=LAYOUTS[layout])
+    (path,) = tmp_path.glob("hdu-index*")
+    table = Table.read(path, mask_invalid=False)
+    assert set(table["FILE_DIR"]) == folders
+    assert ("gti" in table["HDU_TYPE"]) == LAYOUTS[layout].index.has_gti
+
+
+def test_numbers_of_single_precision(
+    make_run: Callable[..., Run], tmp_path: Path
+) -> None:
+    run = make_run(3, events_file="3.fits")
+    write_simulated_index(tmp_path, (run,), layout=LAYOUTS["veritas"])
+    with fits.open(tmp_path / "obs-index.fits.gz") as hdus:
+        formats = {column.name: column.format for column in hdus[1].columns}
+    assert formats["OBS_ID"] == "K"
+    assert {formats[name] for name in ("RA_PNT", "TSTART", "DEADC")} == {"E"}

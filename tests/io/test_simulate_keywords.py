@@ -2,10 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import astropy.units as u
 import numpy as np
 import pytest
+from gammapy.utils.time import time_ref_from_dict
 
 from bkgpipe.datamodel import Run
+from bkgpipe.datamodel.layout import Clock
 from bkgpipe.io.simulate_keywords import (
     finite_keywords,
     gadf_keywords,
@@ -14,6 +17,7 @@ from bkgpipe.io.simulate_keywords import (
     plain_word,
     time_keywords,
 )
+from bkgpipe.io.units import mjd_reference
 
 
 def test_seconds_start_at_the_reference() -> None:
@@ -47,3 +51,37 @@ def test_only_numbers_can_be_unknown() -> None:
 )
 def test_words_are_what_fits_can_write(text: str, expected: str) -> None:
     assert plain_word(text) == expected
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        Clock(mjdrefi=53402.0, mjdreff=0.0, timesys="utc"),
+        Clock(mjdrefi=40587, mjdreff=0.0, timesys="UTC"),
+        Clock(mjdrefi=54000, mjdreff=0.25, timesys="TDB"),
+        Clock(mjdrefi=51544, mjdreff=0.5, timesys="TAI"),
+        Clock(),
+    ],
+    ids=lambda clock: clock.timesys,
+)
+def test_gammapy_finds_the_time_on_any_clock(clock: Clock) -> None:
+    mjd = 55000.8
+
+    time = time_ref_from_dict(time_keywords(clock)) + met_seconds(mjd, clock) * u.s
+
+    # TDB runs ahead of TT and behind it, by up to 1.7 ms
+    assert abs(time.tt.mjd - mjd) * 86400.0 < (4e-3 if clock.timesys == "TDB" else 1e-5)
+    zero = mjd_reference(time_keywords(clock), where="header")
+    assert abs(zero + met_seconds(mjd, clock) / 86400.0 - mjd) * 86400.0 < 1e-5
+
+
+def test_a_clock_can_hide_the_date() -> None:
+    clock = Clock(mjdrefi=0, mjdreff=0.0, false_days=55000.0)
+
+    assert met_seconds(55000.5, clock) == 43200.0
+    assert time_keywords(clock)["MJDREFI"] == 0
+
+
+def test_the_version_is_as_asked() -> None:
+    assert gadf_keywords("GTI", version="0.2")["HDUVERS"] == "0.2"
+    assert gadf_keywords("GTI")["HDUVERS"] == "0.3"

@@ -2,16 +2,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import Table
-from gammapy.irf import PSF3D, EffectiveAreaTable2D, EnergyDispersion2D
+from gammapy.irf import (
+    IRF,
+    PSF3D,
+    EffectiveAreaTable2D,
+    EnergyDependentMultiGaussPSF,
+    EnergyDispersion2D,
+    PSFKing,
+    RadMax2D,
+)
 
+from bkgpipe.datamodel.layouts import LAYOUTS
 from bkgpipe.errors import InputError
 from bkgpipe.io.simulate_responses import (
     BUILT_IN,
     built_in_responses,
     find_responses,
+    response_rows,
     write_responses,
 )
 
@@ -64,3 +75,58 @@ def test_a_path_that_fits_cannot_hold_is_named(tmp_path: Path) -> None:
     _write_index(tmp_path / "größe", {7: ("aeff", "edisp", "psf")})
     with pytest.raises(InputError, match=r"cannot hold the path.*ASCII names"):
         find_responses(tmp_path / "größe", [7], store=tmp_path / "new")
+
+
+def test_the_directional_cut_comes_along(tmp_path: Path) -> None:
+    kinds = ("rad_max", "aeff", "edisp", "psf")
+    _write_index(tmp_path / "real", {7: kinds, 8: ("rad_max", "aeff", "psf")})
+    found = find_responses(tmp_path / "real", [7], store=tmp_path / "new")
+    assert [row.hdu_type for row in found[7]] == list(kinds)
+    with pytest.raises(InputError, match=r"1 runs .*\[8\]"):
+        find_responses(tmp_path / "real", [8], store=tmp_path / "new")
+
+
+def test_rows_of_a_layout_name_its_files() -> None:
+    assert response_rows() == BUILT_IN
+    rows = response_rows(LAYOUTS["split"])
+    assert [row.file for row in rows] == [
+        f"irf/{kind}.fits" for kind in ("aeff", "edisp", "psf")
+    ]
+    assert rows[2].hdu_class == "psf_king"
+    assert [row.hdu_type for row in response_rows(LAYOUTS["magic"])] == [
+        "aeff",
+        "edisp",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout"),
+    [
+        (PSF3D, "hess"),
+        (EnergyDependentMultiGaussPSF, "cta-1dc"),
+        (PSFKing, "veritas"),
+    ],
+)
+def test_each_point_spread_is_as_wide(
+    kind: type[IRF], layout: str, tmp_path: Path
+) -> None:
+    (row,) = [row for row in response_rows(LAYOUTS[layout]) if row.hdu_type == "psf"]
+    write_responses(tmp_path / "psf.fits", [row])
+    found = kind.read(tmp_path / "psf.fits", hdu=row.hdu_name)
+    radius = found.containment_radius(
+        fraction=0.393, energy_true=1 * u.TeV, offset=1 * u.deg
+    )
+    assert radius.to_value("deg") == pytest.approx(0.07, rel=0.05)
+
+
+def test_responses_with_a_cut_are_point_like(tmp_path: Path) -> None:
+    layout = LAYOUTS["lst"]
+    rows = response_rows(layout)
+    path = tmp_path / "irfs.fits.gz"
+    write_responses(path, rows, rad_max=layout.responses.rad_max)
+    area = EffectiveAreaTable2D.read(path, hdu="EFFECTIVE AREA")
+    assert area.is_pointlike
+    assert area.meta["RAD_MAX"] == 0.2
+    cut = RadMax2D.read(path, hdu="RAD_MAX")
+    assert cut.quantity.shape == (18, 2)
+    assert 0.2 < cut.quantity.min().to_value("deg") < cut.quantity.max().value

@@ -14,10 +14,11 @@ from gammapy.makers import MapDatasetMaker
 from gammapy.maps import MapAxis, WcsGeom
 
 from bkgpipe.datamodel import Events, Run, SimulatedEvents
+from bkgpipe.datamodel.layouts import LAYOUTS
 from bkgpipe.errors import OutputError
 from bkgpipe.io.simulate_index import write_simulated_index
 from bkgpipe.io.simulate_responses import RESPONSE_FILE, write_responses
-from bkgpipe.io.simulate_run import write_simulated_run
+from bkgpipe.io.simulate_run import write_simulated_gti, write_simulated_run
 
 N_EVENTS = {1001: 200, 1002: 0}
 
@@ -242,3 +243,52 @@ def test_several_intervals_are_read_back(tmp_path: Path) -> None:
     found = GTI.read(tmp_path / "run.fits.gz")
     seconds = np.diff(gti)[:, 0] * 86400.0
     np.testing.assert_allclose(found.time_delta.to_value("s"), seconds, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layout", "names"),
+    [
+        ("hess", ["PRIMARY", "EVENTS", "GTI"]),
+        ("renamed-gti", ["PRIMARY", "GTI0", "EVENTS"]),
+        ("lst", ["PRIMARY", "EVENTS", "GTI", "POINTING"]),
+        ("split", ["PRIMARY", "EVENTS_STD"]),
+        ("undated", ["PRIMARY", "EVENTS"]),
+    ],
+)
+def test_a_layout_says_which_hdus_there_are(
+    layout: str, names: list[str], tmp_path: Path
+) -> None:
+    run = _run()
+    simulated = _simulated(_events(run, 7))
+    write_simulated_run(tmp_path / "run", run, simulated, LAYOUTS[layout])
+    with fits.open(tmp_path / "run") as hdus:
+        hdus.verify("exception")
+        assert [hdu.name for hdu in hdus] == names
+
+
+def test_a_layout_chooses_units_types_and_keywords(tmp_path: Path) -> None:
+    run, events = _run(), _events(_run(), 7)
+    for layout in ("units", "full", "fact", "lower-case"):
+        write_simulated_run(tmp_path / layout, run, _simulated(events), LAYOUTS[layout])
+    table = Table.read(tmp_path / "units", hdu="EVENTS")
+    np.testing.assert_allclose(table["ENERGY"].to("TeV").value, events.energy)
+    np.testing.assert_allclose(table["RA"].to("deg").value, events.ra)
+    assert (str(table["ENERGY"].unit), str(table["TIME"].unit)) == ("GeV", "d")
+    full = Table.read(tmp_path / "full", hdu="EVENTS")
+    assert full["ENERGY"].dtype == np.dtype(">f4")
+    assert full["TIME"].dtype == np.dtype(">f8")
+    assert full["EVENT_TYPE"].shape == (7, 32)
+    header = fits.getheader(tmp_path / "fact", "EVENTS")
+    assert not {"OBS_ID", "RA_PNT", "RADECSYS"} & set(header)
+    assert (header["TIMESYS"], header["MJDREFI"]) == ("utc", 55835)
+    lower = Table.read(tmp_path / "lower-case", hdu="EVENTS")
+    assert {"ra", "dec", "energy", "time"} <= set(lower.colnames)
+    assert fits.getheader(tmp_path / "lower-case", 1)["RADESYS"] == "ICRS"
+
+
+def test_good_time_is_written_into_a_file_of_its_own(tmp_path: Path) -> None:
+    run = _run()
+    gti = np.array([[run.time_start, run.time_stop]])
+    write_simulated_gti(tmp_path / "gti", gti, LAYOUTS["split"])
+    found = GTI.read(tmp_path / "gti", hdu="STDGTI")
+    assert found.time_sum.to_value("s") == pytest.approx(600.0)

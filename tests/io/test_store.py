@@ -183,7 +183,7 @@ def test_files_outside_the_store_are_not_touched(
     run = read_runs(store).runs[0]
 
     assert (run.file_size, run.file_time) == (-1, 0)
-    with pytest.raises(InputError, match=r"run 7 \(.*outside the store.*Copy the file"):
+    with pytest.raises(InputError, match=r"run 7 \(.*outside the store.*Put the index"):
         read_events(store, run)
 
 
@@ -383,3 +383,35 @@ def test_a_store_that_is_gone(
 
     assert caught.value.where == str(store)
     assert "Bring it back" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("folder", "file", "hdu", "expected"),
+    [
+        ("data", "run_7.fits", "GTI", ("", "")),
+        ("./data/", "run_7.fits", "gti", ("", "")),
+        ("data", "run_7.fits", "STDGTI", ("", "STDGTI")),
+        ("gti", "7.fits", "GTI", ("gti/7.fits", "")),
+        ("gti", "7.fits", "EVENTS", ("gti/7.fits", "EVENTS")),
+        # rows as in the index of the CTA data challenge
+        ("data", "run_7.fits", "EVENTS", ("", "")),
+        ("data", "run_7.fits", "", ("", "")),
+    ],
+)
+def test_good_time_is_where_the_index_says(
+    folder: str,
+    file: str,
+    hdu: str,
+    expected: tuple[str, str],
+    *,
+    make_store: StoreMaker,
+    observations: Table,
+    hdu_rows: Table,
+) -> None:
+    rows = [*hdu_rows.as_array().tolist(), (7, "gti", folder, file, hdu)]
+    store = make_store(observations, Table(rows=rows, names=hdu_rows.colnames))
+
+    seven, eight, _ = read_runs(store).runs
+
+    assert (seven.gti_file, seven.gti_hdu) == expected
+    assert (eight.gti_file, eight.gti_hdu) == ("", "")

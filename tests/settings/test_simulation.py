@@ -6,7 +6,11 @@ import pytest
 
 from bkgpipe.datamodel import Distribution, Field, Simulation, Truth
 from bkgpipe.errors import SettingsError
-from bkgpipe.settings.simulation import read_simulate_settings, simulate_template
+from bkgpipe.settings.simulation import (
+    read_simulate_settings,
+    simulate_page,
+    simulate_template,
+)
 
 _TEXT = """\
 [simulation]
@@ -122,3 +126,11 @@ def test_the_template_has_all_sections_and_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "template.cfg"
     path.write_text(text, encoding="utf-8")
     assert read_simulate_settings(path).truth == read_simulate_settings(None).truth
+
+
+def test_the_page_in_the_docs_is_up_to_date() -> None:
+    page = Path(__file__).parents[2] / "docs" / "simulate_settings.md"
+
+    assert page.read_text(encoding="utf-8") == simulate_page()
+    for name in ("[simulation]", "[truth]", "[source:NAME]", "[component:NAME]"):
+        assert f"\n## {name}\n" in page.read_text(encoding="utf-8")
