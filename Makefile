@@ -1,4 +1,5 @@
-# Targets: demo, test, test-kill, test-fuzz, test-image, test-sites, lint, bench, clean.
+# Targets: demo, docs, test, test-kill, test-fuzz, test-image, test-sites, lint, bench,
+# clean.
 # They need Python >= 3.11, git and make; everything else goes into .venv. Another
 # interpreter: make PYTHON=python3.12 test
 
@@ -18,10 +19,15 @@ SOURCES := $(MODULES) $(shell find bkgpipe -name '*.html') \
 # All but those that need an environment with BAccMod, or batch systems
 BENCHMARKS := $(filter-out %/bench_rivals.py %/bench_sites.py,$(sort $(wildcard benchmarks/bench_*.py)))
 
-.PHONY: demo test test-kill test-fuzz test-image test-sites lint bench clean
+.PHONY: demo docs test test-kill test-fuzz test-image test-sites lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/bkgpipe demo
+
+# Warnings are errors: missing pages, links and anchors within the documentation too.
+# -a -E: what is included elsewhere is read again
+docs: $(VENV)/.installed-docs
+	$(BIN)/sphinx-build -W --keep-going -q -a -E -b html docs docs/_build/html
 
 # From the root, but on the installed package: the source tree is not on sys.path.
 test: lint
@@ -64,7 +70,7 @@ bench: $(VENV)/.installed
 	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script; done
 
 clean:
-	rm -rf $(VENV) $(IMAGE) build dist *.egg-info bkgpipe-demo
+	rm -rf $(VENV) $(IMAGE) build dist *.egg-info bkgpipe-demo docs/_build
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find bkgpipe tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -86,5 +92,11 @@ $(VENV)/.installed: $(VENV)/.made $(SOURCES)
 $(VENV)/.installed-test: $(VENV)/.made $(SOURCES)
 	@rm -rf build
 	$(PIP) install '.[test]'
+	@rm -rf build
+	@touch $(VENV)/.installed $@
+
+$(VENV)/.installed-docs: $(VENV)/.made $(SOURCES)
+	@rm -rf build
+	$(PIP) install '.[docs]'
 	@rm -rf build
 	@touch $(VENV)/.installed $@
