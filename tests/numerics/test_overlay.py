@@ -308,3 +308,42 @@ def test_a_run_without_events_gives_none(make_run):
 
     assert drawn.n_events == 0
     assert tally.expected == 0.0
+
+
+def test_events_that_come_again_are_counted(off_runs, make_run):
+    target = _target(make_run)
+    off = off_runs[12]
+    pool = OffPool({12: off.exposure})
+    pieces, _ = pool.serve(3 * off.exposure.livetime, [12], factors=[1.0], reuse=True)
+
+    found = [
+        overlay_piece(
+            off.located,
+            piece,
+            exposure=off.exposure,
+            target=replace(target, gti=np.array([[53500.0, 53501.0]])),
+            grid=_GRID,
+            alignment="RADEC",
+            threshold=0.0,
+        )
+        for piece in pieces
+    ]
+
+    first, *others = [tally for _, tally in found]
+    assert first.n_reused == 0
+    assert first.n_drawn == off.located.energy.size
+    for again, tally in zip([events for events, _ in found[1:]], others, strict=True):
+        assert tally.n_reused == tally.n_drawn == again.n_events
+    assert sum(t.n_drawn for t in others) == pytest.approx(2 * first.n_drawn, rel=0.05)
+
+
+def test_what_is_drawn_is_low_or_high(off_runs, make_run):
+    """No energy is lost between two thresholds, and none is given twice."""
+    target = _target(make_run)
+    all_events = [events.n_events for events, _ in _overlay(off_runs, target)]
+
+    for threshold in (0.15, 1.0, 1e9):
+        tallies = [t for _, t in _overlay(off_runs, target, threshold=threshold)]
+        assert [t.n_drawn + t.n_low for t in tallies] == all_events
+    assert sum(t.n_drawn for t in tallies) == 0
+    assert sum(t.expected for t in tallies) == 0.0

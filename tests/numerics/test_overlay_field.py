@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import healpy as hp
 import numpy as np
 import pytest
 
@@ -128,3 +129,43 @@ def test_a_place_is_found_again(make_run):
     lon, lat = to_fov(ra, dec, pointing=(1.0, 2.0), position_angle=angle)
 
     np.testing.assert_allclose([lon[0], lat[0]], [0.7, -0.2])
+
+
+@pytest.mark.parametrize("alignment", ["ALTAZ", "RADEC"])
+def test_a_hole_is_as_large_as_its_region_and_a_rim(make_run, alignment):
+    run = make_run(1)
+
+    exposure = make_exposure(
+        run, _gti(run), _mask(run, (0.6, -0.4, 0.5)), grid=_GRID, alignment=alignment
+    )
+
+    cell = hp.nside2pixarea(_GRID.nside, degrees=True)
+    lost = (1 - exposure.kept_livetime / exposure.livetime).sum() * cell
+    assert np.pi * 0.5**2 < lost < np.pi * (0.5 + 1.6 * cell**0.5) ** 2
+
+
+def test_more_regions_never_offer_more(make_run):
+    run = make_run(1)
+    one, both = (
+        make_exposure(
+            run, _gti(run), _mask(run, *circles), grid=_GRID, alignment="RADEC"
+        )
+        for circles in (
+            [(0.6, -0.4, 0.35)],
+            [(0.6, -0.4, 0.35), (-0.2, 0.9, 0.3)],
+        )
+    )
+
+    assert (both.kept_livetime <= one.kept_livetime).all()
+    assert both.kept_livetime.sum() < one.kept_livetime.sum()
+
+
+def test_gaps_offer_no_live_time(make_run):
+    run = make_run(1)
+    start, stop = run.time_start, run.time_stop
+    middle = np.array([[0.6, 1.0], [0.0, 0.25]]) * (stop - start) + start
+
+    exposure = make_exposure(run, middle, _mask(run), grid=_GRID, alignment="ALTAZ")
+
+    assert exposure.gti[0, 0] == start
+    assert exposure.livetime == pytest.approx(0.65 * run.livetime)

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bkgpipe.datamodel.overlay import OverlayLimits
 from bkgpipe.numerics.overlay_match import find_mismatches, order_runs, rate_factors
@@ -101,3 +103,68 @@ def test_factors_follow_the_zenith_law(make_run):
 
     assert factors == (pytest.approx(np.exp(-1.0)), 1.0)
     assert rate_factors(target, off_runs, zenith_slope=0.0) == (1.0, 1.0)
+
+
+_ANGLES = st.floats(0.0, 75.0)
+
+
+@settings(deadline=None)
+@given(zenith=st.tuples(_ANGLES, _ANGLES, _ANGLES), slope=st.floats(-6.0, 6.0))
+def test_factors_of_two_steps_are_that_of_both(make_run, zenith, slope):
+    low, middle, high = (make_run(1, zenith=value) for value in zenith)
+
+    def factor(target, off):
+        return rate_factors(target, [off], zenith_slope=slope)[0]
+
+    assert factor(high, low) == pytest.approx(
+        factor(high, middle) * factor(middle, low)
+    )
+    assert factor(low, high) == pytest.approx(1.0 / factor(high, low))
+    assert factor(low, low) == 1.0
+
+
+@settings(deadline=None)
+@given(
+    zenith=st.tuples(_ANGLES, _ANGLES),
+    azimuth=st.tuples(st.floats(0.0, 360.0), st.floats(0.0, 360.0)),
+    limit=st.floats(0.0, 90.0),
+)
+def test_who_is_like_whom_does_not_depend_on_who_asks(make_run, zenith, azimuth, limit):
+    left, right = (make_run(i, zenith=zenith[i], azimuth=azimuth[i]) for i in (0, 1))
+    limits = {"zenith": limit, "azimuth": limit, "same_side": True}
+
+    assert _found(left, [right], **limits) == _found(right, [left], **limits)
+
+
+@settings(deadline=None)
+@given(st.lists(_ANGLES, min_size=1, max_size=9), st.integers(0, 2**31))
+def test_no_order_loses_a_run(make_run, zeniths, seed):
+    runs = [make_run(i, zenith=z) for i, z in enumerate(zeniths, start=2)]
+
+    for order in ("sequence", "nearest", "random"):
+        found = order_runs(make_run(1), runs[::-1], order=order, seed=seed)
+        assert sorted(run.obs_id for run in found) == [run.obs_id for run in runs]
+        again = order_runs(make_run(1), runs, order=order, seed=seed)
+        assert [run.obs_id for run in again] == [run.obs_id for run in found]
+
+
+def test_an_order_at_random_is_the_same_for_all_targets(make_run):
+    off_runs = [make_run(i) for i in range(2, 9)]
+
+    first, other = (
+        order_runs(target, off_runs, order="random", seed=4)
+        for target in (make_run(1), make_run(20, zenith=60.0))
+    )
+
+    assert first == other
+
+
+def test_a_threshold_may_be_equal_but_not_higher(make_run):
+    target = make_run(1)
+    off_runs = [make_run(2), make_run(3), make_run(4)]
+
+    found = _found(
+        target, off_runs, energies={2: 0.5, 3: 0.4, 4: 0.5001}, threshold=True
+    )
+
+    assert found == {"threshold": [2]}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bkgpipe.datamodel.overlay import OffExposure, PoolUse
@@ -68,6 +68,7 @@ def test_the_next_target_goes_on_in_each_cell_where_the_last_one_stopped():
     assert second.filled[2] == 0.0
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sets(st.integers(0, _N_CELLS - 1), max_size=3), min_size=4, max_size=8),
     st.lists(st.floats(5.0, 60.0), min_size=1, max_size=4),
@@ -190,3 +191,40 @@ def test_what_is_offered_does_not_shrink_with_use():
     _serve(pool, 60.0, [1, 2])
 
     assert pool.offered([1, 2]).tolist() == [200, 200, 100, 200, 200, 200, 200]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.sets(st.integers(0, _N_CELLS - 1), max_size=4), min_size=2, max_size=6),
+    st.lists(st.floats(0.3, 3.0), min_size=6, max_size=6),
+    st.floats(1.0, 900.0),
+    st.booleans(),
+)
+def test_each_cell_gets_its_live_time_whatever_the_rates(
+    holes, factors, livetime, reuse
+):
+    pool = _pool(*holes)
+    off_ids = list(range(1, len(holes) + 1))
+
+    pieces, lacking = _serve(
+        pool, livetime, off_ids, factors=factors[: len(holes)], reuse=reuse
+    )
+
+    np.testing.assert_allclose(_given(pieces) + lacking, livetime, rtol=1e-6)
+    assert lacking.min() >= -1e-9
+    offered = pool.offered(off_ids)
+    for piece in pieces:
+        assert (piece.start + piece.taken <= 100.0 + 1e-9).all()
+        # a target is filled without gaps, from its start to its end
+        assert (piece.filled + piece.taken / piece.factor <= livetime + 1e-5).all()
+    if reuse:
+        assert (lacking[offered > 0] < 1e-4).all()
+    assert (lacking[offered == 0] == livetime).all()
+
+
+def test_what_is_begun_again_is_counted_from_the_second_time_on():
+    pieces, _ = _serve(_pool(()), 250.0, [1], reuse=True)
+
+    assert [piece.is_reused.all() for piece in pieces] == [False, True, True]
+    assert [piece.taken[0] for piece in pieces] == [100.0, 100.0, 50.0]
+    assert [piece.filled[0] for piece in pieces] == [0.0, 100.0, 200.0]

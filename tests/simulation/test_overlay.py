@@ -11,67 +11,17 @@ from gammapy.data import DataStore
 
 from bkgpipe.datamodel import (
     Chunk,
-    Distribution,
-    PointSource,
     ProductHeader,
-    Simulation,
     Truth,
 )
 from bkgpipe.errors import InputError, OutputError, SettingsError
 from bkgpipe.io.mask import write_masks
 from bkgpipe.io.store import read_events, read_runs
-from bkgpipe.settings import read_settings, settings_template
-from bkgpipe.settings.simulation import read_simulate_settings
+from bkgpipe.settings import read_settings
 from bkgpipe.simulation import overlay
 from bkgpipe.simulation.overlay import overlay_runs
 from bkgpipe.simulation.overlay_plan import make_plan
 from bkgpipe.simulation.store import write_simulated_store
-
-_NEAR = Distribution(law="uniform", values=(20.0, 25.0))
-_OFF = Simulation(
-    n_runs=10,
-    first_obs_id=101,
-    duration=240,
-    seed=2,
-    zenith=_NEAR,
-    sources=(PointSource(fov_lon=1.2, fov_lat=0.5, rate=3.0),),
-)
-_TARGETS = Simulation(
-    n_runs=3,
-    first_obs_id=901,
-    duration=200,
-    seed=4,
-    zenith=_NEAR,
-    time_start=55200.8,
-    sources=(PointSource(fov_lon=-0.6, fov_lat=0.1, rate=0.3),),
-)
-_NO_BACKGROUND = Truth(norm=1e-12)
-
-
-@pytest.fixture(scope="module")
-def stores(tmp_path_factory) -> Path:
-    """Folder with OFF runs, targets that have a source alone, and a production."""
-    folder = tmp_path_factory.mktemp("overlay")
-    write_simulated_store(folder / "off", simulation=_OFF, truth=Truth())
-    write_simulated_store(folder / "targets", simulation=_TARGETS, truth=_NO_BACKGROUND)
-    given = {"data.store": "off", "mask.catalogs": "off/sources.ecsv"}
-    given |= {"data.output": "out", "select.min_livetime": "0 s"}
-    (folder / "luigi.cfg").write_text(settings_template(given), encoding="utf-8")
-    return folder
-
-
-@pytest.fixture
-def make(stores):
-    def make_settings(*overrides: str):
-        given = [
-            f"overlay.store={stores / 'targets'}",
-            f"overlay.off_store={stores / 'off'}",
-            f"overlay.production={stores / 'luigi.cfg'}",
-            "overlay.offset_max=2.5 deg",
-        ]
-        return read_simulate_settings(None, [*given, *overrides]).overlay
-
-    return make_settings
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
@@ -87,23 +37,25 @@ def _kinds(path: Path) -> np.ndarray:
         return np.array(hdus["EVENTS"].data["BKG_TYPE"])
 
 
-def test_targets_get_background_and_keep_their_signal(stores, make, tmp_path):
-    provenance = overlay_runs(tmp_path / "new", make())
+def test_targets_get_background_and_keep_their_signal(
+    overlay_stores, make_overlay, tmp_path
+):
+    provenance = overlay_runs(tmp_path / "new", make_overlay())
 
     (total,) = provenance.totals
     assert total.drawn == pytest.approx(total.expected, abs=5 * total.expected**0.5)
     assert total.n_runs == 3
     assert total.reused == 0
-    for run in read_runs(stores / "targets").runs:
-        own, _ = read_events(stores / "targets", run)
+    for run in read_runs(overlay_stores / "targets").runs:
+        own, _ = read_events(overlay_stores / "targets", run)
         kinds = _kinds(tmp_path / "new" / "data" / f"run_{run.obs_id}.fits.gz")
         given = sum(r.drawn for r in provenance.records if r.obs_id == run.obs_id)
         assert np.count_nonzero(kinds == 0) == own.n_events
         assert np.count_nonzero(kinds == 99) == given > 300
 
 
-def test_gammapy_and_we_open_the_new_store(make, tmp_path):
-    overlay_runs(tmp_path / "new", make("overlay.keep_events=false"))
+def test_gammapy_and_we_open_the_new_store(make_overlay, tmp_path):
+    overlay_runs(tmp_path / "new", make_overlay("overlay.keep_events=false"))
 
     runs = read_runs(tmp_path / "new").runs
     observation = DataStore.from_dir(tmp_path / "new").obs(
@@ -120,16 +72,18 @@ def test_gammapy_and_we_open_the_new_store(make, tmp_path):
     assert table["ENERGY"].quantity.min().to_value("TeV") >= 0.1
 
 
-def test_files_depend_neither_on_workers_nor_on_when_they_are_made(make, tmp_path):
-    overlay_runs(tmp_path / "a", make())
-    overlay_runs(tmp_path / "b", make(), workers=2)
+def test_files_depend_neither_on_workers_nor_on_when_they_are_made(
+    make_overlay, tmp_path
+):
+    overlay_runs(tmp_path / "a", make_overlay())
+    overlay_runs(tmp_path / "b", make_overlay(), workers=2)
 
     assert _contents(tmp_path / "a") == _contents(tmp_path / "b")
     assert "overlay_pool.json" in _contents(tmp_path / "a")
 
 
-def test_a_stopped_overlay_goes_on(make, tmp_path, monkeypatch):
-    overlay_runs(tmp_path / "whole", make())
+def test_a_stopped_overlay_goes_on(make_overlay, tmp_path, monkeypatch):
+    overlay_runs(tmp_path / "whole", make_overlay())
     written = []
 
     def stop(path: Path, *arguments: object, **options: object) -> None:
@@ -141,55 +95,57 @@ def test_a_stopped_overlay_goes_on(make, tmp_path, monkeypatch):
     write = overlay.write_mixed_run
     monkeypatch.setattr(overlay, "write_mixed_run", stop)
     with pytest.raises(KeyboardInterrupt):
-        overlay_runs(tmp_path / "new", make())
+        overlay_runs(tmp_path / "new", make_overlay())
     assert not (tmp_path / "new" / "overlay.json").exists()
     monkeypatch.setattr(overlay, "write_mixed_run", write)
     before = (tmp_path / "new" / "data" / "run_901.fits.gz").stat().st_mtime_ns
 
-    overlay_runs(tmp_path / "new", make())
+    overlay_runs(tmp_path / "new", make_overlay())
 
     after = (tmp_path / "new" / "data" / "run_901.fits.gz").stat().st_mtime_ns
     assert before == after
     assert _contents(tmp_path / "new") == _contents(tmp_path / "whole")
-    again = overlay_runs(tmp_path / "new", make())
+    again = overlay_runs(tmp_path / "new", make_overlay())
     assert len(again.records) >= 3
 
 
-def test_a_folder_of_something_else_is_refused(make, tmp_path):
+def test_a_folder_of_something_else_is_refused(make_overlay, tmp_path):
     (tmp_path / "new").mkdir()
     (tmp_path / "new" / "thesis.txt").write_text("x")
     (tmp_path / "file").write_text("x")
-    overlay_runs(tmp_path / "other", make())
+    overlay_runs(tmp_path / "other", make_overlay())
 
     with pytest.raises(OutputError, match=r"new: holds something else.*remove this"):
-        overlay_runs(tmp_path / "new", make())
+        overlay_runs(tmp_path / "new", make_overlay())
     with pytest.raises(OutputError, match="overlay of other settings"):
-        overlay_runs(tmp_path / "other", make("overlay.keep_events=false"))
+        overlay_runs(tmp_path / "other", make_overlay("overlay.keep_events=false"))
     with pytest.raises(OutputError, match="is no folder"):
-        overlay_runs(tmp_path / "file", make())
+        overlay_runs(tmp_path / "file", make_overlay())
 
 
-def test_a_pool_that_is_used_up_is_refused_before_anything_is_written(make, tmp_path):
+def test_a_pool_that_is_used_up_is_refused_before_anything_is_written(
+    make_overlay, tmp_path
+):
     with pytest.raises(
         SettingsError, match=r"run 90\d: matching OFF runs lack .* s of"
     ):
-        overlay_runs(tmp_path / "new", make("overlay.off_runs=101 102"))
+        overlay_runs(tmp_path / "new", make_overlay("overlay.off_runs=101 102"))
 
     assert not (tmp_path / "new").exists()
 
 
-def test_what_all_off_runs_exclude_cannot_be_filled(make, tmp_path):
+def test_what_all_off_runs_exclude_cannot_be_filled(make_overlay, tmp_path):
     """In RADEC the source of each OFF run is at the same place of the field."""
     words = ("overlay.alignment=RADEC", "overlay.runs=901")
 
     with pytest.raises(SettingsError, match="regions of all of them cover"):
-        overlay_runs(tmp_path / "new", make(*words))
+        overlay_runs(tmp_path / "new", make_overlay(*words))
 
 
-def test_reuse_is_counted(make, tmp_path):
+def test_reuse_is_counted(make_overlay, tmp_path):
     provenance = overlay_runs(
         tmp_path / "new",
-        make(
+        make_overlay(
             "overlay.off_runs=101 102 103 104",
             "overlay.check=false",
             "overlay.reuse=true",
@@ -200,12 +156,12 @@ def test_reuse_is_counted(make, tmp_path):
     assert 0 < total.reused < total.drawn
 
 
-def test_what_another_output_used_is_not_used_again(make, tmp_path):
-    overlay_runs(tmp_path / "a", make("overlay.runs=901"))
+def test_what_another_output_used_is_not_used_again(make_overlay, tmp_path):
+    overlay_runs(tmp_path / "a", make_overlay("overlay.runs=901"))
     pool = f"overlay.pool={tmp_path / 'a' / 'overlay_pool.json'}"
 
-    overlay_runs(tmp_path / "b", make("overlay.runs=902 903", pool))
-    overlay_runs(tmp_path / "whole", make())
+    overlay_runs(tmp_path / "b", make_overlay("overlay.runs=902 903", pool))
+    overlay_runs(tmp_path / "whole", make_overlay())
 
     for run in ("902", "903"):
         files = [
@@ -217,29 +173,34 @@ def test_what_another_output_used_is_not_used_again(make, tmp_path):
     assert [use["obs_id"] for use in uses] == [901, 902, 903]
 
 
-def test_all_problems_are_told_at_once(make, tmp_path, stores):
+def test_all_problems_are_told_at_once(make_overlay, tmp_path, overlay_stores):
     pool = tmp_path / "pool.json"
     pool.write_text('{"output": "a", "frame": "b", "uses": []}')
 
     with pytest.raises(SettingsError) as caught:
-        overlay_runs(tmp_path / "new", make("overlay.runs=901 7", "overlay.off_runs=8"))
+        overlay_runs(
+            tmp_path / "new", make_overlay("overlay.runs=901 7", "overlay.off_runs=8")
+        )
     assert "[overlay] runs: run 7 is not in the store" in caught.value.what
     assert "[overlay] off_runs: run 8 is not in the store" in caught.value.what
     with pytest.raises(SettingsError, match="pool: it is about other OFF runs"):
-        overlay_runs(tmp_path / "new", make(f"overlay.pool={pool}"))
+        overlay_runs(tmp_path / "new", make_overlay(f"overlay.pool={pool}"))
     with pytest.raises(SettingsError, match="no record of used OFF runs"):
-        overlay_runs(tmp_path / "new", make(f"overlay.pool={stores}"))
+        overlay_runs(tmp_path / "new", make_overlay(f"overlay.pool={overlay_stores}"))
     with pytest.raises(SettingsError, match=r"no OFF run matches it; .*time \(10\)"):
-        overlay_runs(tmp_path / "new", make("overlay.max_time_difference=1 d"))
+        overlay_runs(tmp_path / "new", make_overlay("overlay.max_time_difference=1 d"))
     with pytest.raises(SettingsError, match=r"masks reach 4.0 deg, events 5.0 deg"):
-        overlay_runs(tmp_path / "new", make("overlay.offset_max=5 deg"))
+        overlay_runs(tmp_path / "new", make_overlay("overlay.offset_max=5 deg"))
     with pytest.raises(SettingsError, match="is a production of"):
-        overlay_runs(tmp_path / "new", make(f"overlay.off_store={stores / 'targets'}"))
+        overlay_runs(
+            tmp_path / "new",
+            make_overlay(f"overlay.off_store={overlay_stores / 'targets'}"),
+        )
     assert not (tmp_path / "new").exists()
 
 
-def test_stores_must_be_named_and_read(make, tmp_path, stores):
-    settings = replace(make(), store=None, off_store=None, production=None)
+def test_stores_must_be_named_and_read(make_overlay, tmp_path, overlay_stores):
+    settings = replace(make_overlay(), store=None, off_store=None, production=None)
 
     with pytest.raises(SettingsError) as caught:
         overlay_runs(tmp_path / "new", settings)
@@ -247,23 +208,26 @@ def test_stores_must_be_named_and_read(make, tmp_path, stores):
     assert "[overlay] store names no data store" in caught.value.what
     assert "[overlay] off_store: names no data store" in caught.value.what
     with pytest.raises(SettingsError, match="obs-index"):
-        overlay_runs(tmp_path / "new", make(f"overlay.store={tmp_path}"))
+        overlay_runs(tmp_path / "new", make_overlay(f"overlay.store={tmp_path}"))
     with pytest.raises(SettingsError, match="no output folder of a production"):
-        overlay_runs(tmp_path / "new", make(f"overlay.production={stores / 'off'}"))
+        overlay_runs(
+            tmp_path / "new",
+            make_overlay(f"overlay.production={overlay_stores / 'off'}"),
+        )
 
 
-def test_damaged_runs_are_all_named(make, tmp_path, stores):
+def test_damaged_runs_are_all_named(make_overlay, tmp_path, overlay_stores):
     for name in ("off", "targets"):
         (tmp_path / name).mkdir()
-        for path in (stores / name).rglob("*.*"):
-            copy = tmp_path / name / path.relative_to(stores / name)
+        for path in (overlay_stores / name).rglob("*.*"):
+            copy = tmp_path / name / path.relative_to(overlay_stores / name)
             copy.parent.mkdir(exist_ok=True)
             copy.write_bytes(path.read_bytes())
     (tmp_path / "off" / "data" / "run_102.fits.gz").write_bytes(b"x")
     (tmp_path / "off" / "data" / "run_104.fits.gz").unlink()
     (tmp_path / "targets" / "data" / "run_903.fits.gz").unlink()
-    (tmp_path / "luigi.cfg").write_bytes((stores / "luigi.cfg").read_bytes())
-    settings = make(
+    (tmp_path / "luigi.cfg").write_bytes((overlay_stores / "luigi.cfg").read_bytes())
+    settings = make_overlay(
         f"overlay.store={tmp_path / 'targets'}",
         "overlay.off_store=",
         f"overlay.production={tmp_path / 'luigi.cfg'}",
@@ -276,10 +240,12 @@ def test_damaged_runs_are_all_named(make, tmp_path, stores):
         assert f"run {number} " in caught.value.what
 
 
-def test_thresholds_that_an_off_run_raises_are_told(make, tmp_path, stores):
-    hot = replace(_OFF, safe_energy_min=0.4)
+def test_thresholds_that_an_off_run_raises_are_told(
+    make_overlay, tmp_path, overlay_stores, off_simulation
+):
+    hot = replace(off_simulation, safe_energy_min=0.4)
     write_simulated_store(tmp_path / "off", simulation=hot, truth=Truth())
-    (tmp_path / "luigi.cfg").write_bytes((stores / "luigi.cfg").read_bytes())
+    (tmp_path / "luigi.cfg").write_bytes((overlay_stores / "luigi.cfg").read_bytes())
     place = (
         "overlay.off_store=",
         f"overlay.production={tmp_path / 'luigi.cfg'}",
@@ -287,9 +253,9 @@ def test_thresholds_that_an_off_run_raises_are_told(make, tmp_path, stores):
     )
 
     with pytest.raises(SettingsError, match=r"too different in: threshold \(10\)"):
-        overlay_runs(tmp_path / "new", make(*place))
+        overlay_runs(tmp_path / "new", make_overlay(*place))
     provenance = overlay_runs(
-        tmp_path / "new", make(*place, "overlay.check_threshold=false")
+        tmp_path / "new", make_overlay(*place, "overlay.check_threshold=false")
     )
 
     raised = provenance.settings["raised_thresholds"]
@@ -298,9 +264,9 @@ def test_thresholds_that_an_off_run_raises_are_told(make, tmp_path, stores):
     assert read_events(tmp_path / "new", run)[0].energy.min() >= 0.4 * (1 - 1e-6)
 
 
-def test_masks_are_made_where_the_production_has_none(make, stores):
-    plan = make_plan(make(), workers=1)
-    production = read_settings(stores / "luigi.cfg")
+def test_masks_are_made_where_the_production_has_none(make_overlay, overlay_stores):
+    plan = make_plan(make_overlay(), workers=1)
+    production = read_settings(overlay_stores / "luigi.cfg")
 
     assert not production.folder("mask").exists()
     for source in plan.inputs.sources:
@@ -308,13 +274,19 @@ def test_masks_are_made_where_the_production_has_none(make, stores):
         assert not source.exposure.kept.all()
 
 
-def test_masks_that_the_production_has_made_are_taken(make, stores, tmp_path):
-    text = (stores / "luigi.cfg").read_text().replace("= off", f"= {stores / 'off'}")
+def test_masks_that_the_production_has_made_are_taken(
+    make_overlay, overlay_stores, tmp_path
+):
+    text = (
+        (overlay_stores / "luigi.cfg")
+        .read_text()
+        .replace("= off", f"= {overlay_stores / 'off'}")
+    )
     config = tmp_path / "luigi.cfg"
     config.write_text(text, encoding="utf-8")
     production = read_settings(config)
     nothing = {}
-    for source in make_plan(make(), workers=1).inputs.sources[:3]:
+    for source in make_plan(make_overlay(), workers=1).inputs.sources[:3]:
         nothing[source.run.obs_id] = replace(
             source.mask, excluded_pixels=np.empty(0, dtype=np.int64)
         )
@@ -329,36 +301,43 @@ def test_masks_that_the_production_has_made_are_taken(make, stores, tmp_path):
     path.parent.mkdir(parents=True)
     write_masks(path, header, Chunk(records=nothing, refused={}))
 
-    plan = make_plan(make(f"overlay.production={config}"), workers=1)
+    plan = make_plan(make_overlay(f"overlay.production={config}"), workers=1)
 
     is_whole = [source.exposure.kept.all() for source in plan.inputs.sources]
     assert is_whole == [True] * 3 + [False] * 7
     path.write_bytes(b"x")
     with pytest.raises(SettingsError, match=r"mask_1\.h5"):
-        make_plan(make(f"overlay.production={config}"), workers=1)
+        make_plan(make_overlay(f"overlay.production={config}"), workers=1)
 
 
-def test_an_output_folder_stands_for_its_settings(make, stores, tmp_path):
+def test_an_output_folder_stands_for_its_settings(
+    make_overlay, overlay_stores, tmp_path
+):
     kept = tmp_path / "out" / "settings"
     kept.mkdir(parents=True)
-    text = (stores / "luigi.cfg").read_text().replace("= off", f"= {stores / 'off'}")
+    text = (
+        (overlay_stores / "luigi.cfg")
+        .read_text()
+        .replace("= off", f"= {overlay_stores / 'off'}")
+    )
     (kept / "settings-1.cfg").write_text(text, encoding="utf-8")
 
-    plan = make_plan(make(f"overlay.production={tmp_path / 'out'}"), workers=1)
+    plan = make_plan(make_overlay(f"overlay.production={tmp_path / 'out'}"), workers=1)
 
     assert len(plan.inputs.sources) == 10
 
 
-def test_nothing_is_checked_unless_told(make):
+def test_nothing_is_checked_unless_told(make_overlay):
     plan = make_plan(
-        make("overlay.check=false", "overlay.max_time_difference=1 d"), workers=1
+        make_overlay("overlay.check=false", "overlay.max_time_difference=1 d"),
+        workers=1,
     )
 
     assert all(len(use.off_ids) == 10 for use in plan.uses)
 
 
-def test_a_target_store_without_runs_is_refused(make, tmp_path, monkeypatch):
+def test_a_target_store_without_runs_is_refused(make_overlay, tmp_path, monkeypatch):
     monkeypatch.setattr("bkgpipe.simulation.overlay_inputs._target_runs", lambda *_: [])
 
     with pytest.raises(InputError, match="there is nothing to do"):
-        overlay_runs(tmp_path / "new", make())
+        overlay_runs(tmp_path / "new", make_overlay())
