@@ -390,7 +390,8 @@ def _run_words(summary: Summary) -> str:
 
 def _stage_words(state: StageState) -> str:
     total = str(state.n_total) if state.n_total >= 0 else "?"
-    return f"{state.stage} {state.n_done}/{total}"
+    outdated = f" ({state.n_outdated} outdated)" if state.n_outdated else ""
+    return f"{state.stage} {state.n_done}/{total}{outdated}"
 
 
 def _png(figure: Figure) -> bytes:

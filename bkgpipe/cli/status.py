@@ -43,6 +43,7 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
     if as_json:
         answer = {
             "stages": {state.stage: [state.n_done, state.n_total] for state in states},
+            "outdated": {s.stage: s.n_outdated for s in states if s.n_outdated},
             "used": summary.n_used,
             "refused": summary.refused,
             "not_stacked": summary.unfit,
@@ -54,7 +55,9 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
         return
     for state in states:
         total = str(state.n_total) if state.n_total >= 0 else "?"
-        click.echo(f"{state.stage:8} {state.n_done:5} of {total:5} {state.folder}")
+        outdated = f", {state.n_outdated} outdated" if state.n_outdated else ""
+        line = f"{state.stage:8} {state.n_done:5} of {total:5} {state.folder}"
+        click.echo(line + outdated)
     _tell_jobs(jobs, output=settings.data.output)
     _tell_runs(summary)
     for folder in unused:

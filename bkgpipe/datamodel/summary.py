@@ -22,12 +22,15 @@ class StageState:
     n_done, n_total : int
         Product files there, and product files that there will be; the total is -1
         as long as the runs are not selected.
+    n_outdated : int
+        Product files beside those done, that are to be made again from other runs.
     """
 
     stage: str
     folder: str
     n_done: int
     n_total: int
+    n_outdated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

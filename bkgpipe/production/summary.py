@@ -28,6 +28,7 @@ from bkgpipe.production.inputs import (
     is_selected,
     load_table,
 )
+from bkgpipe.production.outdated import find_outdated
 from bkgpipe.settings import Settings
 
 __all__ = [
@@ -148,23 +149,32 @@ def read_states(settings: Settings) -> list[StageState]:
     if settings.smooth.method == "regression":
         del totals["stack"]
     selected = int(is_selected(settings))
-    states = [_state(settings, "select", n_done=selected, n_total=1)]
-    states += [
-        _state(
-            settings,
-            stage,
-            n_done=len(find_chunks(settings, stage)),
-            n_total=total if selected else -1,
-        )
-        for stage, total in totals.items()
-        if total or not selected
+    return [
+        StageState(
+            stage="select",
+            folder=str(settings.folder("select")),
+            n_done=selected,
+            n_total=1,
+        ),
+        *(
+            _state(settings, stage, n_total=total if selected else -1)
+            for stage, total in totals.items()
+            if total or not selected
+        ),
     ]
-    return states
 
 
-def _state(settings: Settings, stage: str, *, n_done: int, n_total: int) -> StageState:
-    folder = str(settings.folder(stage))
-    return StageState(stage=stage, folder=folder, n_done=n_done, n_total=n_total)
+def _state(settings: Settings, stage: str, *, n_total: int) -> StageState:
+    found = find_chunks(settings, stage)
+    # as long as the runs are not selected, nobody knows what is outdated
+    outdated = find_outdated(settings, stage, found) if n_total >= 0 else []
+    return StageState(
+        stage=stage,
+        folder=str(settings.folder(stage)),
+        n_done=len(found) - len(outdated),
+        n_total=n_total,
+        n_outdated=len(outdated),
+    )
 
 
 def find_chunks(settings: Settings, stage: str) -> list[Path]:

@@ -16,12 +16,12 @@ from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.production.inputs import (
     digest_all,
-    digest_chunks,
     is_selected,
     load_settings,
     load_table,
     runs_by_chunk,
 )
+from bkgpipe.production.outdated import known_inputs
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.targets import HOST, ProductTarget, set_aside
 
@@ -177,15 +177,9 @@ class ChunkTask(StageTask):
         """Runs of the chunk that get a model."""
         return tuple(run for run in self.used if run.exported)
 
-    def chunk_inputs(self) -> str:
-        """Digest of the runs of this chunk alone.
-
-        Returns
-        -------
-        str
-            Digest.
-        """
-        return digest_chunks(self.table, self.settings.data.chunk_size)[self.chunk]
+    def inputs(self) -> str:
+        """Digest of what the task is made from, as far as the runs tell it."""
+        return known_inputs(self.settings, self.stage, int(self.chunk))
 
     def tell(self, n_done: int, n_total: int) -> None:
         """Show on the scheduler's page how far the chunk is, every other second.

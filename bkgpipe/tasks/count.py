@@ -5,33 +5,27 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from bkgpipe.datamodel import ExclusionMask, Run, RunCounts
-from bkgpipe.errors import InputError
-from bkgpipe.io.aeff import read_safe_energy
+from bkgpipe.io.aeff import find_safe_energy
 from bkgpipe.io.count import write_counts
 from bkgpipe.io.mask import read_masks
 from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.count import count_run
 from bkgpipe.numerics.exposure import with_event_exposure
+from bkgpipe.production.inputs import digest_selected
 from bkgpipe.settings import Settings
-from bkgpipe.tasks.base import ChunkTask
+from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.mask import Mask
 
-__all__ = ["AllCounts", "Count"]
+__all__ = ["AllCounts", "Count", "OfAllCounts"]
 
 
 class Count(ChunkTask):
     """Count events: reads masks and events files, writes ``count_{chunk}.h5``."""
 
     stage = "count"
-
-    def inputs(self) -> str:
-        """Digest of what the task is made from."""
-        return self.chunk_inputs()
 
     def requires(self) -> Mask:
         return self.sibling(Mask)
@@ -73,23 +67,13 @@ def _safe_energy(settings: Settings, run: Run) -> tuple[float, str]:
     count = settings.count
     if count.safe_energy_min > 0:
         return count.safe_energy_min, "setting"
-    if count.safe_energy in {"auto", "table"} and np.isfinite(run.safe_energy_min):
-        return run.safe_energy_min, "table"
-    if count.safe_energy in {"auto", "aeff"}:
-        energy = read_safe_energy(
-            settings.store,
-            run,
-            fraction=count.aeff_fraction,
-            offset=count.aeff_offset,
-        )
-        if np.isfinite(energy):
-            return energy, "aeff"
-    if count.safe_energy in {"auto", "none"}:
-        return 0.0, "none"
-    raise InputError(
-        what=f"has no safe energy from [count] safe_energy = {count.safe_energy}",
-        where=f"run {run.obs_id}",
-        fix="Set safe_energy = auto, or safe_energy_min",
+    return find_safe_energy(
+        settings.store,
+        run,
+        source=count.safe_energy,
+        section="count",
+        fraction=count.aeff_fraction,
+        offset=count.aeff_offset,
     )
 
 
@@ -98,3 +82,14 @@ class AllCounts(AllChunks):
 
     stage = "count"
     stage_class = Count
+
+
+class OfAllCounts(StageTask):
+    """A task that is made from all counts at once."""
+
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        return digest_selected(self.table)
+
+    def requires(self) -> AllCounts:
+        return self.sibling(AllCounts)

@@ -52,7 +52,7 @@ class Export(ChunkTask):
         """Digest of what the task is made from."""
         if self.settings.in_groups:
             # a group without new runs keeps its model, and its runs theirs
-            return f"{self.chunk_inputs()}{UNKNOWN}{self._group_models()}"
+            return f"{super().inputs()}{UNKNOWN}{self._group_models()}"
         return self.requires()["nodes"].inputs()
 
     def lost(self) -> str:

@@ -10,26 +10,17 @@ from bkgpipe.datamodel import Group, RunShape
 from bkgpipe.errors import NoRunsError
 from bkgpipe.io.stack import read_groups_header, write_groups
 from bkgpipe.numerics.stack import make_groups
-from bkgpipe.production.inputs import digest_selected
 from bkgpipe.tasks.archive import read_archive
-from bkgpipe.tasks.base import StageTask
-from bkgpipe.tasks.count import AllCounts
+from bkgpipe.tasks.count import OfAllCounts
 from bkgpipe.tasks.targets import ProductTarget
 
 __all__ = ["MakeGroups"]
 
 
-class MakeGroups(StageTask):
+class MakeGroups(OfAllCounts):
     """Group runs of like conditions: reads all counts, writes ``groups.ecsv``."""
 
     stage = "stack"
-
-    def inputs(self) -> str:
-        """Digest of what the task is made from."""
-        return digest_selected(self.table)
-
-    def requires(self) -> AllCounts:
-        return self.sibling(AllCounts)
 
     def output(self) -> ProductTarget:
         return ProductTarget(

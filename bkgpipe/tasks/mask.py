@@ -21,10 +21,6 @@ class Mask(ChunkTask):
 
     stage = "mask"
 
-    def inputs(self) -> str:
-        """Digest of what the task is made from."""
-        return self.chunk_inputs()
-
     def requires(self) -> Select:
         return self.sibling(Select)
 

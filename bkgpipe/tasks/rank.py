@@ -19,14 +19,14 @@ from bkgpipe.io.rank import (
 )
 from bkgpipe.numerics.candidates import pack_candidates, unpack_candidates
 from bkgpipe.numerics.rank import rank_runs
-from bkgpipe.production.inputs import digest, digest_selected, index_runs
+from bkgpipe.production.inputs import digest, index_runs
 from bkgpipe.production.summary import find_chunks
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.archive import Archive, read_archive
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
-from bkgpipe.tasks.count import AllCounts, Count
+from bkgpipe.tasks.count import AllCounts, Count, OfAllCounts
 from bkgpipe.tasks.targets import ProductTarget
 
 __all__ = [
@@ -40,20 +40,13 @@ __all__ = [
 _log = logging.getLogger(__name__)
 
 
-class GatherCandidates(StageTask):
+class GatherCandidates(OfAllCounts):
     """Gather what rankings compare: reads all counts, writes ``candidates.h5``.
 
     Without it each chunk of rankings would read all counts again.
     """
 
     stage = "rank"
-
-    def inputs(self) -> str:
-        """Digest of what the task is made from."""
-        return digest_selected(self.table)
-
-    def requires(self) -> AllCounts:
-        return self.sibling(AllCounts)
 
     def output(self) -> ProductTarget:
         return ProductTarget(
@@ -73,10 +66,6 @@ class Rank(ChunkTask):
     """Rank candidates by divergence: reads them, writes ``rank_{chunk}.h5``."""
 
     stage = "rank"
-
-    def inputs(self) -> str:
-        """Digest of what the task is made from."""
-        return digest([digest_selected(self.table), self.chunk_inputs()])
 
     def taken(self) -> str:
         """Digest of the runs that are taken for the targets of this chunk.

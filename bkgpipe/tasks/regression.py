@@ -16,7 +16,7 @@ from bkgpipe.datamodel import (
     RunCounts,
     RunHead,
 )
-from bkgpipe.errors import NoRunsError
+from bkgpipe.errors import InputError, NoRunsError
 from bkgpipe.io.count import read_counts, read_each, read_heads
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.regression import read_fit, write_fit
@@ -33,11 +33,10 @@ from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.regression import fit_regression
 from bkgpipe.numerics.scatter import measure_scatter
 from bkgpipe.numerics.stack import refusal, stack_runs
-from bkgpipe.numerics.terms import make_conditions
-from bkgpipe.production.inputs import digest, digest_selected
+from bkgpipe.numerics.terms import make_conditions, require_pointing
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.collect import collect
-from bkgpipe.tasks.count import AllCounts, Count
+from bkgpipe.tasks.count import Count, OfAllCounts
 from bkgpipe.tasks.targets import ProductTarget
 
 __all__ = ["FitRegression", "Predict"]
@@ -47,17 +46,10 @@ _log = logging.getLogger(__name__)
 _MAX_SCATTER_RUNS = 2000  # give the scatter to 2 per cent of itself
 
 
-class FitRegression(StageTask):
+class FitRegression(OfAllCounts):
     """Fit all runs at once: reads all counts, writes ``fit.h5``."""
 
     stage = "smooth"
-
-    def inputs(self) -> str:
-        """Digest of what the task is made from."""
-        return digest_selected(self.table)
-
-    def requires(self) -> AllCounts:
-        return self.sibling(AllCounts)
 
     def output(self) -> ProductTarget:
         return ProductTarget(
@@ -69,7 +61,7 @@ class FitRegression(StageTask):
             self.requires().chunks(),
             fov_alignment=self.settings.export.alignment,
             min_kept_fraction=self.settings.mask.min_kept_fraction,
-        )
+        ).of_known_pointing(self.settings.smooth.terms)
         _require_some(runs, where=str(self.folder))
 
         fit = self._fit(runs)
@@ -131,10 +123,6 @@ class Predict(ChunkTask):
 
     stage = "smooth"
 
-    def inputs(self) -> str:
-        """Digest of what the task is made from."""
-        return digest([self.sibling(FitRegression).inputs(), self.chunk_inputs()])
-
     def requires(self) -> list[StageTask]:
         return [self.sibling(FitRegression), self.sibling(Count)]
 
@@ -163,6 +151,26 @@ class _FitRuns:
         """Read each run, or each so many, one after the other."""
         obs_ids = (head.obs_id for head in self.heads[::every])
         return read_each(zip(self.paths[::every], obs_ids, strict=True))
+
+    def of_known_pointing(self, terms: tuple[str, ...]) -> _FitRuns:
+        """Leave out runs of which it is not known where the zenith is."""
+        pairs = [
+            (head, path)
+            for head, path in zip(self.heads, self.paths, strict=True)
+            if _has_pointing(head, terms)
+        ]
+        return _FitRuns(
+            heads=[head for head, _ in pairs], paths=[path for _, path in pairs]
+        )
+
+
+def _has_pointing(head: RunHead, terms: tuple[str, ...]) -> bool:
+    try:
+        require_pointing(head.conditions, terms, where=f"run {head.obs_id}")
+    except InputError as error:
+        _log.warning("Not fitted: %s", error)
+        return False
+    return True
 
 
 def _read_heads(
@@ -194,7 +202,14 @@ def _require_some(runs: _FitRuns, *, where: str) -> None:
 def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
     """Model of a run under its own conditions, per live time."""
     conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
+    require_pointing(conditions, fit.terms, where=f"run {run.obs_id}")
     predicted = predict(fit, conditions, run.binning)
+    if predicted.is_extrapolated:
+        _log.warning(
+            "Run %d: a condition is missing, or beyond those of the runs in the fit; "
+            "the mean, or the nearest, stands for it",
+            run.obs_id,
+        )
     return RateModel(
         stack_id=run.obs_id,
         binning=run.binning,

@@ -10,7 +10,6 @@ from bkgpipe.io.count import read_each
 from bkgpipe.io.rank import read_rankings
 from bkgpipe.io.stack import read_groups, write_stacks
 from bkgpipe.numerics.scaled import stack_scaled
-from bkgpipe.production.inputs import digest_selected
 from bkgpipe.tasks.archive import read_archive
 from bkgpipe.tasks.base import UNKNOWN, ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllStackChunks
@@ -68,10 +67,6 @@ class _Stack(ChunkTask):
 class StackGroups(_Stack):
     """Add up the runs of each group: reads ``groups.ecsv``, writes ``stack_0.h5``."""
 
-    def inputs(self) -> str:
-        """Digest of what the task is made from."""
-        return digest_selected(self.table)
-
     def requires(self) -> list[StageTask]:
         return [self.sibling(MakeGroups), self.sibling(AllCounts)]
 
@@ -92,7 +87,7 @@ class StackRanked(_Stack):
     def inputs(self) -> str:
         """Digest of what the task is made from."""
         # a ranking that takes the same runs as before makes the same stack
-        return f"{self.chunk_inputs()}{UNKNOWN}{self.sibling(Rank).taken()}"
+        return f"{super().inputs()}{UNKNOWN}{self.sibling(Rank).taken()}"
 
     def requires(self) -> list[StageTask]:
         return [self.sibling(Rank), self.sibling(AllCounts)]
@@ -106,10 +101,6 @@ class StackRanked(_Stack):
 
 class StackOwn(_Stack):
     """Take each target as its own stack: writes ``stack_{chunk}.h5``."""
-
-    def inputs(self) -> str:
-        """Digest of what the task is made from."""
-        return self.chunk_inputs()
 
     def requires(self) -> Count:
         return self.sibling(Count)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from astropy.table import Table
 
 
 @pytest.mark.usefixtures("finished")
@@ -91,3 +92,21 @@ def test_status_imports_neither_luigi_nor_figures():
     )
 
     assert done.stdout == "[]\n"
+
+
+def test_chunks_of_runs_that_changed_are_outdated(bkgpipe, folder):
+    assert bkgpipe("run", "count").exit_code == 0
+    index = folder / "store" / "obs-index.fits.gz"
+    table = Table.read(index)
+    table["ZEN_PNT"][table["OBS_ID"] == 1006] += 1
+    table.write(index, overwrite=True)
+    assert bkgpipe("run", "select").exit_code == 0
+
+    answer = json.loads(bkgpipe("status", "--json").stdout)
+    (line,) = [
+        each for each in bkgpipe("status").stdout.splitlines() if "count " in each[:8]
+    ]
+
+    assert answer["stages"]["count"] == [3, 4]
+    assert answer["outdated"] == {"mask": 1, "count": 1}
+    assert line.endswith(", 1 outdated")
