@@ -218,11 +218,11 @@ class ModelScore:
 
     @property
     def pulls(self) -> np.ndarray:
-        """Excess / sqrt(predicted) of each run and energy bin with ten predicted."""
+        """(Counted - predicted) / sqrt(predicted) where ten are predicted, flat."""
         counts = np.concatenate([run.counts_energy for run in self.runs])
         predicted = np.concatenate([run.predicted_energy for run in self.runs])
         is_used = predicted >= _MIN_PULL_COUNTS
-        pulls: np.ndarray = (predicted - counts)[is_used] / np.sqrt(predicted[is_used])
+        pulls: np.ndarray = (counts - predicted)[is_used] / np.sqrt(predicted[is_used])
         return pulls
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from bkgpipe.datamodel.counts import RunCounts
 from bkgpipe.datamodel.regression import RunConditions
+from bkgpipe.errors import InputError
 
 __all__ = [
     "CONDITION_NAMES",
@@ -20,6 +21,7 @@ __all__ = [
     "condition_table",
     "find_epochs",
     "make_conditions",
+    "require_pointing",
     "sky_directions",
 ]
 
@@ -135,6 +137,43 @@ def make_conditions(run: RunCounts, *, fov_alignment: str) -> RunConditions:
         control_outer=outer + _OUTER_POWER * log_safe,
         control_low=low + _LOW_POWER * log_safe,
     )
+
+
+def require_pointing(
+    conditions: RunConditions, terms: Sequence[str], *, where: str
+) -> None:
+    """Refuse a run of which it is not known where the zenith is.
+
+    Other conditions may be missing: their terms are dropped, or take the mean.
+
+    Parameters
+    ----------
+    conditions : RunConditions
+        Conditions of the run.
+    terms : sequence of str
+        Terms of the regression.
+    where : str
+        Name of the run, for the message.
+
+    Raises
+    ------
+    InputError
+        If the zenith angle is not known, or its direction where a term needs that.
+    """
+    if not np.isfinite(conditions.cos_zenith):
+        raise InputError(
+            what="the zenith angle is unknown",
+            where=where,
+            fix="Add ZEN_PNT or ALT_PNT to the observation index, or leave the run out "
+            "by [select] exclude_obs_ids",
+        )
+    if "gradient_zenith" in terms and not np.isfinite(conditions.position_angle):
+        raise InputError(
+            what="the direction of the zenith is unknown",
+            where=where,
+            fix="Add GEOLON and GEOLAT to the events, or take gradient_zenith out of "
+            "[smooth] terms",
+        )
 
 
 def condition_table(conditions: Sequence[RunConditions]) -> np.ndarray:

@@ -8,7 +8,7 @@ from bkgpipe.view.figures import (
     figure_rate,
     make_figure,
 )
-from bkgpipe.view.images import png_uri, save_figure
+from bkgpipe.view.images import save_figure
 from bkgpipe.view.ranking import figure_ranking, figure_rankings
 from bkgpipe.view.report import make_pages
 from bkgpipe.view.words import describe
@@ -22,6 +22,5 @@ __all__ = [
     "figure_rate",
     "make_figure",
     "make_pages",
-    "png_uri",
     "save_figure",
 ]

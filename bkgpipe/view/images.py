@@ -1,16 +1,14 @@
-"""Figures as files, and as images inside a page."""
+"""Figures as files."""
 
 from __future__ import annotations
 
-import base64
-from io import BytesIO
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from bkgpipe.errors import OutputError
 
-__all__ = ["png_uri", "save_figure"]
+__all__ = ["save_figure"]
 
 _DPI = 110
 
@@ -47,25 +45,3 @@ def save_figure(figure: Figure, path: Path, *, image_format: str = "png") -> Non
             where=str(path),
             fix="Give a file in an existing folder that you may write to",
         ) from error
-
-
-def png_uri(figure: Figure) -> str:
-    """Return a figure as the address of an inline image.
-
-    Parameters
-    ----------
-    figure : Figure
-        The figure.
-
-    Returns
-    -------
-    str
-        Data address of a PNG image, for the ``src`` of an ``img`` element.
-
-    References
-    ----------
-    RFC 2397, The "data" URL scheme.
-    """
-    buffer = BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"

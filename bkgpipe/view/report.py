@@ -283,7 +283,7 @@ def _validation_picture(_report: Report) -> Picture:
         alt="Predicted over counted events of runs that the models have not seen: of "
         "each run, as a histogram, against energy; and the pulls",
         caption="Models made without a fold of runs, scored on these runs. Poisson "
-        "errors; pull: (predicted - counted) / sqrt(predicted) of a run and energy "
+        "errors; pull: (counted - predicted) / sqrt(predicted) of a run and energy "
         "bin.",
     )
 

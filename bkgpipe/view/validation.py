@@ -118,7 +118,7 @@ def figure_validation(validation: Validation) -> Figure:
     ratio.set(xlabel="run, in order of obs_id", ylabel="predicted / counted")
     spread.set(xlabel="predicted / counted, per run", ylabel="runs")
     energy.set(xscale="log", xlabel="energy [TeV]", ylabel="predicted / counted")
-    pulls.set(xlabel="pull of a run and energy bin", ylabel="bins")
+    pulls.set(xlabel="(counted - predicted) / sqrt(predicted)", ylabel="bins")
     for ax in (ratio, energy):
         ax.axhline(1.0, color="0.5", linewidth=1)
     ratio.legend()

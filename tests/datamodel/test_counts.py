@@ -5,38 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import Binning, Conservation, ControlEvents, Run, RunCounts
+from bkgpipe.datamodel import Binning, Conservation, ControlEvents, RunCounts
 from bkgpipe.errors import BinningMismatchError
-
-_RUN = Run(
-    obs_id=7,
-    target="Crab",
-    ra=83.6,
-    dec=22.0,
-    zenith=45.0,
-    azimuth=10.0,
-    ontime=100.0,
-    livetime=90.0,
-    deadc=0.9,
-    time_start=53000.0,
-    time_stop=53000.1,
-    muon_efficiency=1.0,
-    nsb=1.0,
-    telescopes="1,2,3,4",
-    quality=0,
-    safe_energy_min=0.5,
-    longitude=16.5,
-    latitude=-23.3,
-    altitude=1835.0,
-    events_file="run.fits",
-    events_hdu="EVENTS",
-    file_size=1,
-    file_time=1,
-)
 
 
 @pytest.fixture
-def counts() -> RunCounts:
+def counts(make_run) -> RunCounts:
     binning = Binning(
         energy_edges=np.geomspace(0.1, 10, 4),
         fov_lon_edges=np.linspace(-3, 3, 7),
@@ -44,7 +18,7 @@ def counts() -> RunCounts:
         offset_edges=np.linspace(0, 2, 5),
     )
     return RunCounts(
-        run=_RUN,
+        run=make_run(7),
         binning=binning,
         counts_3d=np.ones(binning.shape_3d, dtype=np.int64),
         counts_2d=np.ones(binning.shape_2d, dtype=np.int64),

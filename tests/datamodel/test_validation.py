@@ -57,7 +57,7 @@ def test_ratio_is_predicted_over_counted() -> None:
 
 
 def test_pulls_leave_out_what_is_far_from_normal() -> None:
-    np.testing.assert_allclose(MODEL.pulls, [0.0, 44.0 / 12.0])
+    np.testing.assert_allclose(MODEL.pulls, [0.0, -44.0 / 12.0])
 
 
 def test_counts_of_another_shape_are_refused() -> None:

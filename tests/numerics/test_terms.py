@@ -7,6 +7,7 @@ import pytest
 
 from bkgpipe.datamodel import Conservation, ControlEvents, RunCounts
 from bkgpipe.datamodel.regression import RunConditions
+from bkgpipe.errors import InputError
 from bkgpipe.numerics.terms import (
     CONDITION_NAMES,
     DEFAULT_TERMS,
@@ -15,6 +16,7 @@ from bkgpipe.numerics.terms import (
     condition_table,
     find_epochs,
     make_conditions,
+    require_pointing,
     sky_directions,
 )
 
@@ -173,3 +175,25 @@ def test_without_a_safe_energy_the_lowest_bin_stands_for_it(run_counts):
 def test_control_events_without_exposure_are_unknown(run_counts):
     run = replace(run_counts, control=replace(run_counts.control, exposure_low=0.0))
     assert np.isnan(make_conditions(run, fov_alignment="RADEC").control_low)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "what", "fix"),
+    [
+        ("cos_zenith", "zenith angle is unknown", "ZEN_PNT"),
+        ("position_angle", "direction of the zenith is unknown", "gradient_zenith"),
+    ],
+)
+def test_a_run_without_pointing_is_refused(unknown, what, fix):
+    lost = replace(CONDITIONS, **{unknown: float("nan")})
+    with pytest.raises(InputError, match=what) as caught:
+        require_pointing(lost, DEFAULT_TERMS, where="run 7")
+    assert caught.value.where == "run 7"
+    assert fix in caught.value.fix
+
+
+def test_what_no_term_needs_may_be_unknown():
+    lost = replace(
+        CONDITIONS, position_angle=float("nan"), muon_efficiency=float("nan")
+    )
+    require_pointing(lost, ("zenith", "muon"), where="run 7")

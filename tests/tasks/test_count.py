@@ -72,7 +72,7 @@ def test_a_safe_energy_that_is_not_there_refuses_the_run(count, without_table):
     assert len(chunk.refused) == 8
     assert chunk.refused[1001] == (
         "run 1001: has no safe energy from [count] safe_energy = table. "
-        "Set safe_energy = auto, or safe_energy_min."
+        "Set [count] safe_energy = auto, or safe_energy_min."
     )
 
 

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from astropy.io import fits
+from astropy.table import Table
 
 from bkgpipe.errors import NoRunsError
+from bkgpipe.io.hdf5 import read_refused
 from bkgpipe.io.regression import read_fit
+from bkgpipe.io.smooth import read_models
 from bkgpipe.settings import settings_text
-from bkgpipe.tasks import FitRegression, regression
+from bkgpipe.tasks import AllSmooths, FitRegression, regression
 
 
 def test_more_runs_than_points_are_joined(production, build):
@@ -111,3 +115,44 @@ def test_given_penalties_are_not_tried(production, build):
     )
     assert build(fit)
     assert read_fit(fit.folder / "fit.h5").trials.shape == (0, 5)
+
+
+def test_a_run_of_unknown_zenith_angle_is_refused(production, build, tmp_path, caplog):
+    """It has no place in the fit, nor a model; the others go on without it."""
+    _forget_zenith(tmp_path / "store", obs_id=1005)
+    task = production(smooth__method="regression", binning__per_decade="5")
+
+    assert build(task.sibling(AllSmooths))
+
+    fit = task.sibling(FitRegression)
+    assert read_fit(fit.folder / "fit.h5").n_runs == 7
+    reason = read_refused(fit.folder / "smooth_335.h5")[1005]
+    assert reason.startswith("run 1005: the zenith angle is unknown. Add ZEN_PNT")
+    assert list(read_models(fit.folder / "smooth_335.h5").records) == [1006, 1007]
+    assert "Not fitted: run 1005: the zenith angle is unknown" in caplog.text
+
+
+def test_runs_beyond_those_of_the_fit_are_told(production, build, caplog):
+    task = production(
+        smooth__method="regression",
+        smooth__terms="zenith, time",
+        select__exclude_obs_ids="1008",
+        export__obs_ids="1003, 1008",
+        binning__per_decade="5",
+    )
+    assert build(task.sibling(AllSmooths))
+    told = [text for text in caplog.messages if "beyond those" in text]
+    assert [text.split(":")[0] for text in told] == ["Run 1008"]
+
+
+def _forget_zenith(store, *, obs_id):
+    """Take the zenith angle of a run out of the index and of its events file."""
+    index = store / "obs-index.fits.gz"
+    table = Table.read(index)
+    names = [name for name in ("ZEN_PNT", "ALT_PNT") if name in table.colnames]
+    for name in names:
+        table[name][table["OBS_ID"] == obs_id] = np.nan
+    table.write(index, overwrite=True)
+    (events,) = (store / "data").glob(f"*{obs_id}*")
+    with fits.open(events, mode="update") as hdus:
+        hdus["EVENTS"].header.remove("ALT_PNT", ignore_missing=True)

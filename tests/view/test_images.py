@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import base64
 from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
 
 from bkgpipe.errors import OutputError
-from bkgpipe.view import png_uri, save_figure
+from bkgpipe.view import save_figure
 
 
 @pytest.fixture
@@ -39,9 +38,3 @@ def test_unknown_format_names_the_known(figure: Figure, tmp_path: Path):
 def test_missing_folder_is_told(figure: Figure, tmp_path: Path):
     with pytest.raises(OutputError, match=r"none/rate\.png: .*existing folder"):
         save_figure(figure, tmp_path / "none" / "rate.png")
-
-
-def test_uri_holds_a_png(figure: Figure):
-    kind, _, content = png_uri(figure).partition(",")
-    assert kind == "data:image/png;base64"
-    assert base64.b64decode(content, validate=True).startswith(b"\x89PNG")

@@ -16,7 +16,7 @@ from bkgpipe.datamodel import (
     RunTable,
 )
 from bkgpipe.datamodel.validation import ScoreSummary, ValidationSummary
-from bkgpipe.view import make_pages, png_uri
+from bkgpipe.view import make_pages
 from bkgpipe.view.report import make_figures
 
 _HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&"
@@ -160,7 +160,7 @@ def test_figures_are_those_that_there_is_something_for(full: Report, report: Rep
     figures = make_figures(full)
     assert list(figures) == ["sky.png", "dependence.png", "rankings.png", "ranking.png"]
     for draw in figures.values():
-        assert png_uri(draw())
+        draw().draw_without_rendering()
 
 
 def test_the_index_comes_last(pages: dict[str, str]):
