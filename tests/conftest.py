@@ -93,17 +93,29 @@ def hess_store(gammapy_data: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def _archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("archive") / "store"
-    simulation = Simulation(
-        n_runs=8,
-        first_obs_id=1001,
-        duration=300,
-        seed=3,
-        sources=(PointSource(fov_lon=0.5, fov_lat=0.2, rate=0.2),),
-    )
-    write_simulated_store(folder, simulation=simulation, truth=Truth())
-    return folder
+def simulate_archive(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Path]:
+    """Factory `simulate_archive(*, duration, seed)`: a store of runs 1001 to 1008."""
+
+    def simulate(*, duration: float, seed: int) -> Path:
+        folder = tmp_path_factory.mktemp("archive") / "store"
+        simulation = Simulation(
+            n_runs=8,
+            first_obs_id=1001,
+            duration=duration,
+            seed=seed,
+            sources=(PointSource(fov_lon=0.5, fov_lat=0.2, rate=0.2),),
+        )
+        write_simulated_store(folder, simulation=simulation, truth=Truth())
+        return folder
+
+    return simulate
+
+
+@pytest.fixture(scope="session")
+def _archive(simulate_archive: Callable[..., Path]) -> Path:
+    return simulate_archive(duration=300, seed=3)
 
 
 @pytest.fixture

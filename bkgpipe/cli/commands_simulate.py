@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from bkgpipe.cli.options import example, json_option
+from bkgpipe.cli.options import example, json_option, overrides_option
 
 __all__ = ["simulate"]
 
@@ -31,17 +31,10 @@ def simulate_options(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Path(path_type=Path),
         help="Settings file; bkgpipe simulate settings prints one to start from.",
     )
-    overrides = click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="SECTION.KEY=VALUE",
-        help="Replace one value of the settings; may be repeated.",
-    )
     workers = click.option(
         "--workers", default=1, type=click.IntRange(1), help="Worker processes."
     )
-    return config(overrides(workers(json_option(command))))
+    return config(overrides_option(workers(json_option(command))))
 
 
 @click.group(epilog=example("bkgpipe simulate store simulated --runs 30 --seed 1"))

@@ -11,6 +11,7 @@ import click
 __all__ = [
     "example",
     "json_option",
+    "overrides_option",
     "placed",
     "placement_options",
     "settings_options",
@@ -37,14 +38,29 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Settings file.",
     )
-    overrides = click.option(
+    return config(overrides_option(command))
+
+
+def overrides_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option to replace values of its settings.
+
+    Parameters
+    ----------
+    command : callable
+        The command.
+
+    Returns
+    -------
+    callable
+        The command with it.
+    """
+    return click.option(
         "--set",
         "overrides",
         multiple=True,
         metavar="SECTION.KEY=VALUE",
         help="Replace one value of the settings; may be repeated.",
-    )
-    return config(overrides(command))
+    )(command)
 
 
 def placement_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,10 +9,56 @@ import numpy as np
 from astropy import units as u
 
 from bkgpipe.datamodel import Run
+from bkgpipe.errors import InputError
 from bkgpipe.io.files import inflate, open_fits, read_content
 from bkgpipe.io.index import find_index, hdu_files
 
-__all__ = ["read_safe_energy"]
+__all__ = ["find_safe_energy", "read_safe_energy"]
+
+
+def find_safe_energy(
+    store: Path, run: Run, *, source: str, section: str, **where: float
+) -> tuple[float, str]:
+    """Return the safe energy of a run from the place that the settings name.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    run : Run
+        The run.
+    source : str
+        ``table``, ``aeff``, ``none``, or ``auto`` for the first of them that has it.
+    section : str
+        Section of the settings, for the message.
+    **where : float
+        ``fraction`` and ``offset`` for `read_safe_energy`.
+
+    Returns
+    -------
+    energy : float
+        Energy [TeV].
+    origin : str
+        ``table``, ``aeff`` or ``none``.
+
+    Raises
+    ------
+    InputError
+        If that place does not have it.
+    """
+    if source in {"auto", "table"} and np.isfinite(run.safe_energy_min):
+        return run.safe_energy_min, "table"
+    if source in {"auto", "aeff"}:
+        energy = read_safe_energy(store, run, **where)
+        if np.isfinite(energy):
+            return energy, "aeff"
+    if source in {"auto", "none"}:
+        return 0.0, "none"
+    raise InputError(
+        what=f"has no safe energy from [{section}] safe_energy = {source}",
+        where=f"run {run.obs_id}",
+        fix=f"Set [{section}] safe_energy = auto, or safe_energy_min",
+    )
 
 
 def read_safe_energy(store: Path, run: Run, *, fraction: float, offset: float) -> float:

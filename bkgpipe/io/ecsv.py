@@ -21,7 +21,7 @@ from bkgpipe.datamodel import ProductHeader
 from bkgpipe.errors import OutputError
 from bkgpipe.io.damage import UNREADABLE, damaged
 
-__all__ = ["Column", "read_rows", "read_table_header", "write_rows"]
+__all__ = ["Column", "read_rows", "read_table_header", "write_rows", "write_table"]
 
 _Row = TypeVar("_Row")
 
@@ -84,13 +84,31 @@ def write_rows(
     rows = _digest(arrays)
     sums = {"rows_sha256": rows, "content_sha256": _digest_header(header, rows)}
     table.meta = {"product": asdict(header)} | sums
+    write_table(path, table)
+
+
+def write_table(path: Path, table: Table) -> None:
+    """Write a table of any columns.
+
+    Parameters
+    ----------
+    path : Path
+        ECSV file.
+    table : Table
+        The table.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
     try:
         table.write(path, format="ascii.ecsv", overwrite=True)
     except OSError as error:
         raise OutputError(
-            what=f"the file cannot be written ({error})",
+            what=f"the file cannot be written ({error.strerror})",
             where=str(path),
-            fix="Check that the folder exists and has free space",
+            fix="Give a file in an existing folder with free space",
         ) from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -28,7 +27,6 @@ __all__ = [
     "background_limits",
     "background_rate",
     "cosmic_counts",
-    "file_digest",
     "live_time",
     "own_model",
     "read_background",
@@ -45,27 +43,6 @@ _SKY = 4 * np.pi * u.sr
 _INWARD = 1e-9
 # True energies beyond the reconstructed ones that can end up among them
 _REACH = 5.0
-
-
-def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    str
-        Digest.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read.
-    """
-    return hashlib.sha256(read_content(path, where=str(path))).hexdigest()
 
 
 def read_background(path: Path) -> Background:

@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bkgpipe._version import __version__
 from bkgpipe.datamodel.mixing import MixRecord
 from bkgpipe.datamodel.overlay import OverlayPool, PoolUse
-from bkgpipe.errors import InputError
 from bkgpipe.io.fits_file import write_content
+from bkgpipe.io.json_file import read_json
 
 __all__ = [
     "read_pool",
@@ -62,18 +63,12 @@ def read_pool(path: Path) -> OverlayPool:
     InputError
         If the file is missing or is no such record.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        uses = tuple(_read_use(row) for row in content["uses"])
-        return OverlayPool(
-            output=str(content["output"]), frame=str(content["frame"]), uses=uses
-        )
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            what=f"the file holds no record of used OFF runs ({error})",
-            where=str(path),
-            fix="Give the overlay_pool.json that bkgpipe simulate overlay wrote",
-        ) from error
+    return read_json(
+        path,
+        _make_pool,
+        holds="record of used OFF runs",
+        fix="Give the overlay_pool.json that bkgpipe simulate overlay wrote",
+    )
 
 
 def write_matches(path: Path, matches: Mapping[int, Mapping[str, object]]) -> None:
@@ -141,16 +136,27 @@ def read_run_records(path: Path) -> tuple[tuple[MixRecord, ...], dict[str, str]]
     InputError
         If the file is missing or is no such record.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        records = tuple(MixRecord(**row) for row in content["records"])
-        return records, dict(content["inputs"])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            what=f"the file holds no record of one run ({error})",
-            where=str(path),
-            fix="Remove it and the events file of the run, and start again",
-        ) from error
+    return read_json(
+        path,
+        _make_run_records,
+        holds="record of one run",
+        fix="Remove it and the events file of the run, and start again",
+    )
+
+
+def _make_pool(content: dict[str, Any]) -> OverlayPool:
+    return OverlayPool(
+        output=str(content["output"]),
+        frame=str(content["frame"]),
+        uses=tuple(_read_use(row) for row in content["uses"]),
+    )
+
+
+def _make_run_records(
+    content: dict[str, Any],
+) -> tuple[tuple[MixRecord, ...], dict[str, str]]:
+    records = tuple(MixRecord(**row) for row in content["records"])
+    return records, dict(content["inputs"])
 
 
 def _read_use(row: dict[str, object]) -> PoolUse:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bkgpipe._version import __version__
 from bkgpipe.datamodel.mixing import MixRecord, Provenance
-from bkgpipe.errors import InputError
 from bkgpipe.io.fits_file import write_content
+from bkgpipe.io.json_file import read_json
 
 __all__ = ["read_provenance", "write_provenance"]
 
@@ -51,14 +52,15 @@ def read_provenance(path: Path) -> Provenance:
     InputError
         If the file is missing or is no such record.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        del content["program"]
-        content["records"] = tuple(MixRecord(**row) for row in content["records"])
-        return Provenance(**content)
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            what=f"the file holds no record of mixed events ({error})",
-            where=str(path),
-            fix="Give the JSON file that bkgpipe simulate wrote beside the index",
-        ) from error
+    return read_json(
+        path,
+        _make,
+        holds="record of mixed events",
+        fix="Give the JSON file that bkgpipe simulate wrote beside the index",
+    )
+
+
+def _make(content: dict[str, Any]) -> Provenance:
+    del content["program"]
+    content["records"] = tuple(MixRecord(**row) for row in content["records"])
+    return Provenance(**content)

@@ -10,7 +10,8 @@ import numpy as np
 from astropy.table import Table
 
 from bkgpipe.datamodel import ExclusionRegion, RunTruth, Truth
-from bkgpipe.errors import InputError, OutputError
+from bkgpipe.errors import InputError
+from bkgpipe.io.ecsv import write_table
 
 __all__ = ["read_truth", "write_sources", "write_truth"]
 
@@ -33,7 +34,7 @@ def write_truth(path: Path, run_truth: RunTruth) -> None:
     columns = {"OBS_ID": run_truth.obs_ids, "FACTOR": run_truth.factor}
     truth = asdict(run_truth.truth)
     truth["epoch_steps"] = [list(step) for step in truth["epoch_steps"]]
-    _write_ecsv(path, Table(columns, meta={"truth": truth}))
+    write_table(path, Table(columns, meta={"truth": truth}))
 
 
 def read_truth(path: Path) -> RunTruth:
@@ -96,15 +97,4 @@ def write_sources(path: Path, sources: Sequence[ExclusionRegion]) -> None:
         },
         units={"ra": "deg", "dec": "deg", "extension": "deg"},
     )
-    _write_ecsv(path, table)
-
-
-def _write_ecsv(path: Path, table: Table) -> None:
-    try:
-        table.write(path, format="ascii.ecsv", overwrite=True)
-    except OSError as error:
-        raise OutputError(
-            what=f"the file cannot be written ({error.strerror})",
-            where=str(path),
-            fix="Give a file in an existing folder with free space",
-        ) from error
+    write_table(path, table)

@@ -10,7 +10,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from bkgpipe.datamodel import Group
-from bkgpipe.errors import InputError, OutputError
+from bkgpipe.errors import InputError
+from bkgpipe.io.ecsv import write_table
 from bkgpipe.io.files import inflate, open_fits, read_content
 from bkgpipe.io.fits_file import write_hdus
 from bkgpipe.io.index import find_index
@@ -121,14 +122,7 @@ def write_groups_table(path: Path, groups: Sequence[Group]) -> None:
     for name in table.colnames[1:7]:
         table[name].unit = "deg"
     table["LIVETIME"].unit = "s"
-    try:
-        table.write(path, format="ascii.ecsv", overwrite=True)
-    except OSError as error:
-        raise OutputError(
-            what=f"the file cannot be written ({error.strerror})",
-            where=str(path),
-            fix="Give a file in an existing folder with free space",
-        ) from error
+    write_table(path, table)
 
 
 def read_groups_table(path: Path) -> Table:

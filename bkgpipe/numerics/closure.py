@@ -8,13 +8,7 @@ from bkgpipe.datamodel import Closure, RateModel, Stack
 from bkgpipe.datamodel.checks import require_shape
 from bkgpipe.errors import NoEventsError
 
-__all__ = [
-    "counts_behind",
-    "make_closure",
-    "model_closure",
-    "pulls",
-    "stack_closure",
-]
+__all__ = ["counts_behind", "make_closure", "pulls"]
 
 
 def pulls(
@@ -94,72 +88,6 @@ def make_closure(
         ratio_mean=float(ratio.mean()),
         ratio_rms=float(np.sqrt((ratio**2).mean())),
     )
-
-
-def stack_closure(
-    stack: Stack, true_rate: np.ndarray, *, min_expected: float = 20.0
-) -> Closure:
-    """Compare the counts of a stack with the truth.
-
-    Parameters
-    ----------
-    stack : Stack
-        Counts and exposure.
-    true_rate : np.ndarray
-        Mean true rate of each bin, times the factor of the runs; its shape is
-        ``(n_energy, n_fov_lon, n_fov_lat)`` or ``(n_energy, n_offset)`` and chooses
-        the projection [s-1 TeV-1 sr-1].
-    min_expected : float
-        Counts expected below which a bin is left out.
-
-    Returns
-    -------
-    Closure
-        Agreement; a width of one and a mean of zero when all is well.
-
-    Raises
-    ------
-    BinningMismatchError
-        If the truth has the shape of neither projection.
-    NoEventsError
-        If no bin is left.
-    """
-    expected = counts_behind(stack, true_rate)
-    counts = stack.counts_3d if true_rate.ndim == 3 else stack.counts_2d
-    return make_closure(counts, expected, min_expected=min_expected)
-
-
-def model_closure(
-    model: RateModel, true_rate: np.ndarray, *, min_expected: float = 20.0
-) -> Closure:
-    """Compare a model with the truth, as counts in the exposure behind it.
-
-    Parameters
-    ----------
-    model : RateModel
-        Mean rate of each bin.
-    true_rate : np.ndarray
-        Mean true rate of each bin, times the factor of the runs; its shape is
-        ``(n_energy, n_fov_lon, n_fov_lat)`` or ``(n_energy, n_offset)`` and chooses
-        the projection [s-1 TeV-1 sr-1].
-    min_expected : float
-        Counts expected below which a bin is left out.
-
-    Returns
-    -------
-    Closure
-        Agreement; smoothing makes the pulls narrower than one and biases the ratio.
-
-    Raises
-    ------
-    BinningMismatchError
-        If the truth has the shape of neither projection.
-    NoEventsError
-        If no bin is left.
-    """
-    rate = model.rate_3d if true_rate.ndim == 3 else model.rate_2d
-    expected, recovered = counts_behind(model, true_rate), counts_behind(model, rate)
-    return make_closure(recovered, expected, min_expected=min_expected)
 
 
 def counts_behind(product: Stack | RateModel, rate: np.ndarray) -> np.ndarray:

@@ -27,7 +27,7 @@ from bkgpipe.numerics.sampling import (
     ring_vectors,
 )
 
-__all__ = ["count_run"]
+__all__ = ["count_run", "require_livetime"]
 
 # Near the safe energy the number of events in the ring follows the safe energy itself
 # as much as the air; from this multiple of it on it does not
@@ -80,7 +80,7 @@ def count_run(
         If on-time, dead-time fraction, pointing or safe energy are missing; for ALTAZ
         also without place of the observatory, or with impossible event times.
     """
-    livetime = _livetime(run, events)
+    livetime = require_livetime(run, events)
     is_safe = _is_safe(run, binning, safe_energy[0])
     valid = _valid_events(events)
     alignment = align_run(run, valid, binning, fov_alignment=fov_alignment)
@@ -141,7 +141,26 @@ class _Located:
         return is_kept
 
 
-def _livetime(run: Run, events: Events) -> float:
+def require_livetime(run: Run, events: Events) -> float:
+    """Return the live time of a run, which must have some.
+
+    Parameters
+    ----------
+    run : Run
+        The run, for its dead-time fraction.
+    events : Events
+        Its events, for their good time intervals.
+
+    Returns
+    -------
+    float
+        Live time [s].
+
+    Raises
+    ------
+    InputError
+        If the on-time is zero, or the dead-time fraction unknown.
+    """
     if not events.ontime > 0:
         raise InputError(
             what=f"on-time is {events.ontime} s, expected more than zero",

@@ -121,28 +121,10 @@ class NodeGrid:
         integral: np.ndarray = self.first.integral @ at_points @ self.second.integral.T
         return integral
 
-    def plane_totals(self, log_nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Integrate over each energy plane.
-
-        Parameters
-        ----------
-        log_nodes : np.ndarray
-            As for `integrate`.
-
-        Returns
-        -------
-        totals : np.ndarray
-            Integrals over the field, shape ``(n_energy,)``.
-        response : np.ndarray
-            Derivatives of their logarithm with respect to a shift of the log nodes of
-            each plane, shape ``(n_energy, n_energy)``.
-        """
-        return self._totals(self._power_laws(log_nodes))
-
     def shift_planes(
         self, log_nodes: np.ndarray
     ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-        """Return what integrates over each plane when the planes are shifted.
+        """Return what integrates over each energy plane when the planes are shifted.
 
         Parameters
         ----------
@@ -153,7 +135,9 @@ class NodeGrid:
         -------
         callable
             Takes what to add to the log nodes of each plane, shape ``(n_energy,)``, and
-            returns what `plane_totals` would, without a second interpolation.
+            returns the integrals over the field, shape ``(n_energy,)``, and the
+            derivatives of their logarithm with respect to the shifts, shape
+            ``(n_energy, n_energy)``, without a second interpolation.
         """
         laws = self._power_laws(log_nodes)
         return lambda shift: self._totals(laws.shifted(self.at_edges @ shift))

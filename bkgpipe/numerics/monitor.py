@@ -9,6 +9,7 @@ import numpy as np
 from bkgpipe.datamodel import Events, Run
 from bkgpipe.datamodel.monitor import MonitorBins, RunRates
 from bkgpipe.errors import InputError
+from bkgpipe.numerics.count import require_livetime
 from bkgpipe.numerics.geometry import (
     fov_matrix,
     offset_angle,
@@ -59,7 +60,7 @@ def make_rates(
         If there is no good time, no dead-time fraction, no pointing, no event in the
         bins, or there are too many time bins.
     """
-    _require_time(run, events)
+    require_livetime(run, events)
     gti = events.gti[np.argsort(events.gti[:, 0])]
     clock = _Clock(points=np.maximum.accumulate(gti.ravel()))
     edges = _time_edges(run, gti, bins.time_bin)
@@ -112,21 +113,6 @@ class _Clock:
         good = np.concatenate([[0.0], np.cumsum(steps)]) * _DAY
         seconds: np.ndarray = np.interp(time, self.points, good)
         return seconds
-
-
-def _require_time(run: Run, events: Events) -> None:
-    if not events.ontime > 0:
-        raise InputError(
-            what=f"on-time is {events.ontime} s, expected more than zero",
-            where=f"run {run.obs_id}",
-            fix="Check its GTI table, or drop the run",
-        )
-    if not run.deadc > 0:
-        raise InputError(
-            what=f"dead-time fraction is {run.deadc}, expected more than zero",
-            where=f"run {run.obs_id}",
-            fix="Add DEADC to the observation table, or drop the run",
-        )
 
 
 def _no_events(run: Run, events: Events) -> InputError:

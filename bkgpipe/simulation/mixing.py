@@ -15,9 +15,9 @@ from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.mixing import MixedEvents, MixRecord, Provenance
 from bkgpipe.errors import InputError, OutputError
 from bkgpipe.io.event_store import mixed_file, write_mixed_index, write_mixed_run
-from bkgpipe.io.mixing import file_digest
 from bkgpipe.io.mixing_inputs import own_file
 from bkgpipe.io.provenance import read_provenance, write_provenance
+from bkgpipe.io.simulate_record import file_digest
 from bkgpipe.io.store import read_events, read_runs
 from bkgpipe.numerics.mixing import component_generator, draw_events
 from bkgpipe.settings.mixing_sections import COSMIC, OWN, ComponentSettings

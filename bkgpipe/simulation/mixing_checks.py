@@ -11,9 +11,10 @@ import numpy as np
 
 from bkgpipe.datamodel import Run
 from bkgpipe.errors import BkgpipeError
-from bkgpipe.io.mixing import file_digest, read_background
+from bkgpipe.io.mixing import read_background
 from bkgpipe.io.mixing_diffuse import read_sky_models
 from bkgpipe.io.mixing_inputs import foreign_events, own_file
+from bkgpipe.io.simulate_record import file_digest
 from bkgpipe.io.store import read_events
 from bkgpipe.settings.mixing_sections import (
     COMPONENT_PREFIX,

@@ -8,8 +8,7 @@ import numpy as np
 
 from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.draw_grid import DrawGrid
-from bkgpipe.errors import InputError
-from bkgpipe.io.aeff import read_safe_energy
+from bkgpipe.io.aeff import find_safe_energy
 from bkgpipe.io.mixing import (
     Background,
     Responses,
@@ -100,26 +99,17 @@ def safe_energy(mixing: MixingSettings, run: Run) -> float:
     InputError
         If it is not where the settings say.
     """
-    if mixing.safe_energy_min > 0 or mixing.safe_energy == "none":
+    if mixing.safe_energy_min > 0:
         return mixing.safe_energy_min
-    if mixing.safe_energy in {"auto", "table"} and np.isfinite(run.safe_energy_min):
-        return run.safe_energy_min
-    if mixing.safe_energy in {"auto", "aeff"}:
-        energy = read_safe_energy(
-            mixing.store or Path(),
-            run,
-            fraction=mixing.aeff_fraction,
-            offset=_SAFE_OFFSET,
-        )
-        if np.isfinite(energy):
-            return energy
-    if mixing.safe_energy == "auto":
-        return 0.0
-    raise InputError(
-        what=f"has no safe energy from safe_energy = {mixing.safe_energy}",
-        where=f"run {run.obs_id}",
-        fix="Set [mixing] safe_energy = auto, or safe_energy_min",
+    energy, _ = find_safe_energy(
+        mixing.store or Path(),
+        run,
+        source=mixing.safe_energy,
+        section="mixing",
+        fraction=mixing.aeff_fraction,
+        offset=_SAFE_OFFSET,
     )
+    return energy
 
 
 def energy_range(

@@ -20,7 +20,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bkgpipe.cli.main import main
-from bkgpipe.datamodel import PointSource, Simulation, Truth
 from bkgpipe.io.count import read_counts
 from bkgpipe.io.entries import read_entries, read_node_models
 from bkgpipe.io.smooth import read_models
@@ -28,7 +27,6 @@ from bkgpipe.io.stack import read_stacks
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.tasks import report
-from bkgpipe.simulation.store import write_simulated_store
 
 GIVEN = {
     "data.store": "store",
@@ -59,18 +57,9 @@ _READERS = {
 
 
 @pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def archive(simulate_archive: Callable[..., Path]) -> Path:
     """Simulated store, to be read and copied only."""
-    store = tmp_path_factory.mktemp("archive") / "store"
-    simulation = Simulation(
-        n_runs=8,
-        first_obs_id=1001,
-        duration=240,
-        seed=5,
-        sources=(PointSource(fov_lon=0.5, fov_lat=0.2, rate=0.2),),
-    )
-    write_simulated_store(store, simulation=simulation, truth=Truth())
-    return store
+    return simulate_archive(duration=240, seed=5)
 
 
 @pytest.fixture(scope="session")

@@ -134,3 +134,16 @@ def test_a_killed_command_goes_on(bkgpipe, killed, how):
     assert len(read_runs(store).runs) == 300
     assert all(path.stat().st_mtime_ns == when for path, when in stamps.items())
     assert not [*store.glob("data/.*")]
+
+
+def test_a_store_in_the_layout_of_another_instrument(bkgpipe, tmp_path):
+    words = ("--layout", "fact", "--runs", "1", "--minutes", "1")
+
+    result = bkgpipe("simulate", "store", tmp_path / "s", *words)
+
+    assert result.exit_code == 0
+    assert (tmp_path / "s" / "hdu-index.fits").is_file()
+    assert (tmp_path / "s" / "1001_dl3.fits").is_file()
+    wrong = bkgpipe("simulate", "store", tmp_path / "t", "--layout", "hawc")
+    assert wrong.exit_code == 2
+    assert "expected one of hess, veritas, magic" in wrong.output

@@ -15,7 +15,8 @@ from gammapy.maps import MapAxis
 
 from bkgpipe.datamodel import Run
 from bkgpipe.errors import InputError
-from bkgpipe.io.aeff import read_safe_energy
+from bkgpipe.io import aeff
+from bkgpipe.io.aeff import find_safe_energy, read_safe_energy
 from bkgpipe.io.store import read_runs
 
 
@@ -118,3 +119,32 @@ def test_hess_agrees_with_gammapy(hess_store: Path) -> None:
     above = axis.center[area >= limit][0].to_value("TeV")
     below = axis.center[area < limit][0].to_value("TeV")
     assert below < found <= above
+
+
+@pytest.fixture
+def no_area(monkeypatch):
+    monkeypatch.setattr(aeff, "read_safe_energy", lambda *_, **__: float("nan"))
+
+
+@pytest.mark.usefixtures("no_area")
+@pytest.mark.parametrize(
+    ("source", "of_table", "expected"),
+    [
+        ("auto", 0.4, (0.4, "table")),
+        ("table", 0.4, (0.4, "table")),
+        ("none", 0.4, (0.0, "none")),
+        ("auto", float("nan"), (0.0, "none")),
+    ],
+)
+def test_the_source_is_that_of_the_settings(make_run, source, of_table, expected):
+    run = make_run(7, safe_energy_min=of_table)
+    found = find_safe_energy(Path(), run, source=source, section="count")
+    assert found == expected
+
+
+@pytest.mark.usefixtures("no_area")
+@pytest.mark.parametrize("source", ["table", "aeff"])
+def test_a_source_without_an_energy_is_refused(make_run, source):
+    run = make_run(7, safe_energy_min=float("nan"))
+    with pytest.raises(InputError, match=rf"run 7: .*\[mixing\] .*{source}.*auto"):
+        find_safe_energy(Path(), run, source=source, section="mixing")

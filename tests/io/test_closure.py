@@ -86,5 +86,5 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     report = ClosureReport(
         method="none", n_runs=2, hours=1.0, models=(_model("bkg_3d"),)
     )
-    with pytest.raises(OutputError, match=r"none.*Check that the folder"):
+    with pytest.raises(OutputError, match=r"none.*existing folder"):
         write_closure(tmp_path / "none" / "x.ecsv", HEADER, report)

@@ -95,7 +95,7 @@ def test_one_pair_has_a_row_for_each_bin(
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"none.*Check that the folder"):
+    with pytest.raises(OutputError, match=r"none.*existing folder"):
         write_comparison(
             tmp_path / "none" / "x.ecsv", HEADER, _found(is_3d=True, n_runs=2)
         )

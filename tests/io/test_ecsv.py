@@ -108,7 +108,7 @@ def test_missing_column(path: Path) -> None:
 
 
 def test_unwritable(tmp_path: Path, header: ProductHeader) -> None:
-    with pytest.raises(OutputError, match=r"absent.*Check that the folder exists"):
+    with pytest.raises(OutputError, match=r"absent.*existing folder"):
         write_rows(
             tmp_path / "absent" / "t.ecsv", header, columns=COLUMNS, values=VALUES
         )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,38 +34,18 @@ BINNING = Binning(
 )
 
 
-def _run(obs_id: int = 7, **changes: object) -> Run:
-    run = Run(
-        obs_id=obs_id,
-        target="Crab",
-        ra=83.63,
-        dec=22.51,
-        zenith=46.9,
-        azimuth=22.6,
-        ontime=1680.0,
-        livetime=1512.0,
-        deadc=0.9,
-        time_start=53343.92,
-        time_stop=53343.94,
-        muon_efficiency=0.9,
-        nsb=1.0,
-        telescopes="1,2,3,4",
-        quality=0,
-        safe_energy_min=0.5,
-        longitude=16.5,
-        latitude=-23.27,
-        altitude=1835.0,
-        events_file=f"data/run_{obs_id}.fits.gz",
-        events_hdu="events",
-        file_size=-1,
-        file_time=0,
+@pytest.fixture(scope="module")
+def make_run(make_run):
+    """Factory: run 7, in the way that the files of this module name it."""
+    return partial(
+        make_run, obs_id=7, events_file="data/run_7.fits.gz", events_hdu="events"
     )
-    return replace(run, **changes)  # type: ignore[arg-type]
 
 
-def _hess_run() -> Run:
+@pytest.fixture(scope="module")
+def hess_run(make_run):
     file = f"data/hess_dl3_dr1_obs_id_0{HESS_RUN}.fits.gz"
-    return _run(HESS_RUN, events_file=file)
+    return make_run(obs_id=HESS_RUN, events_file=file)
 
 
 def _hdu(name: str, n_rows: int = 3, **keywords: object) -> fits.BinTableHDU:
@@ -152,9 +133,9 @@ def _model(alignment: str = "ALTAZ") -> NodeModel:
     )
 
 
-def test_copy_leaves_all_but_background_and_creator(tmp_path: Path) -> None:
+def test_copy_leaves_all_but_background_and_creator(tmp_path: Path, make_run) -> None:
     _write_file(tmp_path / "data/run_7.fits.gz")
-    copy_events(tmp_path, tmp_path / "copy.tmp", run=_run(), creator="bkgpipe 1")
+    copy_events(tmp_path, tmp_path / "copy.tmp", run=make_run(), creator="bkgpipe 1")
     with (
         fits.open(tmp_path / "copy.tmp") as copied,
         fits.open(tmp_path / "data/run_7.fits.gz") as original,
@@ -170,35 +151,75 @@ def test_copy_leaves_all_but_background_and_creator(tmp_path: Path) -> None:
             assert copied[name].header == original[name].header
 
 
-def test_copy_of_plain_fits_works_and_is_not_compressed(tmp_path: Path) -> None:
+def test_copy_takes_good_time_from_a_file_of_its_own(tmp_path: Path, make_run) -> None:
+    _write_file(tmp_path / "data/run_7.fits.gz")
+    (tmp_path / "gti").mkdir()
+    other = _hdu("STDGTI", 2, MARK="other")
+    fits.HDUList([fits.PrimaryHDU(), other]).writeto(tmp_path / "gti/7.fits.gz")
+    run = make_run(gti_file="gti/7.fits.gz", gti_hdu="StdGti")
+
+    copy_events(tmp_path, tmp_path / "copy.fits", run=run, creator="bkgpipe 1")
+
+    with fits.open(tmp_path / "copy.fits") as copied:
+        names = [hdu.name for hdu in copied]
+        assert names == ["PRIMARY", "EVENTS", "GTI", "AEFF", "STDGTI"]
+        assert copied["STDGTI"].header["MARK"] == "other"
+        assert len(copied["STDGTI"].data) == 2
+
+
+def test_copy_has_one_good_time_alone(tmp_path: Path, make_run) -> None:
+    _write_file(tmp_path / "data/run_7.fits.gz")
+    other = _hdu("GTI", 2, MARK="other")
+    fits.HDUList([fits.PrimaryHDU(), other]).writeto(tmp_path / "7.fits")
+
+    run = make_run(gti_file="7.fits")
+    copy_events(tmp_path, tmp_path / "copy.fits", run=run, creator="bkgpipe 1")
+
+    with fits.open(tmp_path / "copy.fits") as copied:
+        assert [hdu.name for hdu in copied] == ["PRIMARY", "EVENTS", "AEFF", "GTI"]
+        assert copied["GTI"].header["MARK"] == "other"
+
+
+def test_copy_without_the_file_of_good_time_is_named(tmp_path: Path, make_run) -> None:
+    _write_file(tmp_path / "data/run_7.fits.gz")
+    run = make_run(gti_file="gti/7.fits")
+    with pytest.raises(InputError, match=r"run 7 \(gti/7\.fits\): .*cannot be read"):
+        copy_events(tmp_path, tmp_path / "c", run=run, creator="bkgpipe 1")
+
+
+def test_copy_of_plain_fits_works_and_is_not_compressed(
+    tmp_path: Path, make_run
+) -> None:
     _write_file(tmp_path / "data/run_7.fits")
-    run = _run(events_file="data/run_7.fits")
+    run = make_run(events_file="data/run_7.fits")
     copy_events(tmp_path, tmp_path / "copy.fits", run=run, creator="bkgpipe 1")
     assert (tmp_path / "copy.fits").read_bytes().startswith(b"SIMPLE")
 
 
-def test_copy_of_no_events_is_a_copy(tmp_path: Path) -> None:
+def test_copy_of_no_events_is_a_copy(tmp_path: Path, make_run) -> None:
     _write_file(tmp_path / "data/run_7.fits.gz", n_events=0)
-    copy_events(tmp_path, tmp_path / "copy.fits", run=_run(), creator="bkgpipe 1")
+    copy_events(tmp_path, tmp_path / "copy.fits", run=make_run(), creator="bkgpipe 1")
     assert len(fits.getdata(tmp_path / "copy.fits", "EVENTS")) == 0
 
 
-def test_equal_input_gives_equal_bytes(tmp_path: Path) -> None:
+def test_equal_input_gives_equal_bytes(tmp_path: Path, make_run) -> None:
     _write_file(tmp_path / "data/run_7.fits.gz")
     for name in ("a", "b"):
-        copy_events(tmp_path, tmp_path / name, run=_run(), creator="bkgpipe 1")
+        copy_events(tmp_path, tmp_path / name, run=make_run(), creator="bkgpipe 1")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_copy_of_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_copy_of_a_missing_file_is_named(tmp_path: Path, make_run) -> None:
     with pytest.raises(
         InputError, match=r"run 7 .*run_7\.fits\.gz\): .*exclude the run"
     ):
-        copy_events(tmp_path, tmp_path / "c", run=_run(), creator="bkgpipe 1")
+        copy_events(tmp_path, tmp_path / "c", run=make_run(), creator="bkgpipe 1")
 
 
 @pytest.mark.parametrize("n_lost", [100, 3000])
-def test_copy_of_a_truncated_file_is_named(tmp_path: Path, n_lost: int) -> None:
+def test_copy_of_a_truncated_file_is_named(
+    tmp_path: Path, n_lost: int, make_run
+) -> None:
     _write_file(tmp_path / "data/run_7.fits")
     content = (tmp_path / "data/run_7.fits").read_bytes()
     (tmp_path / "data/run_7.fits.gz").write_bytes(
@@ -207,22 +228,22 @@ def test_copy_of_a_truncated_file_is_named(tmp_path: Path, n_lost: int) -> None:
     with pytest.raises(
         InputError, match=r"run 7 .*run_7\.fits\.gz\): .*exclude the run"
     ):
-        copy_events(tmp_path, tmp_path / "c", run=_run(), creator="bkgpipe 1")
+        copy_events(tmp_path, tmp_path / "c", run=make_run(), creator="bkgpipe 1")
     assert not (tmp_path / "c").exists()
 
 
-def test_copy_of_no_fits_is_named(tmp_path: Path) -> None:
+def test_copy_of_no_fits_is_named(tmp_path: Path, make_run) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data/run_7.fits.gz").write_bytes(b"nothing of the kind")
     with pytest.raises(
         InputError, match=r"run 7 .*run_7\.fits\.gz\): .*exclude the run"
     ):
-        copy_events(tmp_path, tmp_path / "c", run=_run(), creator="bkgpipe 1")
+        copy_events(tmp_path, tmp_path / "c", run=make_run(), creator="bkgpipe 1")
 
 
-def test_copy_without_an_events_hdu_is_named(tmp_path: Path) -> None:
+def test_copy_without_an_events_hdu_is_named(tmp_path: Path, make_run) -> None:
     _write_file(tmp_path / "data/run_7.fits.gz")
-    run = _run(events_hdu="EVENTS_2")
+    run = make_run(events_hdu="EVENTS_2")
     for read in (
         lambda: copy_events(tmp_path, tmp_path / "c", run=run, creator="bkgpipe 1"),
         lambda: read_origin(tmp_path, run),
@@ -233,19 +254,21 @@ def test_copy_without_an_events_hdu_is_named(tmp_path: Path) -> None:
             read()
 
 
-def test_copy_to_a_missing_folder_is_named(tmp_path: Path) -> None:
+def test_copy_to_a_missing_folder_is_named(tmp_path: Path, make_run) -> None:
     _write_file(tmp_path / "data/run_7.fits.gz")
     with pytest.raises(OutputError, match=r"absent/c: .*existing folder"):
-        copy_events(tmp_path, tmp_path / "absent/c", run=_run(), creator="bkgpipe 1")
+        copy_events(
+            tmp_path, tmp_path / "absent/c", run=make_run(), creator="bkgpipe 1"
+        )
 
 
-def test_origin_is_that_of_the_events(tmp_path: Path) -> None:
+def test_origin_is_that_of_the_events(tmp_path: Path, make_run) -> None:
     _write_file(tmp_path / "data/run_7.fits.gz")
-    assert read_origin(tmp_path, _run()) == Origin(telescope="HESS")
+    assert read_origin(tmp_path, make_run()) == Origin(telescope="HESS")
 
 
-def test_origin_tells_what_gammapy_mirrors(hess_store: Path) -> None:
-    origin = read_origin(hess_store, _hess_run())
+def test_origin_tells_what_gammapy_mirrors(hess_store: Path, hess_run) -> None:
+    origin = read_origin(hess_store, hess_run)
     assert origin.is_mirrored
     assert origin.organisation == "H.E.S.S. Collaboration"
 
@@ -318,11 +341,10 @@ def test_index_of_a_run_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def _export(
-    store: Path, source: Path, *, full: bool, model_class: str = "bkg_3d"
+    store: Path, source: Path, run: Run, *, full: bool, model_class: str = "bkg_3d"
 ) -> Observation:
     """Write a store of one H.E.S.S. run and let gammapy read it."""
     store.mkdir()
-    run = _hess_run()
     header = ProductHeader(
         stage="export", fingerprint="a", inputs="b", seconds=0.0, version="1"
     )
@@ -347,9 +369,9 @@ def _export(
 
 
 def test_gammapy_does_not_mirror_the_full_store(
-    tmp_path: Path, hess_store: Path
+    tmp_path: Path, hess_store: Path, hess_run
 ) -> None:
-    observation = _export(tmp_path / "new", hess_store, full=True)
+    observation = _export(tmp_path / "new", hess_store, hess_run, full=True)
     assert observation.bkg.fov_alignment.value == "ALTAZ"
     assert observation.bkg.meta["TELESCOP"] == "HESS"
     assert observation.bkg.meta["INSTRUME"] == "H.E.S.S. Phase I"
@@ -366,9 +388,9 @@ def test_gammapy_does_not_mirror_the_full_store(
 
 
 def test_gammapy_reads_the_index_store_but_mirrors_it(
-    tmp_path: Path, hess_store: Path
+    tmp_path: Path, hess_store: Path, hess_run
 ) -> None:
-    observation = _export(tmp_path / "new", hess_store, full=False)
+    observation = _export(tmp_path / "new", hess_store, hess_run, full=False)
     assert len(observation.events.table) == 7613
     np.testing.assert_allclose(observation.bkg.data * 1e6, _model().bkg_3d)
     # Not wanted, but what gammapy does to events of this creator
@@ -376,9 +398,26 @@ def test_gammapy_reads_the_index_store_but_mirrors_it(
 
 
 def test_gammapy_reads_the_2d_model_of_the_store(
-    tmp_path: Path, hess_store: Path
+    tmp_path: Path, hess_store: Path, hess_run
 ) -> None:
     store = tmp_path / "new"
-    observation = _export(store, hess_store, full=True, model_class="bkg_2d")
+    observation = _export(store, hess_store, hess_run, full=True, model_class="bkg_2d")
     assert observation.bkg.tag == "bkg_2d"
     assert observation.bkg.has_offset_axis
+
+
+def test_index_of_copies_has_good_time_in_the_copy(tmp_path: Path) -> None:
+    source, store = tmp_path / "source", tmp_path / "store"
+    _write_source(source)
+    table = Table.read(source / "hdu-index.fits.gz")
+    is_gti = [kind.strip() == "GTI" for kind in table["HDU_TYPE"]]
+    table["FILE_DIR"][is_gti] = "gti"
+    table.write(source / "hdu-index.fits.gz", overwrite=True)
+    path = tmp_path / "hdu-index.fits.gz"
+
+    entries = [_entry(7, events="data/7.fits"), _entry(8)]
+    write_hdu_index(path, source, store=store, entries=entries, model_class="bkg_3d")
+
+    rows = _index_rows(path)
+    assert rows[7, "gti"] == ("data/7.fits", "GTI")
+    assert rows[8, "gti"] == ("../source/gti/run_8.fits.gz", "GTI")

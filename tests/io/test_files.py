@@ -46,7 +46,8 @@ def test_locate_stays_in_the_store(tmp_path: Path, file: str) -> None:
     (store / "data").mkdir(parents=True)
     (tmp_path / "secret").touch()
     (store / "data" / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(InputError, match=r"run 7: .*outside the store.*Copy the file"):
+    told = r"run 7: .*outside the store.*Put the index files into a folder above"
+    with pytest.raises(InputError, match=told):
         locate(store, file, where="run 7")
 
 

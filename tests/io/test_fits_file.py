@@ -116,14 +116,22 @@ def test_a_table_of_columns_is_that_of_astropy(tmp_path: Path, n_rows: int) -> N
         "ID": (np.arange(n_rows), ""),
         "TIME": (np.linspace(0.0, 1e9, n_rows), "s"),
         "TYPE": (np.arange(n_rows).astype(np.int16), ""),
+        "ENERGY": (np.linspace(0.5, 9.0, n_rows, dtype=np.float32), "TeV"),
+        "MULTIP": (np.arange(n_rows, dtype=np.int32), ""),
+        "BITS": (np.frombuffer(b"\xa0\0\0\1" * n_rows, dtype="V4"), ""),
     }
     content = column_table("EVENTS", columns, {"RA": 1.5, "NOTE": ("a", "comment")})
     write_content(tmp_path / "a.fits", NO_IMAGE + content)
+    bits = np.zeros((n_rows, 32), dtype=bool)
+    bits[:, [0, 2, 31]] = True
     expected = fits.BinTableHDU.from_columns(
         [
             fits.Column(name="ID", format="K", array=columns["ID"][0]),
             fits.Column(name="TIME", format="D", unit="s", array=columns["TIME"][0]),
             fits.Column(name="TYPE", format="I", array=columns["TYPE"][0]),
+            fits.Column("ENERGY", "E", unit="TeV", array=columns["ENERGY"][0]),
+            fits.Column(name="MULTIP", format="J", array=columns["MULTIP"][0]),
+            fits.Column(name="BITS", format="32X", array=bits),
         ],
         name="EVENTS",
     )

@@ -15,13 +15,13 @@ from bkgpipe.io.mixing import (
     background_limits,
     background_rate,
     cosmic_counts,
-    file_digest,
     live_time,
     own_model,
     read_background,
     read_responses,
 )
 from bkgpipe.io.mixing_inputs import foreign_events, own_file
+from bkgpipe.io.simulate_record import file_digest
 from bkgpipe.io.store import read_runs
 
 ENERGY = MapAxis.from_energy_edges(np.geomspace(0.2, 50.0, 8), unit="TeV")

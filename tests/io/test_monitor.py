@@ -73,6 +73,6 @@ def test_every_bin_of_every_run_is_written(
 def test_a_folder_that_is_missing_is_told(
     make_monitor: MakeMonitor, tmp_path: Path, write: Callable[..., None]
 ) -> None:
-    with pytest.raises(OutputError, match="folder exists") as caught:
+    with pytest.raises(OutputError, match="existing folder") as caught:
         write(tmp_path / "nowhere" / "a.ecsv", _HEADER, make_monitor())
     assert "nowhere" in caught.value.where

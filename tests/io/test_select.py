@@ -75,5 +75,5 @@ def test_damaged_table(
     path.write_text(path.read_text()[:-20])
     with pytest.raises(DamagedFileError, match=r"runs\.ecsv: .*Run the stage again"):
         read_runs_table(path)
-    with pytest.raises(OutputError, match=r"absent.*Check that the folder exists"):
+    with pytest.raises(OutputError, match=r"absent.*existing folder"):
         write_runs(tmp_path / "absent" / "runs.ecsv", header, RunTable(runs=runs))

@@ -137,7 +137,7 @@ def test_damaged_groups(
     path.write_text(path.read_text().replace("7 20136", "7 run"))
     with pytest.raises(DamagedFileError, match=r"groups\.ecsv: .*Run the stage again"):
         read_groups(path)
-    with pytest.raises(OutputError, match=r"absent.*Check that the folder"):
+    with pytest.raises(OutputError, match=r"absent.*existing folder"):
         write_groups(tmp_path / "absent" / "groups.ecsv", header, groups)
     path.unlink()
     with pytest.raises(DamagedFileError, match=r"groups\.ecsv"):

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
 
 from bkgpipe.datamodel import (
     Binning,
-    Conditions,
+    Closure,
     PointSource,
     RateModel,
     Simulation,
@@ -16,12 +15,7 @@ from bkgpipe.datamodel import (
     Truth,
 )
 from bkgpipe.errors import BinningMismatchError, NoEventsError
-from bkgpipe.numerics.closure import (
-    make_closure,
-    model_closure,
-    pulls,
-    stack_closure,
-)
+from bkgpipe.numerics.closure import counts_behind, make_closure, pulls
 from bkgpipe.numerics.count import count_run
 from bkgpipe.numerics.mask import make_exclusion_mask, size_regions
 from bkgpipe.numerics.pointings import make_runs
@@ -34,56 +28,10 @@ from bkgpipe.numerics.simulate import (
 from bkgpipe.numerics.stack import stack_runs
 from bkgpipe.numerics.truth import mean_rate_2d, mean_rate_3d
 
-CONDITIONS = Conditions(
-    zenith=20.0, azimuth=180.0, cos_zenith=0.94, deadc=0.9, muon_efficiency=1.0
-)
 
-
-def _arrays(binning: Binning, truth: Truth, *, livetime: float) -> dict[str, Any]:
-    """Exposure, and counts drawn from the truth, of both projections."""
-    rng = np.random.default_rng(5)
-    width = binning.energy_width
-    shapes = (binning.shape_3d, binning.shape_2d)
-    solid_angles = (binning.solid_angle_3d, binning.solid_angle_2d)
-    rates = (mean_rate_3d(truth, binning), mean_rate_2d(truth, binning))
-    arrays = {}
-    for name, shape, solid_angle, rate in zip(
-        ("3d", "2d"), shapes, solid_angles, rates, strict=True
-    ):
-        exposure = np.broadcast_to(livetime * solid_angle, shape)
-        mean = rate * exposure * width.reshape(-1, *[1] * (len(shape) - 1))
-        arrays |= {
-            f"exposure_{name}": exposure,
-            f"counts_{name}": rng.poisson(mean).astype(float),
-        }
-    return arrays
-
-
-def _stack(binning: Binning, truth: Truth, *, livetime: float = 3e4) -> Stack:
-    return Stack(
-        stack_id=1,
-        binning=binning,
-        obs_ids=np.array([1, 2]),
-        ontime=livetime / 0.9,
-        livetime=livetime,
-        conditions=CONDITIONS,
-        **_arrays(binning, truth, livetime=livetime),
-    )
-
-
-def _model(stack: Stack, rate_3d: np.ndarray, rate_2d: np.ndarray) -> RateModel:
-    return RateModel(
-        stack_id=1,
-        binning=stack.binning,
-        method="none",
-        rate_3d=rate_3d,
-        exposure_3d=stack.exposure_3d,
-        rate_2d=rate_2d,
-        exposure_2d=stack.exposure_2d,
-        n_runs=2,
-        livetime=stack.livetime,
-        conditions=CONDITIONS,
-    )
+def stack_closure(stack: Stack, true_rate: np.ndarray) -> Closure:
+    counts = stack.counts_3d if true_rate.ndim == 3 else stack.counts_2d
+    return make_closure(counts, counts_behind(stack, true_rate))
 
 
 def test_pulls_are_in_units_of_the_expected_error() -> None:
@@ -125,11 +73,10 @@ def test_closure_refuses_no_bins_at_all() -> None:
         make_closure(np.zeros(0), np.zeros(0))
 
 
-def test_a_stack_of_the_truth_closes(make_binning: Callable[..., Binning]) -> None:
-    truth, binning = Truth(), make_binning()
-    stack = _stack(binning, truth)
-    in_3d = stack_closure(stack, mean_rate_3d(truth, binning))
-    in_2d = stack_closure(stack, mean_rate_2d(truth, binning))
+def test_a_stack_of_the_truth_closes(draw_stack: Callable[..., Stack]) -> None:
+    truth, stack = Truth(), draw_stack(Truth())
+    in_3d = stack_closure(stack, mean_rate_3d(truth, stack.binning))
+    in_2d = stack_closure(stack, mean_rate_2d(truth, stack.binning))
     assert in_3d.n_bins > in_2d.n_bins
     for closure in (in_3d, in_2d):
         assert abs(closure.pull_mean) < 5 / np.sqrt(closure.n_bins)
@@ -137,32 +84,35 @@ def test_a_stack_of_the_truth_closes(make_binning: Callable[..., Binning]) -> No
         assert abs(closure.ratio_mean) < 0.1
 
 
-def test_a_stack_of_another_truth_does_not(
-    make_binning: Callable[..., Binning],
-) -> None:
-    binning = make_binning()
-    stack = _stack(binning, Truth(gradient_lon=0.1))
-    assert stack_closure(stack, mean_rate_3d(Truth(), binning)).pull_width > 2.0
+def test_a_stack_of_another_truth_does_not(draw_stack: Callable[..., Stack]) -> None:
+    stack = draw_stack(Truth(gradient_lon=0.1))
+    assert stack_closure(stack, mean_rate_3d(Truth(), stack.binning)).pull_width > 2.0
 
 
 def test_a_model_closes_in_both_projections(
-    make_binning: Callable[..., Binning],
+    draw_stack: Callable[..., Stack], make_model: Callable[..., RateModel]
 ) -> None:
-    truth, binning = Truth(), make_binning()
-    rate_3d, rate_2d = mean_rate_3d(truth, binning), mean_rate_2d(truth, binning)
-    model = _model(_stack(binning, truth), 1.02 * rate_3d, 0.97 * rate_2d)
-    assert model_closure(model, rate_3d).ratio_mean == pytest.approx(0.02)
-    assert model_closure(model, rate_2d).ratio_mean == pytest.approx(-0.03)
+    truth, stack = Truth(), draw_stack(Truth())
+    rate_3d, rate_2d = (
+        mean_rate_3d(truth, stack.binning),
+        mean_rate_2d(truth, stack.binning),
+    )
+    model = make_model(stack, 1.02 * rate_3d, 0.97 * rate_2d)
+    for rate, recovered, ratio in (
+        (rate_3d, model.rate_3d, 1.02),
+        (rate_2d, model.rate_2d, 0.97),
+    ):
+        counts = counts_behind(model, recovered), counts_behind(stack, rate)
+        assert make_closure(*counts).ratio_mean == pytest.approx(ratio - 1.0)
 
 
 def test_a_truth_of_another_binning_is_refused(
-    make_binning: Callable[..., Binning],
+    draw_stack: Callable[..., Stack], make_binning: Callable[..., Binning]
 ) -> None:
-    truth, binning = Truth(), make_binning()
-    stack = _stack(binning, truth)
-    rate = mean_rate_2d(truth, make_binning(energy_edges=np.geomspace(0.1, 9.0, 4)))
+    binning = make_binning(energy_edges=np.geomspace(0.1, 9.0, 4))
+    rate = mean_rate_2d(Truth(), binning)
     with pytest.raises(BinningMismatchError, match=r"true_rate: .*Make the product"):
-        stack_closure(stack, rate)
+        counts_behind(draw_stack(Truth()), rate)
 
 
 @pytest.mark.parametrize("alignment", ["RADEC", "ALTAZ"])

@@ -37,6 +37,11 @@ def grid_2d():
     )
 
 
+def plane_totals(grid, log_nodes):
+    """Integrals over each plane, and their response, of nodes that are not shifted."""
+    return grid.shift_planes(log_nodes)(np.zeros(len(log_nodes)))
+
+
 def threshold_spectrum(energy):
     return energy**-2.7 / (1 + (0.3 / energy) ** 2)
 
@@ -102,7 +107,7 @@ def test_a_power_law_integrates_exactly(grid_2d, index):
     centers = np.sqrt(ENERGY_EDGES[1:] * ENERGY_EDGES[:-1])
     nodes = np.broadcast_to(centers[:, None, None] ** index, grid_2d.bin_size.shape)
 
-    totals, _ = grid_2d.plane_totals(np.log(nodes))
+    totals, _ = plane_totals(grid_2d, np.log(nodes))
 
     if index == -1.0:
         integral = np.diff(np.log(ENERGY_EDGES))
@@ -114,13 +119,13 @@ def test_a_power_law_integrates_exactly(grid_2d, index):
 def test_totals_are_sums_and_their_response_is_the_derivative(grid):
     log_nodes = np.log(smooth_rate(grid.bin_size.shape))
 
-    totals, response = grid.plane_totals(log_nodes)
+    totals, response = plane_totals(grid, log_nodes)
 
     np.testing.assert_allclose(totals, grid.integrate(log_nodes).sum((1, 2)))
     for plane in (0, 3, 14):
         moved = log_nodes.copy()
         moved[plane] += 1e-4
-        change = np.log(grid.plane_totals(moved)[0] / totals) / 1e-4
+        change = np.log(plane_totals(grid, moved)[0] / totals) / 1e-4
         np.testing.assert_allclose(response[:, plane], change, atol=1e-3)
 
 
@@ -169,7 +174,7 @@ def test_poisson_noise_does_not_run_away(grid, seed, n_events):
 
     nodes = solve_nodes(wanted / grid.bin_size, grid, counts=counts)
 
-    totals, _ = grid.plane_totals(np.log(nodes))
+    totals, _ = plane_totals(grid, np.log(nodes))
     lacking = (totals - counts) / np.sqrt(np.maximum(counts, 1.0))
     assert np.abs(lacking).max() < 4
     assert np.sqrt((lacking**2).mean()) < 1.5

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import Run
 from bkgpipe.errors import InputError
 from bkgpipe.numerics.draw_grid import (
     energy_steps,
@@ -17,31 +16,6 @@ from bkgpipe.numerics.geometry import offset_angle, to_fov, unit_vectors
 from bkgpipe.numerics.geometry import zenith_position_angle as zenith_angle
 from bkgpipe.numerics.mixing import component_generator, draw_events, draw_times
 
-RUN = Run(
-    obs_id=7,
-    target="Crab",
-    ra=83.63,
-    dec=22.51,
-    zenith=47.5,
-    azimuth=12.5,
-    ontime=1600.0,
-    livetime=1440.0,
-    deadc=0.9,
-    time_start=53343.9,
-    time_stop=53343.9 + 1600.0 / 86400.0,
-    muon_efficiency=0.93,
-    nsb=float("nan"),
-    telescopes="1,2,3,4",
-    quality=0,
-    safe_energy_min=0.5,
-    longitude=16.5,
-    latitude=-23.27,
-    altitude=1835.0,
-    events_file="data/run_7.fits",
-    events_hdu="EVENTS",
-    file_size=100,
-    file_time=5,
-)
 GTI = 53343.9 + np.array([[0.0, 600.0], [900.0, 1900.0]]) / 86400.0
 PLANE = plane_steps(2.0, pixel=0.25)
 ENERGY = energy_steps(0.5, 50.0, per_decade=4)
@@ -64,16 +38,26 @@ def _grid(rate: np.ndarray, **changes: object):
     return rate_grid(rate, **values | changes)  # type: ignore[arg-type]
 
 
-def _draw(grid, *, n_expected: float, seed: int = 1, **changes: object):
-    factor = n_expected / (grid.total * 1600.0)
-    return draw_events(
-        np.random.default_rng(seed),
-        grid,
-        replace(RUN, **changes),
-        gti=GTI,
-        factor=factor,
-        bkg_type=4,
-    )
+@pytest.fixture(scope="module")
+def run(make_run):
+    return make_run(7, time_start=GTI[0, 0])
+
+
+@pytest.fixture(scope="module")
+def draw(run):
+    """Factory: a number of events of a grid, as of a run of 1600 s."""
+
+    def make(grid, *, n_expected: float, seed: int = 1, **changes: object):
+        return draw_events(
+            np.random.default_rng(seed),
+            grid,
+            replace(run, **changes),
+            gti=GTI,
+            factor=n_expected / (grid.total * 1600.0),
+            bkg_type=4,
+        )
+
+    return make
 
 
 def test_generators_depend_on_seed_run_and_component():
@@ -86,7 +70,7 @@ def test_generators_depend_on_seed_run_and_component():
     assert component_generator(1, 7, "a").integers(2**60) in values
 
 
-def test_a_rate_that_begins_inside_the_range_has_no_events_below():
+def test_a_rate_that_begins_inside_the_range_has_no_events_below(draw):
     rate = _rate()
     rate[:3] = 0.0
 
@@ -96,28 +80,28 @@ def test_a_rate_that_begins_inside_the_range_has_no_events_below():
     assert np.isfinite(grid.rate).all()
     # the step in which it begins holds next to nothing, as in gammapy
     assert grid.rate[2].sum() < 1e-2 * grid.rate[3].sum()
-    events, _ = _draw(grid, n_expected=500)
+    events, _ = draw(grid, n_expected=500)
     assert events.energy.min() >= ENERGY[2]
 
 
-def test_no_rate_gives_no_events():
+def test_no_rate_gives_no_events(run):
     grid = _grid(np.zeros((ENERGY.size, PLANE.size - 1, PLANE.size - 1)))
 
     events, n_rejected = draw_events(
-        np.random.default_rng(1), grid, RUN, gti=GTI, factor=1.0, bkg_type=1
+        np.random.default_rng(1), grid, run, gti=GTI, factor=1.0, bkg_type=1
     )
 
     assert (grid.total, events.n_events, n_rejected) == (0.0, 0, 0)
 
 
-def test_drawn_events_follow_the_rates():
+def test_drawn_events_follow_the_rates(draw, run):
     grid = _grid(_rate())
 
-    events, n_rejected = _draw(grid, n_expected=200_000)
+    events, n_rejected = draw(grid, n_expected=200_000)
 
     assert events.n_events == pytest.approx(200_000, abs=4 * 200_000**0.5)
     assert set(events.bkg_type.tolist()) == {4}
-    lon, lat = to_fov(events.ra, events.dec, pointing=(RUN.ra, RUN.dec))
+    lon, lat = to_fov(events.ra, events.dec, pointing=(run.ra, run.dec))
     offset = offset_angle(unit_vectors(lon, lat))
     assert offset.max() <= 2.0 + 1e-9
     tangent = unit_vectors(lon, lat)
@@ -137,12 +121,12 @@ def test_drawn_events_follow_the_rates():
     assert n_rejected == pytest.approx(lost * n_all, abs=5 * np.sqrt(lost * n_all))
 
 
-def test_energies_follow_a_power_law_inside_a_step():
+def test_energies_follow_a_power_law_inside_a_step(draw):
     edges = np.array([1.0, 100.0])
     rate = np.ones((2, PLANE.size - 1, PLANE.size - 1))
     rate[1] = 100.0**-2.5
 
-    events, _ = _draw(_grid(rate, energy_edges=edges), n_expected=50_000)
+    events, _ = draw(_grid(rate, energy_edges=edges), n_expected=50_000)
 
     # Kolmogorov's distance to the law at a probability of 1e-3
     share = (1 - np.sort(events.energy) ** -1.5) / (1 - 100.0**-1.5)
@@ -150,35 +134,35 @@ def test_energies_follow_a_power_law_inside_a_step():
     assert np.abs(share - steps).max() < 1.95 / np.sqrt(share.size)
 
 
-def test_the_field_turns_with_the_horizon():
+def test_the_field_turns_with_the_horizon(draw, run):
     rate = _rate()
     is_corner = np.zeros(rate.shape[1:], dtype=bool)
     is_corner[12:, 9:11] = True
     grid = _grid(rate * is_corner, fov_alignment="ALTAZ")
 
-    events, _ = _draw(grid, n_expected=3000)
+    events, _ = draw(grid, n_expected=3000)
 
-    angle = zenith_angle(RUN, events.time)
+    angle = zenith_angle(run, events.time)
     assert np.ptp(angle) > 2.0
     lon, lat = to_fov(
-        events.ra, events.dec, pointing=(RUN.ra, RUN.dec), position_angle=angle
+        events.ra, events.dec, pointing=(run.ra, run.dec), position_angle=angle
     )
     assert lon.min() == pytest.approx(0.75, abs=0.02)
     assert lat.min() == pytest.approx(0.0, abs=0.02)
     assert lat.max() == pytest.approx(0.5, abs=0.02)
 
 
-def test_the_horizon_needs_a_place():
+def test_the_horizon_needs_a_place(draw):
     with pytest.raises(InputError, match="place of the observatory is not known"):
-        _draw(
+        draw(
             _grid(_rate(), fov_alignment="ALTAZ"),
             n_expected=10,
             longitude=float("nan"),
         )
 
 
-def test_the_sky_does_not():
-    events, _ = _draw(_grid(_rate()), n_expected=1000, longitude=float("nan"))
+def test_the_sky_does_not(draw):
+    events, _ = draw(_grid(_rate()), n_expected=1000, longitude=float("nan"))
 
     assert events.n_events > 0
 

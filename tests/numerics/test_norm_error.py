@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,7 @@ import pytest
 from bkgpipe.datamodel.regression import RegressionFit, RunConditions
 from bkgpipe.numerics.norm_error import norm_error
 from bkgpipe.numerics.predict import predict
-from bkgpipe.numerics.splines import spline_knots
-from bkgpipe.numerics.terms import CONDITION_NAMES
 
-COLUMNS = ("radial",) * 4 + ("azimuth",) + ("gradient",) * 2
 CONDITIONS = RunConditions(
     cos_zenith=0.6,
     azimuth=0.0,
@@ -25,38 +23,10 @@ CONDITIONS = RunConditions(
 
 
 @pytest.fixture
-def fit() -> RegressionFit:
+def fit(make_fit: Callable[..., RegressionFit]) -> RegressionFit:
     rng = np.random.default_rng(4)
-    shape = (5, len(COLUMNS))
     root = rng.normal(0.0, 0.01, (35, 40))
-    n_conditions = len(CONDITION_NAMES)
-    return RegressionFit(
-        fov_alignment="RADEC",
-        terms=("azimuth", "gradient"),
-        columns=COLUMNS,
-        dropped=(),
-        energy_knots=spline_knots(-1.0, 2.0, n_splines=5),
-        offset_knots=spline_knots(0.0, 6.25, n_splines=4),
-        reference=np.array([0.0, 0.0, -2.0, np.log(3.0)]),
-        energy_range=np.array([-1.0, 2.0]),
-        condition_names=CONDITION_NAMES,
-        condition_mean=np.zeros(n_conditions),
-        condition_scale=np.ones(n_conditions),
-        condition_low=np.full(n_conditions, -1.0),
-        condition_high=np.full(n_conditions, 1.0),
-        epoch_edges=np.zeros(0),
-        coefficients=rng.normal(0.0, 0.1, shape),
-        covariance=root @ root.T,
-        deviance=0.0,
-        edf=1.0,
-        scatter=0.1,
-        n_steps=5,
-        n_runs=10,
-        livetime=1000.0,
-        penalty=1.0,
-        term_penalty=10.0,
-        ridge=0.01,
-    )
+    return make_fit(rng.normal(0.0, 0.1, (5, 7)), root @ root.T)
 
 
 def test_the_sum_of_one_bin_has_its_error(fit, make_binning):  # type: ignore[no-untyped-def]

@@ -5,14 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel.regression import RegressionFit, RunConditions
+from bkgpipe.datamodel.regression import RunConditions
 from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.sampling import field_solid_angles
-from bkgpipe.numerics.splines import spline_knots
 from bkgpipe.numerics.terms import CONDITION_NAMES
 
-N_ENERGY, N_RADIAL = 5, 4
-COLUMNS = ("radial",) * N_RADIAL + ("azimuth",) + ("gradient",) * 2
 CONDITIONS = RunConditions(
     cos_zenith=0.6,
     azimuth=0.0,
@@ -26,39 +23,11 @@ CONDITIONS = RunConditions(
 
 
 @pytest.fixture
-def fit():
+def fit(make_fit):
     """An E^-2 spectrum of norm 3 that has no shape; north runs are brighter."""
-    coefficients = np.zeros((N_ENERGY, len(COLUMNS)))
-    coefficients[:, N_RADIAL] = 0.2
-    n_conditions = len(CONDITION_NAMES)
-    n_coefficients = coefficients.size
-    return RegressionFit(
-        fov_alignment="RADEC",
-        terms=("azimuth", "gradient"),
-        columns=COLUMNS,
-        dropped=(),
-        energy_knots=spline_knots(-1.0, 2.0, n_splines=N_ENERGY),
-        offset_knots=spline_knots(0.0, 6.25, n_splines=N_RADIAL),
-        reference=np.array([0.0, 0.0, -2.0, np.log(3.0)]),
-        energy_range=np.array([-1.0, 2.0]),
-        condition_names=CONDITION_NAMES,
-        condition_mean=np.zeros(n_conditions),
-        condition_scale=np.ones(n_conditions),
-        condition_low=np.full(n_conditions, -1.0),
-        condition_high=np.full(n_conditions, 1.0),
-        epoch_edges=np.zeros(0),
-        coefficients=coefficients,
-        covariance=0.01 * np.eye(n_coefficients),
-        deviance=0.0,
-        edf=1.0,
-        scatter=0.1,
-        n_steps=5,
-        n_runs=10,
-        livetime=1000.0,
-        penalty=1.0,
-        term_penalty=10.0,
-        ridge=0.01,
-    )
+    coefficients = np.zeros((5, 7))
+    coefficients[:, 4] = 0.2
+    return make_fit(coefficients, 0.01 * np.eye(coefficients.size))
 
 
 def test_the_rate_is_the_spectrum_times_the_terms(fit, make_binning):
@@ -81,7 +50,7 @@ def test_the_rate_is_the_spectrum_times_the_terms(fit, make_binning):
 def test_both_projections_hold_the_same_counts(fit, make_binning):
     binning = make_binning()
     coefficients = fit.coefficients.copy()
-    coefficients[:, :N_RADIAL] = [1.0, 0.4, -0.5, -2.0]
+    coefficients[:, :4] = [1.0, 0.4, -0.5, -2.0]
     coefficients[:, -2:] = [0.1, -0.2]
     rate = predict(replace(fit, coefficients=coefficients), CONDITIONS, binning)
     in_3d = rate.rate_3d.reshape(4, -1) @ field_solid_angles(binning)[0].ravel()

@@ -2,109 +2,56 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from bkgpipe.datamodel import Binning, Conditions, RateModel, Stack, Truth
+from bkgpipe.datamodel import Binning, RateModel, Stack, Truth
 from bkgpipe.errors import NoEventsError
 from bkgpipe.numerics.recovery import TruthOfModel, close_models, factor_of_stack
 from bkgpipe.numerics.truth import mean_rate_2d, mean_rate_3d
 
-CONDITIONS = Conditions(
-    zenith=20.0, azimuth=180.0, cos_zenith=0.94, deadc=0.9, muon_efficiency=1.0
-)
+MakePairs = Callable[[tuple[float, ...]], list[TruthOfModel]]
 
 
-def _arrays(binning: Binning, truth: Truth, *, livetime: float) -> dict[str, Any]:
-    """Exposure, and counts drawn from the truth, of both projections."""
-    rng = np.random.default_rng(5)
-    width = binning.energy_width
-    shapes = (binning.shape_3d, binning.shape_2d)
-    solid_angles = (binning.solid_angle_3d, binning.solid_angle_2d)
-    rates = (mean_rate_3d(truth, binning), mean_rate_2d(truth, binning))
-    arrays = {}
-    for name, shape, solid_angle, rate in zip(
-        ("3d", "2d"), shapes, solid_angles, rates, strict=True
-    ):
-        exposure = np.broadcast_to(livetime * solid_angle, shape)
-        mean = rate * exposure * width.reshape(-1, *[1] * (len(shape) - 1))
-        arrays |= {
-            f"exposure_{name}": exposure,
-            f"counts_{name}": rng.poisson(mean).astype(float),
-        }
-    return arrays
-
-
-def _stack(binning: Binning, truth: Truth, *, livetime: float = 3e4) -> Stack:
-    return Stack(
-        stack_id=1,
-        binning=binning,
-        obs_ids=np.array([1, 2]),
-        ontime=livetime / 0.9,
-        livetime=livetime,
-        conditions=CONDITIONS,
-        **_arrays(binning, truth, livetime=livetime),
-    )
-
-
-def _model(stack: Stack, rate_3d: np.ndarray, rate_2d: np.ndarray) -> RateModel:
-    return RateModel(
-        stack_id=1,
-        binning=stack.binning,
-        method="none",
-        rate_3d=rate_3d,
-        exposure_3d=stack.exposure_3d,
-        rate_2d=rate_2d,
-        exposure_2d=stack.exposure_2d,
-        n_runs=2,
-        livetime=stack.livetime,
-        conditions=CONDITIONS,
-    )
-
-
-def _noisy(
-    stack: Stack, rate: np.ndarray, rate_2d: np.ndarray, *, norm: float = 1.0
-) -> RateModel:
-    """A model with noise of the size that it states."""
+def _with_noise(model: RateModel) -> RateModel:
+    """Add noise of the size that the model states."""
     rng = np.random.default_rng(11)
-    model = _model(stack, norm * rate, norm * rate_2d)
+    shape_3d, shape_2d = model.rate_3d.shape, model.rate_2d.shape
     return replace(
         model,
-        rate_3d=model.rate_3d * rng.normal(1.0, 0.05, rate.shape),
-        rate_2d=model.rate_2d * rng.normal(1.0, 0.03, rate_2d.shape),
-        error_3d=np.full(rate.shape, 0.05),
-        error_2d=np.full(rate_2d.shape, 0.03),
+        rate_3d=model.rate_3d * rng.normal(1.0, 0.05, shape_3d),
+        rate_2d=model.rate_2d * rng.normal(1.0, 0.03, shape_2d),
+        error_3d=np.full(shape_3d, 0.05),
+        error_2d=np.full(shape_2d, 0.03),
         systematic=0.1,
     )
 
 
-def _pairs(
-    make_binning: Callable[..., Binning], norms: tuple[float, ...]
-) -> list[TruthOfModel]:
-    truth, binning = Truth(), make_binning()
-    stack = _stack(binning, truth, livetime=3e6)
-    rates = mean_rate_3d(truth, binning), mean_rate_2d(truth, binning)
-    models = [_noisy(stack, *rates, norm=norm) for norm in norms]
-    factor = np.full(binning.n_energy, 2.0)
-    return [
-        TruthOfModel(
-            model=replace(
-                model, rate_3d=2.0 * model.rate_3d, rate_2d=2.0 * model.rate_2d
-            ),
-            factor=factor,
-        )
-        for model in models
-    ]
+@pytest.fixture
+def make_pairs(
+    draw_stack: Callable[..., Stack], make_model: Callable[..., RateModel]
+) -> MakePairs:
+    """Factory `make_pairs(norms)`: models off by norms, of runs of twice the rate."""
+
+    def make(norms: tuple[float, ...]) -> list[TruthOfModel]:
+        truth = Truth()
+        stack = draw_stack(truth, livetime=3e6)
+        binning = stack.binning
+        rates = mean_rate_3d(truth, binning), mean_rate_2d(truth, binning)
+        models = [make_model(stack, *(2.0 * norm * r for r in rates)) for norm in norms]
+        factor = np.full(binning.n_energy, 2.0)
+        return [TruthOfModel(model=_with_noise(m), factor=factor) for m in models]
+
+    return make
 
 
 @pytest.mark.parametrize("n_dim", [3, 2])
 def test_models_with_the_errors_that_they_state_close(
-    make_binning: Callable[..., Binning], n_dim: int
+    make_pairs: MakePairs, n_dim: int
 ) -> None:
     norms = (0.9, 1.0, 1.1)
-    found = close_models(_pairs(make_binning, norms), Truth(), n_dim=n_dim)
+    found = close_models(make_pairs(norms), Truth(), n_dim=n_dim)
     assert found.name == f"bkg_{n_dim}d"
     assert abs(found.shape.mean) < 0.4
     assert found.shape.width == pytest.approx(1.0, abs=0.25)
@@ -124,9 +71,9 @@ def test_models_with_the_errors_that_they_state_close(
 
 
 def test_energies_that_no_run_has_are_left_out(
-    make_binning: Callable[..., Binning],
+    make_pairs: MakePairs,
 ) -> None:
-    (pair,) = _pairs(make_binning, (1.0,))
+    (pair,) = make_pairs((1.0,))
     factor = pair.factor.copy()
     factor[0] = np.nan
     found = close_models([replace(pair, factor=factor)], Truth(), n_dim=3)
@@ -137,10 +84,8 @@ def test_energies_that_no_run_has_are_left_out(
 
 
 @pytest.mark.parametrize("n_dim", [3, 2])
-def test_the_error_of_a_sum_is_asked_for(
-    make_binning: Callable[..., Binning], n_dim: int
-) -> None:
-    (pair,) = _pairs(make_binning, (1.0,))
+def test_the_error_of_a_sum_is_asked_for(make_pairs: MakePairs, n_dim: int) -> None:
+    (pair,) = make_pairs((1.0,))
     asked = []
 
     def total_error(counts: np.ndarray) -> float:
@@ -156,13 +101,14 @@ def test_the_error_of_a_sum_is_asked_for(
 
 
 def test_models_that_state_no_errors_get_those_of_poisson(
-    make_binning: Callable[..., Binning],
+    draw_stack: Callable[..., Stack], make_model: Callable[..., RateModel]
 ) -> None:
-    truth, binning = Truth(), make_binning()
-    stack = _stack(binning, truth, livetime=3e5)
+    truth = Truth()
+    stack = draw_stack(truth, livetime=3e5)
+    binning = stack.binning
     width = binning.energy_width[:, np.newaxis]
     rate_2d = stack.counts_2d / stack.exposure_2d / width
-    model = _model(stack, mean_rate_3d(truth, binning), rate_2d)
+    model = make_model(stack, mean_rate_3d(truth, binning), rate_2d)
     pair = TruthOfModel(model=model, factor=np.ones(binning.n_energy))
     found = close_models([pair], truth, n_dim=2)
     assert found.shape.width == pytest.approx(1.0, abs=0.4)
@@ -170,9 +116,9 @@ def test_models_that_state_no_errors_get_those_of_poisson(
 
 
 def test_models_without_a_rich_bin_are_refused(
-    make_binning: Callable[..., Binning],
+    make_pairs: MakePairs,
 ) -> None:
-    pairs = _pairs(make_binning, (1.0,))
+    pairs = make_pairs((1.0,))
     with pytest.raises(NoEventsError, match=r"closure: .*longer runs"):
         close_models(pairs, Truth(), n_dim=3, min_expected=1e12)
 
