@@ -60,7 +60,7 @@ def simulate_overlay(
     click.echo("")
     for obs_id, energy in raised.items():  # type: ignore[attr-defined]
         click.echo(
-            f"Raise the threshold of run {obs_id} to {energy:.3g} TeV: below it an OFF"
+            f"Threshold of run {obs_id} raised to {energy:.3g} TeV: below it an OFF"
             " run that it got is not safe"
         )
     click.echo(f"Written in {time.monotonic() - started:.1f} s: {folder}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -95,7 +94,13 @@ def write_mixed_run(
         write_hdus(path, [fits.PrimaryHDU(), mixed, *others], compress=True)
 
 
-def write_mixed_index(folder: Path, store: Path, runs: Sequence[Run]) -> None:
+def write_mixed_index(
+    folder: Path,
+    store: Path,
+    runs: Sequence[Run],
+    *,
+    safe_energies: Mapping[int, float] | None = None,
+) -> None:
     """Write the two index files of a store of mixed events.
 
     Instrument responses and models of the background stay in the files that they come
@@ -109,6 +114,8 @@ def write_mixed_index(folder: Path, store: Path, runs: Sequence[Run]) -> None:
         Folder of the store that has the runs.
     runs : sequence of Run
         The runs.
+    safe_energies : mapping of int to float, optional
+        Safe energy of the runs that get another one than the original says [TeV].
 
     Raises
     ------
@@ -133,8 +140,12 @@ def write_mixed_index(folder: Path, store: Path, runs: Sequence[Run]) -> None:
         original = os.path.normpath(PurePosixPath(origin, row.file))
         rows.append(row._replace(file=mixed_file(run) if is_copied else original))
     table = index_hdu(sorted(rows, key=lambda row: row.obs_id))
-    write = partial(write_observation_table, obs_ids=sorted(by_number))
-    write(folder / "obs-index.fits.gz", store)
+    write_observation_table(
+        folder / "obs-index.fits.gz",
+        store,
+        obs_ids=sorted(by_number),
+        safe_energies=safe_energies,
+    )
     path = folder / "hdu-index.fits.gz"
     write_hdus(path, [fits.PrimaryHDU(), table], compress=True)
 

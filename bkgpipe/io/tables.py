@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
@@ -24,9 +25,15 @@ __all__ = [
     "write_observation_table",
 ]
 
+_SAFE_ENERGY = "SAFE_ENERGY_LO"
+
 
 def write_observation_table(
-    path: Path, source: Path, *, obs_ids: Sequence[int]
+    path: Path,
+    source: Path,
+    *,
+    obs_ids: Sequence[int],
+    safe_energies: Mapping[int, float] | None = None,
 ) -> None:
     """Write the rows of some runs of the observation index, its header kept.
 
@@ -38,6 +45,8 @@ def write_observation_table(
         Folder of the store that the runs come from.
     obs_ids : sequence of int
         Runs, in the order of the rows to write.
+    safe_energies : mapping of int to float, optional
+        Safe energy of the runs that get another one than the source says [TeV].
 
     Raises
     ------
@@ -51,6 +60,8 @@ def write_observation_table(
     GADF 0.3, section "Data storage / Observation index".
     """
     table = _taken(source, obs_ids)
+    if safe_energies:
+        table = _with_safe_energies(table, obs_ids, safe_energies)
     write_hdus(path, [fits.PrimaryHDU(), table], compress=True)
 
 
@@ -152,6 +163,25 @@ def read_groups_table(path: Path) -> Table:
             fix="Remove store.json beside it and run bkgpipe run export",
         ) from error
     return table
+
+
+def _with_safe_energies(
+    table: fits.BinTableHDU, obs_ids: Sequence[int], safe_energies: Mapping[int, float]
+) -> fits.BinTableHDU:
+    """Put other safe energies in, which the table need not have had [TeV]."""
+    columns = list(table.columns)
+    names = [column.name.upper() for column in columns]
+    place = names.index(_SAFE_ENERGY) if _SAFE_ENERGY in names else len(columns)
+    values, unit = np.full(len(obs_ids), np.nan), "TeV"
+    if place < len(columns):
+        found = columns[place]
+        values = u.Quantity(found.array, found.unit or unit).to_value(unit)
+    for row, obs_id in enumerate(obs_ids):
+        values[row] = safe_energies.get(obs_id, values[row])
+    column = fits.Column(name=_SAFE_ENERGY, format="D", unit=unit, array=values)
+    columns[place : place + 1] = [column]
+    header = table.header.copy(strip=True)
+    return fits.BinTableHDU.from_columns(columns, header=header, name=table.name)
 
 
 def _taken(source: Path, obs_ids: Sequence[int]) -> fits.BinTableHDU:

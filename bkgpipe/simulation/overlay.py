@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -119,9 +119,14 @@ def overlay_runs(
     give = partial(_give, places)
     jobs = _jobs(plan, reuse=settings.reuse)
     done = list(map_chunks(give, jobs, workers=workers, chunk_size=_PER_WORKER))
-    provenance = _provenance(plan, settings, done)
     runs = [target.run for target in plan.inputs.targets]
-    write_mixed_index(folder, places.store, runs)
+    raised = {
+        target.run.obs_id: threshold
+        for target, (_, _, threshold) in zip(plan.inputs.targets, done, strict=True)
+        if threshold > target.safe_energy
+    }
+    provenance = _provenance(settings, done, raised=raised)
+    write_mixed_index(folder, places.store, runs, safe_energies=raised)
     write_file(folder / PROVENANCE, partial(write_provenance, provenance=provenance))
     _forget_records(folder, runs)
     return provenance
@@ -244,9 +249,10 @@ def _record(job: _Job, piece: PoolPiece, tally: OverlayTally) -> MixRecord:
 
 
 def _provenance(
-    plan: OverlayPlan,
     settings: OverlaySettings,
     done: Sequence[tuple[tuple[MixRecord, ...], dict[str, str], float]],
+    *,
+    raised: Mapping[int, float],
 ) -> Provenance:
     names = {
         name: str(value) if isinstance(value, Path) else value
@@ -256,17 +262,13 @@ def _provenance(
     shown = {
         name: "inf" if value == float("inf") else value for name, value in names.items()
     }
-    raised = {
-        str(target.run.obs_id): threshold
-        for target, (_, _, threshold) in zip(plan.inputs.targets, done, strict=True)
-        if threshold > target.safe_energy
-    }
     files = {name: hash_ for _, inputs, _ in done for name, hash_ in inputs.items()}
     return Provenance(
         method="overlay",
         store=str(settings.store),
         seed=settings.seed,
-        settings=shown | {"raised_thresholds": raised},
+        settings=shown
+        | {"raised_thresholds": {str(run): energy for run, energy in raised.items()}},
         records=tuple(record for records, _, _ in done for record in records),
         inputs=dict(sorted(files.items())),
     )

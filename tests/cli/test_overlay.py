@@ -60,7 +60,7 @@ def test_raised_thresholds_are_told(bkgpipe, config):
     )  # fmt: skip
 
     assert result.exit_code == 0, result.output
-    assert "Raise the threshold of run 901 to 0.3 TeV" in result.stdout
+    assert "Threshold of run 901 raised to 0.3 TeV" in result.stdout
 
 
 def test_wrong_inputs_are_refused_with_exit_code_2(bkgpipe, config):

@@ -89,6 +89,34 @@ def test_rows_and_header_are_those_of_the_source(tmp_path: Path) -> None:
         assert "CHECKSUM" not in table.header
 
 
+@pytest.mark.parametrize(
+    ("unit", "given", "others"),
+    [("GeV", 250.0, 0.25), ("TeV", 0.25, 0.25), (None, 0.25, 0.25), ("", None, np.nan)],
+)
+def test_safe_energies_replace_those_of_some_runs(
+    tmp_path: Path, unit: str | None, given: float | None, others: float
+) -> None:
+    _write_index(tmp_path)
+    if given is not None:
+        source = Table.read(tmp_path / "obs-index.fits.gz", hdu=1)
+        source["SAFE_ENERGY_LO"] = np.full(4, given, dtype="f4")
+        source["SAFE_ENERGY_LO"].unit = unit
+        source["LAST"] = [1, 2, 3, 4]
+        source.write(tmp_path / "obs-index.fits.gz", overwrite=True)
+    path = tmp_path / "new.fits.gz"
+    write_observation_table(
+        path, tmp_path, obs_ids=[12, 13, 14], safe_energies={13: 0.75}
+    )
+    table = Table.read(path, hdu=1)
+    assert table["SAFE_ENERGY_LO"].unit == "TeV"
+    energies = np.ma.filled(table["SAFE_ENERGY_LO"], np.nan)
+    np.testing.assert_allclose(energies, [others, 0.75, others])
+    assert list(table["OBS_ID"]) == [12, 13, 14]
+    assert table.meta["MJDREFI"] == 51910
+    if given is not None:
+        assert list(table["LAST"]) == [2, 3, 4]
+
+
 def test_no_runs_give_an_empty_table(tmp_path: Path) -> None:
     _write_index(tmp_path)
     write_observation_table(tmp_path / "t.fits.gz", tmp_path, obs_ids=[])
