@@ -17,6 +17,14 @@ from bkgpipe.io.stack import read_groups
 _RUNS = [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008]
 _ONCE = {"runs.ecsv", "store.json", "index.html", "production.json"}
 _PRODUCTS = (".h5", ".ecsv", ".json", ".html")
+# what goes with its product: tables with the store, pages with the report's index
+_BESIDE = re.compile(r".*/bg_|report-[^/]*/(?!index\.html)")
+
+
+def _planned_products(made: set[str]) -> set[str]:
+    return {
+        name for name in made if name.endswith(_PRODUCTS) and not _BESIDE.match(name)
+    }
 
 
 class Archive:
@@ -50,13 +58,11 @@ class Archive:
         made = {
             name for name, seen in _look(self.out).items() if before.get(name) != seen
         }
-        products = {
-            name for name in made if name.endswith(_PRODUCTS) and "/bg_" not in name
-        }
+        products = _planned_products(made)
         certain = {str(each["file"]) for each in planned if each["certain"]}
         assert certain <= products <= {str(each["file"]) for each in planned}
         assert self.plan() == []
-        return {name.rpartition("/")[2] for name in made}
+        return {name.rpartition("/")[2] for name in made if not _BESIDE.match(name)}
 
 
 def _look(out: Path) -> dict[str, tuple[int, int]]:
@@ -262,10 +268,7 @@ def test_what_was_deleted_is_made_again(folder, bkgpipe, name):
     assert len(path.read_bytes()) == pytest.approx(len(content), abs=200)
     after = _look(folder / "out")
     made = {name for name in after if before.get(name) != after[name]}
-    # what is beside the index of the report goes with it
-    beside = {name for name in made if re.match(r"report-.*/(?!index)", name)}
-    products = {name for name in made - beside if name.endswith(_PRODUCTS)}
-    checked = {name for name in products if "/bg_" not in name}
+    checked = _planned_products(made)
     assert checked == {str(each["file"]) for each in planned}
     assert len(checked) == 1
     assert bkgpipe("run").stdout.startswith("Nothing to do.")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bkgpipe.errors import InputError
 from bkgpipe.io.count import read_counts
 from bkgpipe.tasks import count, export
 
@@ -63,7 +64,7 @@ def test_no_run_is_refused_for_a_store_that_is_gone(
 
 
 def _refuse_all(_store, run):
-    raise count.InputError(what="is cut", where=f"run {run.obs_id}", fix="Mend it")
+    raise InputError(what="is cut", where=f"run {run.obs_id}", fix="Mend it")
 
 
 def test_a_store_that_is_gone_when_events_are_copied(folder, bkgpipe, caplog):
