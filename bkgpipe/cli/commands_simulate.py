@@ -100,9 +100,13 @@ def overlay(
     was killed goes on when it is given again.
     """
     from bkgpipe.cli.overlay import simulate_overlay
+    from bkgpipe.settings.simulation import read_simulate_settings
 
     simulate_overlay(
-        folder, config=config, overrides=overrides, workers=workers, as_json=as_json
+        folder,
+        read_simulate_settings(config, overrides),
+        workers=workers,
+        as_json=as_json,
     )
 
 

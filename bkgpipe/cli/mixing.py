@@ -14,7 +14,7 @@ from bkgpipe.settings.simulation import SimulateSettings
 from bkgpipe.simulation.mixing import mix_runs
 from bkgpipe.view.provenance import describe_provenance
 
-__all__ = ["provenance_answer", "simulate_mixing"]
+__all__ = ["simulate_mixing", "totals_answer"]
 
 
 def simulate_mixing(
@@ -41,36 +41,34 @@ def simulate_mixing(
     started = time.monotonic()
     provenance = mix_runs(folder, settings=settings, workers=workers)
     if as_json:
-        click.echo(provenance_answer(folder, provenance))
+        answer = {
+            "store": str(folder),
+            "method": provenance.method,
+            "runs": len({record.obs_id for record in provenance.records}),
+            "components": totals_answer(provenance),
+        }
+        click.echo(json.dumps(answer))
         return
     click.echo(describe_provenance(provenance))
     click.echo(f"\nStore: {folder} ({time.monotonic() - started:.1f} s)")
     click.echo(f"Record: {folder / 'mixing.json'}")
 
 
-def provenance_answer(folder: Path, provenance: Provenance) -> str:
-    """Put what was done in one line of JSON.
+def totals_answer(provenance: Provenance) -> list[dict[str, object]]:
+    """Put what was expected and drawn of each component as JSON can hold it.
 
     Parameters
     ----------
-    folder : Path
-        Folder that was written.
     provenance : Provenance
         The record.
 
     Returns
     -------
-    str
-        Line without its end.
+    list of dict of str to object
+        One for each component.
     """
     totals = [asdict(total) for total in provenance.totals]
     for total in totals:
         # JSON has no NaN
         total["p_value"] = total["p_value"] if total["dof"] else None
-    answer = {
-        "store": str(folder),
-        "method": provenance.method,
-        "runs": len({record.obs_id for record in provenance.records}),
-        "components": totals,
-    }
-    return json.dumps(answer)
+    return totals

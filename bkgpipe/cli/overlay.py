@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from bkgpipe.settings.simulation import read_simulate_settings
+from bkgpipe.cli.mixing import totals_answer
+from bkgpipe.settings.simulation import SimulateSettings
 from bkgpipe.simulation.overlay import MATCHES, POOL, PROVENANCE, overlay_runs
 from bkgpipe.view.provenance import describe_provenance
 
@@ -18,12 +17,7 @@ __all__ = ["simulate_overlay"]
 
 
 def simulate_overlay(
-    folder: Path,
-    *,
-    config: Path | None,
-    overrides: Iterable[str],
-    workers: int,
-    as_json: bool,
+    folder: Path, settings: SimulateSettings, *, workers: int, as_json: bool
 ) -> None:
     """Write a store of runs with events of OFF runs, and say what was given.
 
@@ -31,10 +25,8 @@ def simulate_overlay(
     ----------
     folder : Path
         Folder to write.
-    config : Path or None
-        Settings file.
-    overrides : iterable of str
-        Each ``section.key=value``.
+    settings : SimulateSettings
+        Settings.
     workers : int
         Worker processes.
     as_json : bool
@@ -48,12 +40,14 @@ def simulate_overlay(
         If the folder holds something else, or cannot be written.
     """
     started = time.monotonic()
-    settings = read_simulate_settings(config, overrides).overlay
-    provenance = overlay_runs(folder, settings, workers=workers)
+    provenance = overlay_runs(folder, settings.overlay, workers=workers)
     raised = provenance.settings["raised_thresholds"]
     if as_json:
-        totals = [asdict(total) for total in provenance.totals]
-        answer = {"folder": str(folder), "totals": totals, "raised_thresholds": raised}
+        answer = {
+            "folder": str(folder),
+            "totals": totals_answer(provenance),
+            "raised_thresholds": raised,
+        }
         click.echo(json.dumps(answer))
         return
     click.echo(describe_provenance(provenance))

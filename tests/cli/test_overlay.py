@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from bkgpipe.cli.mixing import totals_answer
 from bkgpipe.datamodel import Distribution, Simulation, Truth
+from bkgpipe.datamodel.mixing import MixRecord, Provenance
 from bkgpipe.simulation.store import write_simulated_store
 
 
@@ -71,3 +73,24 @@ def test_wrong_inputs_are_refused_with_exit_code_2(bkgpipe, config):
     assert result.exit_code == 2
     assert "[overlay] runs: run 5 is not in the store" in result.stderr
     assert not (config.parent / "new").exists()
+
+
+def test_a_component_that_expects_nothing_is_told_in_valid_json():
+    record = MixRecord(
+        obs_id=1,
+        component="off",
+        bkg_type=99,
+        file="",
+        rate=0.0,
+        scale=1.0,
+        expected=0.0,
+        drawn=0,
+    )
+    provenance = Provenance(
+        method="overlay", store="", seed=1, settings={}, records=(record,), inputs={}
+    )
+
+    (total,) = totals_answer(provenance)
+
+    assert total["p_value"] is None
+    json.dumps(total, allow_nan=False)
