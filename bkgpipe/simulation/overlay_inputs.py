@@ -9,12 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from bkgpipe.datamodel import ExclusionMask, Run, RunTable
 from bkgpipe.datamodel.overlay import FieldGrid, OffSource, OverlayTarget
 from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
-from bkgpipe.io.aeff import read_safe_energy
+from bkgpipe.io.aeff import find_safe_energy
 from bkgpipe.io.mask import read_masks
 from bkgpipe.io.store import read_events, read_runs
 from bkgpipe.numerics.geometry import load_earth_orientation, pointing_of
@@ -270,8 +268,4 @@ def _prepare_source(
 
 
 def _safe_energy(store: Path, run: Run) -> float:
-    """From the observation table, or the effective area; zero without either."""
-    if np.isfinite(run.safe_energy_min):
-        return run.safe_energy_min
-    energy = read_safe_energy(store, run, **_AEFF)
-    return energy if np.isfinite(energy) else 0.0
+    return find_safe_energy(store, run, source="auto", section="overlay", **_AEFF)[0]
