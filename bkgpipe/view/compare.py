@@ -23,6 +23,7 @@ from bkgpipe.view.axes import (
     log_scale,
     simplify_ticks,
 )
+from bkgpipe.view.bands import band_name
 
 __all__ = ["describe_comparison", "figure_comparison"]
 
@@ -120,7 +121,8 @@ def _band_rows(comparison: StoreComparison, edges: Sequence[float]) -> list[str]
         rms = np.sqrt(np.average((a / b / ratio - 1) ** 2, weights=a / ratio + b))
         pull = pair.pull[band][np.isfinite(pair.pull[band])]
         told = f"{pull.mean():+.2f} +- {pull.std():.2f}" if pull.size else "-"
-        rows.append(f"{_name(pair, band):<20s} {ratio:8.4f} {rms:10.4f}      {told}")
+        name = band_name(pair.binning, band)
+        rows.append(f"{name:<20s} {ratio:8.4f} {rms:10.4f}      {told}")
     return rows
 
 
@@ -135,11 +137,6 @@ def _missing(comparison: StoreComparison) -> list[str]:
         lines.append(f"Not compared: {len(comparison.left_out)} runs")
         lines += [f"  {key}: {why}" for key, why in sorted(comparison.left_out.items())]
     return lines
-
-
-def _name(pair: Comparison, band: np.ndarray) -> str:
-    edges = pair.binning.energy_edges
-    return f"{edges[band[0]]:.3g} to {edges[band[-1] + 1]:.3g} TeV"
 
 
 def figure_comparison(
@@ -194,7 +191,8 @@ def _draw_images(figure: SubFigure, pair: Comparison, bands: list[np.ndarray]) -
             _draw_field(row[3], pair, (a - b) / sigma, norm=limits, cmap=_DIVERGING)
         for ax, name in zip(row, columns, strict=True):
             unit = " [s-1 sr-1]" if name in "AB" else ""
-            ax.set_title(f"{name}{unit}, {_name(pair, band)}", fontsize="medium")
+            title = f"{name}{unit}, {band_name(pair.binning, band)}"
+            ax.set_title(title, fontsize="medium")
 
 
 def _draw_field(
@@ -257,7 +255,7 @@ def _draw_profiles(
     for band, (color, marker) in zip(bands, styles, strict=False):
         parts = [pair.profile(rates, band) for rates in (pair.a, pair.b)]
         offset, curves = parts[0][0], [part[1:] for part in parts]
-        name = _name(pair, band)
+        name = band_name(pair.binning, band)
         _draw_curve(above, offset, curves[0], color=color, marker=marker, label=name)
         above.plot(offset, curves[1][0], color=color, linestyle="--")
         reach.append(_draw_ratio(below, offset, curves, color=color))
