@@ -187,9 +187,7 @@ def _nodes(
             fix="Stack more runs, or lower the safe energy or the [binning] range",
         )
     filled, is_hole = fill_holes(rate, exposure, grid.energy_edges)
-    width = np.diff(grid.energy_edges)
-    counts = (rate * exposure).sum(axis=(1, 2)) * width
-    return solve_nodes(filled, grid, counts=counts), is_hole
+    return solve_nodes(filled, grid), is_hole
 
 
 def _error(error: np.ndarray, is_hole: np.ndarray) -> np.ndarray:

@@ -1,15 +1,14 @@
 """Find the node values whose integral, as gammapy does it, gives wanted counts.
 
 gammapy interpolates log(rate) linearly in log(energy) and in the field of view between
-bin centres, extrapolates likewise over the outer half bins, and integrates over energy
-with one power law between the values at the two edges of a bin. So the mean rate of a
-bin, written at its centre, is not what is integrated: that is too much for a curved
+bin centres, and extrapolates in the same way over the outer half bins. So in each bin
+the rate is two power laws in energy, which meet at the centre. The mean rate of a bin,
+written at its centre, is not what is integrated: that is too much for a curved
 spectrum, and far too little for a noisy model, since geometric means are lower.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -29,15 +28,12 @@ __all__ = [
 ]
 
 _N_POINTS = 4  # per bin and axis; even, as the interpolation has a kink at the centre
-_N_PLANE_STEPS = 3
-_N_BIN_STEPS = 4
-# A pattern that alternates from one energy to the next hardly changes the integrals, so
-# to follow noise in the totals of the planes, the nodes would have to alternate wildly.
-_PRECISION = 0.003  # of the totals, beyond their Poisson noise, that is worth having
-_CURVATURE = 0.1  # to expect of the shift of log nodes along energy, per bin
-_SHIFT = 0.3  # to expect of the shift itself: planes without counts stay near theirs
-_BIN_DAMPING = 1.0  # in squared singular values, of which the largest are near 1
-_MAX_BIN_FACTOR = 1.5  # beyond what the energy plane of the bin needs
+_N_BIN_STEPS = 3  # leave 1e-3 in the worst bin of a smooth model
+_N_PLANE_STEPS = 2
+_MAX_STEP = 0.5
+# To follow Poisson noise from bin to bin exactly, the nodes would have to alternate
+# thirtyfold, as means over bins hardly see such patterns
+_MAX_BIN_FACTOR = 1.5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -86,16 +82,18 @@ class NodeGrid:
     second: SpaceAxis
 
     @cached_property
-    def log_edges(self) -> np.ndarray:
-        """Logarithm of the energy edges, shape ``(n_energy + 1,)``."""
-        logarithm: np.ndarray = np.log(self.energy_edges)
-        return logarithm
+    def log_points(self) -> np.ndarray:
+        """Log of edges and centres in turn, shape ``(2 n_energy + 1,)`` [log TeV]."""
+        log_edges = np.log(self.energy_edges)
+        points = np.empty(2 * log_edges.size - 1)
+        points[::2] = log_edges
+        points[1::2] = (log_edges[1:] + log_edges[:-1]) / 2
+        return points
 
     @cached_property
-    def at_edges(self) -> np.ndarray:
-        """Interpolation to the energy edges, shape ``(n_energy + 1, n_energy)``."""
-        centers = (self.log_edges[1:] + self.log_edges[:-1]) / 2
-        return interpolation_matrix(centers, self.log_edges)
+    def at_points(self) -> np.ndarray:
+        """Interpolation to these points, shape ``(2 n_energy + 1, n_energy)``."""
+        return interpolation_matrix(self.log_points[1::2], self.log_points)
 
     @cached_property
     def bin_size(self) -> np.ndarray:
@@ -103,6 +101,16 @@ class NodeGrid:
         solid_angle = np.multiply.outer(self.first.size, self.second.size)
         size: np.ndarray = np.multiply.outer(np.diff(self.energy_edges), solid_angle)
         return size
+
+    @cached_property
+    def energy_response(self) -> np.ndarray:
+        """Change of the log integral by that of log nodes, ``(n_energy, n_energy)``.
+
+        That of a rate which falls as 1 / energy.
+        """
+        edges, centers = self.at_points[::2], self.at_points[1::2]
+        response: np.ndarray = (edges[:-1] + 2 * centers + edges[1:]) / 4
+        return response
 
     def integrate(self, log_nodes: np.ndarray) -> np.ndarray:
         """Integrate over each bin.
@@ -117,51 +125,15 @@ class NodeGrid:
         np.ndarray
             Integrals, same shape [s-1 for a rate in s-1 TeV-1 sr-1].
         """
-        at_points = self._power_laws(log_nodes).integral()
-        integral: np.ndarray = self.first.integral @ at_points @ self.second.integral.T
-        return integral
-
-    def shift_planes(
-        self, log_nodes: np.ndarray
-    ) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
-        """Return what integrates over each energy plane when the planes are shifted.
-
-        Parameters
-        ----------
-        log_nodes : np.ndarray
-            As for `integrate`.
-
-        Returns
-        -------
-        callable
-            Takes what to add to the log nodes of each plane, shape ``(n_energy,)``, and
-            returns the integrals over the field, shape ``(n_energy,)``, and the
-            derivatives of their logarithm with respect to the shifts, shape
-            ``(n_energy, n_energy)``, without a second interpolation.
-        """
-        laws = self._power_laws(log_nodes)
-        return lambda shift: self._totals(laws.shifted(self.at_edges @ shift))
-
-    def _totals(self, laws: PowerLaws) -> tuple[np.ndarray, np.ndarray]:
-        integral = laws.integral()
-        totals = self._over_field(integral)
-        share = self._over_field(laws.upper_slope(integral)) / totals
-        share = share[:, np.newaxis]
-        response = (1 - share) * self.at_edges[:-1] + share * self.at_edges[1:]
-        return totals, response
-
-    def _over_field(self, at_points: np.ndarray) -> np.ndarray:
-        weights = self.first.integral.sum(axis=0), self.second.integral.sum(axis=0)
-        total: np.ndarray = (at_points @ weights[1]) @ weights[0]
-        return total
-
-    def _power_laws(self, log_nodes: np.ndarray) -> PowerLaws:
         n_energy = log_nodes.shape[0]
-        at_edges = self.at_edges @ log_nodes.reshape(n_energy, -1)
-        at_edges = at_edges.reshape(-1, *log_nodes.shape[1:])
-        at_points = self.first.at_points @ at_edges @ self.second.at_points.T
-        at_points += self.log_edges[:, np.newaxis, np.newaxis]
-        return PowerLaws.through(at_points, np.diff(self.log_edges))
+        at_points = self.at_points @ log_nodes.reshape(n_energy, -1)
+        at_points = at_points.reshape(-1, *log_nodes.shape[1:])
+        at_points = self.first.at_points @ at_points @ self.second.at_points.T
+        at_points += self.log_points[:, np.newaxis, np.newaxis]
+        halves = PowerLaws.through(at_points, np.diff(self.log_points)).integral()
+        in_energy = halves[::2] + halves[1::2]
+        integral: np.ndarray = self.first.integral @ in_energy @ self.second.integral.T
+        return integral
 
 
 def interpolation_matrix(nodes: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -256,18 +228,13 @@ def single_axis() -> SpaceAxis:
     return SpaceAxis(at_points=np.ones((1, 1)), integral=np.ones((1, 1)))
 
 
-def solve_nodes(rate: np.ndarray, grid: NodeGrid, *, counts: np.ndarray) -> np.ndarray:
+def solve_nodes(rate: np.ndarray, grid: NodeGrid) -> np.ndarray:
     """Find the nodes whose integrals are those of the mean rates.
 
-    Starting from log nodes = log means, add first what each energy plane as a whole
-    lacks, then what single bins lack, then again the planes. These are Gauss-Newton
-    steps with r = log(wanted / integrated) and J = d log(integrated) / d log(nodes).
-    The shifts x of the planes minimise
-    sum (r - J dx)^2 / (1 / counts + 0.003^2) + sum (D x / 0.1)^2 + sum (x / 0.3)^2,
-    with D x = (x[e-1] - 2 x[e] + x[e+1]) / 4: what is lacking matters as far as it
-    stands out of Poisson noise. The bins move by (J^T J + a)^-1 J^T r (Levenberg-
-    Marquardt). Multiplying each node by wanted / integrated does not converge on
-    Poisson noise: J is all but singular for patterns that alternate in energy.
+    Starting from log nodes = log means, add A^-1 log(wanted / integrated), where A is
+    the response of the integrals to the nodes: a product of one matrix per axis, that
+    of a flat rate. Bins move by a factor of 1.5 at most, and then energy planes as a
+    whole by what they still lack, so that the counts of each energy are exact.
 
     Parameters
     ----------
@@ -276,79 +243,40 @@ def solve_nodes(rate: np.ndarray, grid: NodeGrid, *, counts: np.ndarray) -> np.n
         [s-1 TeV-1 sr-1].
     grid : NodeGrid
         The axes.
-    counts : np.ndarray
-        Events behind each energy plane, shape ``(n_energy,)``.
 
     Returns
     -------
     np.ndarray
         Rate at the bin centres, same shape and unit.
-
-    References
-    ----------
-    Marquardt 1963, J. SIAM 11, 431.
     """
     means, wanted = np.log(rate), rate * grid.bin_size
-    fit = _PlaneFit(grid, wanted.sum(axis=(1, 2)), counts)
-    shift = fit(means, start=np.zeros((rate.shape[0], 1, 1)))
-    solve, limit = _BinSolver(grid), np.log(_MAX_BIN_FACTOR)
+    in_energy, *in_field = (
+        np.linalg.inv(response)
+        for response in (
+            grid.energy_response,
+            grid.first.response,
+            grid.second.response,
+        )
+    )
+    limit = np.log(_MAX_BIN_FACTOR)
     change = np.zeros(rate.shape)
     for _ in range(_N_BIN_STEPS):
-        integrated = grid.integrate(means + shift + change)
-        change = np.clip(change + solve(np.log(wanted / integrated)), -limit, limit)
-    nodes: np.ndarray = np.exp(means + change + fit(means + change, start=shift))
+        lacking = np.log(wanted / grid.integrate(means + change))
+        step = in_field[0] @ _along_energy(in_energy, lacking) @ in_field[1].T
+        change = np.clip(change + np.clip(step, -_MAX_STEP, _MAX_STEP), -limit, limit)
+    log_nodes = means + change
+    totals = wanted.sum(axis=(1, 2), keepdims=True)
+    for _ in range(_N_PLANE_STEPS):
+        found = grid.integrate(log_nodes).sum(axis=(1, 2), keepdims=True)
+        step = _along_energy(in_energy, np.log(totals / found))
+        log_nodes = log_nodes + np.clip(step, -_MAX_STEP, _MAX_STEP)
+    nodes: np.ndarray = np.exp(log_nodes)
     return nodes
 
 
-class _PlaneFit:
-    """Fit of what to add to the log nodes of each energy plane."""
-
-    def __init__(self, grid: NodeGrid, wanted: np.ndarray, counts: np.ndarray) -> None:
-        self.grid = grid
-        self.wanted = wanted
-        self.weight = counts / (1 + counts * _PRECISION**2)
-        identity = np.eye(counts.size)
-        second_difference = np.diff(identity, n=2, axis=0) / 4
-        curvature = second_difference.T @ second_difference
-        self.penalty = curvature / _CURVATURE**2 + identity / _SHIFT**2
-
-    def __call__(self, log_nodes: np.ndarray, *, start: np.ndarray) -> np.ndarray:
-        shift, find_totals = start.ravel(), self.grid.shift_planes(log_nodes)
-        for _ in range(_N_PLANE_STEPS):
-            totals, response = find_totals(shift)
-            target = np.log(self.wanted / totals) + response @ shift
-            weighted = response.T * self.weight
-            normal = weighted @ response + self.penalty
-            shift = np.linalg.solve(normal, weighted @ target)
-        shifts: np.ndarray = shift.reshape(start.shape)
-        return shifts
-
-
-class _BinSolver:
-    """Damped inverse of the response of all bins to all nodes.
-
-    The response is a product of one matrix per axis, so its singular values are
-    products too, and the three small decompositions are enough.
-    """
-
-    def __init__(self, grid: NodeGrid) -> None:
-        in_energy = (grid.at_edges[:-1] + grid.at_edges[1:]) / 2
-        responses = (in_energy, grid.first.response, grid.second.response)
-        parts = [np.linalg.svd(response) for response in responses]
-        self.left = [part.U.T for part in parts]
-        self.right = [part.Vh.T for part in parts]
-        singular = np.einsum("i,j,k->ijk", *(part.S for part in parts))
-        self.gain = singular / (singular**2 + _BIN_DAMPING)
-
-    def __call__(self, residual: np.ndarray) -> np.ndarray:
-        return _apply(self.right, self.gain * _apply(self.left, residual))
-
-
-def _apply(matrices: Sequence[np.ndarray], cube: np.ndarray) -> np.ndarray:
-    energy, first, second = matrices
-    flat = energy @ cube.reshape(cube.shape[0], -1)
-    applied: np.ndarray = first @ flat.reshape(cube.shape) @ second.T
-    return applied
+def _along_energy(matrix: np.ndarray, cube: np.ndarray) -> np.ndarray:
+    product: np.ndarray = (matrix @ cube.reshape(len(cube), -1)).reshape(cube.shape)
+    return product
 
 
 def _fine_edges(edges: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -54,26 +54,6 @@ class PowerLaws:
             log_width=log_width.reshape(-1, *[1] * (log_values.ndim - 1)),
         )
 
-    def shifted(self, shift: np.ndarray) -> PowerLaws:
-        """Add to the logarithm of y at each edge.
-
-        Parameters
-        ----------
-        shift : np.ndarray
-            What to add, shape ``(n_energy + 1,)``.
-
-        Returns
-        -------
-        PowerLaws
-            Other laws.
-        """
-        shift = shift.reshape(-1, *[1] * (self.values.ndim - 1))
-        return replace(
-            self,
-            exponent=self.exponent + np.diff(shift, axis=0),
-            values=self.values * np.exp(shift),
-        )
-
     def integral(self) -> np.ndarray:
         """Integrate over each bin.
 
@@ -88,26 +68,6 @@ class PowerLaws:
         np.copyto(integral, self.values[:-1], where=is_flat)
         integral *= self.log_width
         return integral
-
-    def upper_slope(self, integral: np.ndarray) -> np.ndarray:
-        """Derive the integral with respect to the logarithm of the upper y.
-
-        Parameters
-        ----------
-        integral : np.ndarray
-            What `integral` returned.
-
-        Returns
-        -------
-        np.ndarray
-            Derivatives, shape ``(n_energy, ...)``.
-        """
-        slope: np.ndarray = self.values[1:] * self.log_width
-        slope -= integral
-        is_flat = self._is_flat()
-        np.divide(slope, self.exponent, out=slope, where=~is_flat)
-        slope[is_flat] = integral[is_flat] / 2
-        return slope
 
     def _is_flat(self) -> np.ndarray:
         is_flat: np.ndarray = (self.exponent < _FLAT) & (self.exponent > -_FLAT)

@@ -16,7 +16,6 @@ from bkgpipe.numerics.interpolation import (
 )
 
 ENERGY_EDGES = np.geomspace(0.1, 100.0, 16)
-MANY = np.geomspace(1e6, 100.0, 15)  # events behind each energy
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +34,6 @@ def grid_2d():
         first=single_axis(),
         second=offset_axis(2.5 * np.sqrt(np.linspace(0, 1, 7))),
     )
-
-
-def plane_totals(grid, log_nodes):
-    """Integrals over each plane, and their response, of nodes that are not shifted."""
-    return grid.shift_planes(log_nodes)(np.zeros(len(log_nodes)))
 
 
 def threshold_spectrum(energy):
@@ -107,7 +101,7 @@ def test_a_power_law_integrates_exactly(grid_2d, index):
     centers = np.sqrt(ENERGY_EDGES[1:] * ENERGY_EDGES[:-1])
     nodes = np.broadcast_to(centers[:, None, None] ** index, grid_2d.bin_size.shape)
 
-    totals, _ = plane_totals(grid_2d, np.log(nodes))
+    totals = grid_2d.integrate(np.log(nodes)).sum((1, 2))
 
     if index == -1.0:
         integral = np.diff(np.log(ENERGY_EDGES))
@@ -116,40 +110,27 @@ def test_a_power_law_integrates_exactly(grid_2d, index):
     np.testing.assert_allclose(totals, integral * grid_2d.second.size.sum(), rtol=1e-5)
 
 
-def test_totals_are_sums_and_their_response_is_the_derivative(grid):
-    log_nodes = np.log(smooth_rate(grid.bin_size.shape))
-
-    totals, response = plane_totals(grid, log_nodes)
-
-    np.testing.assert_allclose(totals, grid.integrate(log_nodes).sum((1, 2)))
-    for plane in (0, 3, 14):
-        moved = log_nodes.copy()
-        moved[plane] += 1e-4
-        change = np.log(plane_totals(grid, moved)[0] / totals) / 1e-4
-        np.testing.assert_allclose(response[:, plane], change, atol=1e-3)
-
-
 def test_nodes_give_back_the_counts_of_a_smooth_model(grid, grid_2d):
     for axes in (grid, grid_2d):
         rate = smooth_rate(axes.bin_size.shape)
         wanted = rate * axes.bin_size
 
-        nodes = solve_nodes(rate, axes, counts=MANY)
+        nodes = solve_nodes(rate, axes)
 
         naive = axes.integrate(np.log(rate))
         found = axes.integrate(np.log(nodes))
         assert np.abs(naive / wanted - 1).max() > 0.05
-        assert np.abs(found / wanted - 1).max() < 0.05
+        assert np.abs(found / wanted - 1).max() < 2e-3
         totals = found.sum((1, 2)) / wanted.sum((1, 2))
-        assert np.abs(totals - 1).max() < 3e-3
+        assert np.abs(totals - 1).max() < 1e-5
 
 
 def test_nodes_scale_with_the_rate(grid):
     rate = smooth_rate(grid.bin_size.shape)
 
     np.testing.assert_allclose(
-        solve_nodes(1e-9 * rate, grid, counts=MANY),
-        1e-9 * solve_nodes(rate, grid, counts=MANY),
+        solve_nodes(1e-9 * rate, grid),
+        1e-9 * solve_nodes(rate, grid),
         rtol=1e-9,
     )
 
@@ -157,11 +138,9 @@ def test_nodes_scale_with_the_rate(grid):
 def test_mirrored_rates_have_mirrored_nodes(grid):
     rate = smooth_rate(grid.bin_size.shape)
 
-    mirrored = solve_nodes(rate[:, ::-1], grid, counts=MANY)
+    mirrored = solve_nodes(rate[:, ::-1], grid)
 
-    np.testing.assert_allclose(
-        mirrored[:, ::-1], solve_nodes(rate, grid, counts=MANY), rtol=1e-9
-    )
+    np.testing.assert_allclose(mirrored[:, ::-1], solve_nodes(rate, grid), rtol=1e-9)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([1e3, 1e4, 1e5, 1e6]))
@@ -172,12 +151,11 @@ def test_poisson_noise_does_not_run_away(grid, seed, n_events):
     wanted = (found + 0.5) / (1 + 0.5 / expected)  # as `export` fills holes
     counts = wanted.sum((1, 2))
 
-    nodes = solve_nodes(wanted / grid.bin_size, grid, counts=counts)
+    nodes = solve_nodes(wanted / grid.bin_size, grid)
 
-    totals, _ = plane_totals(grid, np.log(nodes))
+    totals = grid.integrate(np.log(nodes)).sum((1, 2))
     lacking = (totals - counts) / np.sqrt(np.maximum(counts, 1.0))
-    assert np.abs(lacking).max() < 4
-    assert np.sqrt((lacking**2).mean()) < 1.5
+    assert np.abs(lacking).max() < 0.1
     assert np.abs(np.log(nodes / wanted * grid.bin_size)).max() < np.log(5)
 
 
@@ -188,6 +166,6 @@ def test_single_bins_on_every_axis():
         second=latitude_axis(np.array([-1.0, 2.0])),
     )
 
-    nodes = solve_nodes(np.array([[[7.0]]]), axes, counts=np.array([5.0]))
+    nodes = solve_nodes(np.array([[[7.0]]]), axes)
 
     np.testing.assert_allclose(nodes, 7.0, rtol=1e-5)
