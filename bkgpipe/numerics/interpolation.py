@@ -104,10 +104,7 @@ class NodeGrid:
 
     @cached_property
     def energy_response(self) -> np.ndarray:
-        """Change of the log integral by that of log nodes, ``(n_energy, n_energy)``.
-
-        That of a rate which falls as 1 / energy.
-        """
+        """Change of log integrals of 1 / energy by log nodes, ``(n_energy,) * 2``."""
         edges, centers = self.at_points[::2], self.at_points[1::2]
         response: np.ndarray = (edges[:-1] + 2 * centers + edges[1:]) / 4
         return response
