@@ -18,6 +18,7 @@ __all__ = [
     "RunCounts",
     "RunShape",
     "RunTally",
+    "in_safe_bins",
     "lowest_energy",
 ]
 
@@ -36,47 +37,47 @@ class Conservation:
         Beyond the largest offset of the model.
     n_outside_energy : int
         Outside the energy axis.
-    n_below_safe : int
-        In an energy bin that is not wholly above the safe energy.
     n_excluded : int
-        In an excluded region.
+        In an excluded region, at any energy.
+    n_below_safe : int
+        In the counts, in an energy bin that is not wholly above the safe energy.
     n_kept : int
-        In the counts.
+        In the counts, in an energy bin that is.
     """
 
     n_read: int = 0
     n_invalid: int = 0
     n_outside_field: int = 0
     n_outside_energy: int = 0
-    n_below_safe: int = 0
     n_excluded: int = 0
+    n_below_safe: int = 0
     n_kept: int = 0
+
+    @property
+    def n_counted(self) -> int:
+        """Events in the counts, at all energies."""
+        return self.n_below_safe + self.n_kept
 
     @property
     def n_lost(self) -> int:
         """Events that no counter holds: zero, or there is a bug."""
-        counted = self.n_invalid + self.n_outside_field + self.n_outside_energy
-        return self.n_read - (
-            counted + self.n_below_safe + self.n_excluded + self.n_kept
-        )
+        left_out = self.n_invalid + self.n_outside_field + self.n_outside_energy
+        return self.n_read - (left_out + self.n_excluded + self.n_counted)
 
     def __add__(self, other: Conservation) -> Conservation:
         return Conservation(
-            n_read=self.n_read + other.n_read,
-            n_invalid=self.n_invalid + other.n_invalid,
-            n_outside_field=self.n_outside_field + other.n_outside_field,
-            n_outside_energy=self.n_outside_energy + other.n_outside_energy,
-            n_below_safe=self.n_below_safe + other.n_below_safe,
-            n_excluded=self.n_excluded + other.n_excluded,
-            n_kept=self.n_kept + other.n_kept,
+            **{
+                place: getattr(self, place) + getattr(other, place)
+                for place in Conservation.__dataclass_fields__
+            }
         )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ControlEvents:
-    """Kept events that the model itself never uses.
+    """Kept events that measure the atmosphere and the trigger of their own run.
 
-    They measure the atmosphere and the trigger of their own run.
+    Those of the rim are part of the counts as well, the others are not used by models.
 
     Attributes
     ----------
@@ -88,12 +89,18 @@ class ControlEvents:
         Events inside the field, below the safe energy.
     exposure_low : float
         Livetime x solid angle of the field [s sr].
+    counts_rim : int
+        Events in the outer fifth of the field's radius, above twice the safe energy.
+    exposure_rim : float
+        Livetime x solid angle of that rim; zero as well when not known [s sr].
     """
 
     counts_outer: int
     exposure_outer: float
     counts_low: int
     exposure_low: float
+    counts_rim: int = 0
+    exposure_rim: float = 0.0
 
 
 _NO_CONTROL = ControlEvents(
@@ -136,7 +143,7 @@ class RunCounts:
     binning : Binning
         Axes of the histograms.
     counts_3d : np.ndarray
-        Events kept, integers, shape ``(n_energy, n_fov_lon, n_fov_lat)``.
+        Events kept at all energies, integers, ``(n_energy, n_fov_lon, n_fov_lat)``.
     counts_2d : np.ndarray
         The same events, shape ``(n_energy, n_offset)``.
     solid_angle_3d : np.ndarray
@@ -147,7 +154,7 @@ class RunCounts:
     is_safe : np.ndarray
         True for energy bins that are safe as a whole, shape ``(n_energy,)``.
     safe_energy_min : float
-        Lowest energy at which the run contributes [TeV].
+        Energy above which that of a gamma ray is not biased, or zero [TeV].
     safe_energy_origin : str
         Where that energy comes from: ``setting``, ``table``, ``aeff`` or ``none``.
     ontime, livetime : float
@@ -201,17 +208,35 @@ class RunCounts:
 
     @cached_property
     def exposure_3d(self) -> np.ndarray:
-        """Exposure, shape ``(n_energy, n_fov_lon, n_fov_lat)`` [s sr]."""
-        time = self.livetime * self.is_safe
-        exposure: np.ndarray = time[:, np.newaxis, np.newaxis] * self.solid_angle_3d
-        return exposure
+        """Exposure, the same at all energies, as `counts_3d`, read-only [s sr]."""
+        exposure = self.livetime * self.solid_angle_3d
+        return np.broadcast_to(exposure, self.binning.shape_3d)
 
     @cached_property
     def exposure_2d(self) -> np.ndarray:
-        """Exposure, shape ``(n_energy, n_offset)`` [s sr]."""
-        time = self.livetime * self.is_safe
-        exposure: np.ndarray = time[:, np.newaxis] * self.solid_angle_2d
-        return exposure
+        """Exposure, the same at all energies, as `counts_2d`, read-only [s sr]."""
+        exposure = self.livetime * self.solid_angle_2d
+        return np.broadcast_to(exposure, self.binning.shape_2d)
+
+    @cached_property
+    def safe_counts_3d(self) -> np.ndarray:
+        """As `counts_3d`, zero in energy bins that are not safe as a whole."""
+        return in_safe_bins(self.counts_3d, self.is_safe)
+
+    @cached_property
+    def safe_counts_2d(self) -> np.ndarray:
+        """As `counts_2d`, zero in energy bins that are not safe as a whole."""
+        return in_safe_bins(self.counts_2d, self.is_safe)
+
+    @cached_property
+    def safe_exposure_3d(self) -> np.ndarray:
+        """As `exposure_3d`, zero in energy bins that are not safe as a whole."""
+        return in_safe_bins(self.exposure_3d, self.is_safe)
+
+    @cached_property
+    def safe_exposure_2d(self) -> np.ndarray:
+        """As `exposure_2d`, zero in energy bins that are not safe as a whole."""
+        return in_safe_bins(self.exposure_2d, self.is_safe)
 
     @property
     def lowest_energy(self) -> float:
@@ -225,8 +250,8 @@ class RunCounts:
             conservation=self.conservation,
             livetime=self.livetime,
             kept_fraction=self.kept_fraction,
-            has_exposure=bool(self.exposure_2d.any()),
-            n_events=int(self.counts_2d.sum()),
+            has_exposure=bool(self.safe_exposure_2d.any()),
+            n_events=int(self.safe_counts_2d.sum()),
         )
 
     @property
@@ -234,8 +259,8 @@ class RunCounts:
         """What ranking and grouping need of the run."""
         return RunShape(
             run=self.run,
-            counts_2d=self.counts_2d,
-            exposure_2d=self.exposure_2d,
+            counts_2d=self.safe_counts_2d,
+            exposure_2d=self.safe_exposure_2d,
             livetime=self.livetime,
             kept_fraction=self.kept_fraction,
             control=self.control,
@@ -243,10 +268,29 @@ class RunCounts:
         )
 
 
+def in_safe_bins(values: np.ndarray, is_safe: np.ndarray) -> np.ndarray:
+    """Set counts or exposure to zero in energy bins that are not safe as a whole.
+
+    Parameters
+    ----------
+    values : np.ndarray
+        Counts or exposure, shape ``(n_energy, ...)``.
+    is_safe : np.ndarray
+        True for energy bins that are safe as a whole, shape ``(n_energy,)``.
+
+    Returns
+    -------
+    np.ndarray
+        A copy, same shape.
+    """
+    safe: np.ndarray = values * is_safe.reshape(-1, *[1] * (values.ndim - 1))
+    return safe
+
+
 def lowest_energy(
     binning: Binning, is_safe: np.ndarray, safe_energy_min: float
 ) -> float:
-    """Find the lowest energy at which a run contributes.
+    """Find the energy from which on a run is safe.
 
     Parameters
     ----------
@@ -279,7 +323,8 @@ class RunShape:
     run : Run
         The run and its conditions.
     counts_2d, exposure_2d : np.ndarray
-        Counts and exposure, shape ``(n_energy, n_offset)`` [1, s sr].
+        Counts and exposure, zero in energy bins that are not safe as a whole, shape
+        ``(n_energy, n_offset)`` [1, s sr].
     livetime : float
         Sum of the good time intervals less dead time [s].
     kept_fraction : float
@@ -287,7 +332,7 @@ class RunShape:
     control : ControlEvents
         Events beside the model; none when not known.
     lowest_energy : float
-        Lowest energy at which the run contributes, NaN when there is none [TeV].
+        Energy from which on the run is safe, NaN when there is none [TeV].
     """
 
     run: Run
@@ -305,12 +350,12 @@ class RunShape:
 
     @property
     def n_events(self) -> int:
-        """Events kept."""
+        """Events kept in safe energy bins."""
         return int(self.counts_2d.sum())
 
     @property
     def has_exposure(self) -> bool:
-        """Whether any bin is seen."""
+        """Whether any safe bin is seen."""
         return bool(self.exposure_2d.any())
 
 
@@ -327,9 +372,9 @@ class RunTally:
     kept_fraction : float
         Share of the solid angle of the field that the mask keeps.
     has_exposure : bool
-        Whether any bin is seen.
+        Whether any safe bin is seen.
     n_events : int
-        Events kept.
+        Events kept in safe energy bins.
     """
 
     conservation: Conservation

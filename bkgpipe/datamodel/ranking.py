@@ -44,10 +44,10 @@ class Candidates:
     kept_fraction : np.ndarray
         Share of the solid angle that the mask keeps, shape ``(n_runs,)``.
     lowest_energy : np.ndarray
-        Lowest energy at which each contributes, shape ``(n_runs,)`` [TeV].
-    counts_outer, counts_low : np.ndarray
+        Energy from which on each is safe, shape ``(n_runs,)`` [TeV].
+    counts_outer, counts_low, counts_rim : np.ndarray
         Control events, shape ``(n_runs,)``.
-    exposure_outer, exposure_low : np.ndarray
+    exposure_outer, exposure_low, exposure_rim : np.ndarray
         Their exposure, shape ``(n_runs,)`` [s sr].
     is_unfit : np.ndarray
         True for those that may not be stacked, shape ``(n_runs,)``.
@@ -63,6 +63,8 @@ class Candidates:
     exposure_outer: np.ndarray
     counts_low: np.ndarray
     exposure_low: np.ndarray
+    counts_rim: np.ndarray
+    exposure_rim: np.ndarray
     is_unfit: np.ndarray
 
     def __post_init__(self) -> None:

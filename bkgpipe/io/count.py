@@ -199,6 +199,7 @@ def _make_shapes(found: Columns) -> dict[int, RunShape]:
     exposure_2d = exposure_2d * solid_angle_2d[:, np.newaxis, :]
     counts_2d = np.asarray(found.values["counts_2d"])
     require_shape("counts_2d", counts_2d, exposure_2d.shape)
+    counts_2d = counts_2d * is_safe[:, :, np.newaxis]
     kept_fraction = solid_angle_2d.sum(axis=1) / binning.solid_angle_2d.sum()
     columns = {
         "run": found.all_of("run"),
@@ -281,12 +282,12 @@ def read_mask_effects(path: Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict of str to object
-        ``run``, ``binning``, ``mask_effect`` and ``counts_2d`` of each run.
+        ``run``, ``binning``, ``mask_effect``, ``counts_2d``, ``is_safe`` of each run.
 
     Raises
     ------
     DamagedFileError
         If the file is not what was written.
     """
-    names = ["run", "binning", "mask_effect", "counts_2d"]
+    names = ["run", "binning", "mask_effect", "counts_2d", "is_safe"]
     return list(read_columns(path, RunCounts, names).records.values())

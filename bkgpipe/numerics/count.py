@@ -16,6 +16,7 @@ from bkgpipe.datamodel import (
     Run,
     RunCounts,
 )
+from bkgpipe.datamodel.counts import lowest_energy
 from bkgpipe.errors import InputError
 from bkgpipe.numerics.alignment import Alignment, align_run
 from bkgpipe.numerics.geometry import swap_alignment, unit_vectors
@@ -32,6 +33,8 @@ __all__ = ["count_run", "require_livetime"]
 # Near the safe energy the number of events in the ring follows the safe energy itself
 # as much as the air; from this multiple of it on it does not
 _CONTROL_FACTOR = 2.0
+# The rim of the field begins at this share of its radius
+_RIM_SHARE = 0.8
 
 
 def count_run(
@@ -47,6 +50,8 @@ def count_run(
 ) -> RunCounts:
     """Count the events of a run and the solid angle that its mask keeps.
 
+    Events of all energies on the axis are counted, safe or not: the safe energy says
+    where the energy of a gamma ray is biased, and background is no less real there.
     Each event read is in exactly one figure of the conservation; both histograms hold
     the same events. The kept solid angle comes from the mask alone, not from events.
 
@@ -63,7 +68,7 @@ def count_run(
     fov_alignment : str
         ``ALTAZ`` or ``RADEC``.
     safe_energy : tuple of float and str
-        Lowest energy at which the run may contribute [TeV], and its origin.
+        Energy above which that of a gamma ray is not biased [TeV], and its origin.
     control_offset : float
         Offset up to which events beyond the field are control events [deg].
     checksum : str
@@ -81,33 +86,29 @@ def count_run(
         also without place of the observatory, or with impossible event times.
     """
     livetime = require_livetime(run, events)
-    is_safe = _is_safe(run, binning, safe_energy[0])
+    safe = _find_safe_bins(run, binning, safe_energy[0])
     valid = _valid_events(events)
     alignment = align_run(run, valid, binning, fov_alignment=fov_alignment)
-    located = _locate(valid, alignment, mask, binning=binning, is_safe=is_safe)
-    angle_3d, angle_2d, ring = _solid_angles(binning, alignment, mask, control_offset)
+    located = _locate(valid, alignment, mask, binning=binning, safe=safe)
+    angles = _solid_angles(binning, alignment, mask, control_offset)
     counts_3d, counts_2d = _histograms(binning, located)
     return RunCounts(
         run=run,
         binning=binning,
         counts_3d=counts_3d,
         counts_2d=counts_2d,
-        solid_angle_3d=angle_3d,
-        solid_angle_2d=angle_2d,
-        is_safe=is_safe,
+        solid_angle_3d=angles.image,
+        solid_angle_2d=angles.annuli,
+        is_safe=safe.is_safe,
         safe_energy_min=safe_energy[0],
         safe_energy_origin=safe_energy[1],
         ontime=events.ontime,
         livetime=livetime,
         position_angle=alignment.position_angle,
-        conservation=_conserve(events, located, int(counts_3d.sum())),
-        control=_control_events(
-            located,
-            ring=(control_offset, _high_energy(binning, is_safe, safe_energy[0])),
-            exposures=(livetime * ring, livetime * float(angle_2d.sum())),
-        ),
+        conservation=_conserve(events, located),
+        control=_control_events(located, angles, livetime),
         checksum=checksum,
-        mask_effect=_mask_effect(binning, located, angle_2d),
+        mask_effect=_mask_effect(binning, located, angles.annuli),
     )
 
 
@@ -116,29 +117,55 @@ class _Located:
     """Where each valid event is, all arrays of shape ``(n_events,)``."""
 
     bins: FieldBins
-    energy: np.ndarray
     energy_index: np.ndarray
     in_energy: np.ndarray
     is_safe: np.ndarray
+    is_high: np.ndarray
     is_unmasked: np.ndarray
 
     @property
-    def is_counted(self) -> np.ndarray:
+    def is_on_axes(self) -> np.ndarray:
         """In the field and on the energy axis."""
-        is_counted: np.ndarray = self.bins.is_inside & self.in_energy
-        return is_counted
-
-    @property
-    def is_usable(self) -> np.ndarray:
-        """Counted at a safe energy, were it not for the mask."""
-        is_usable: np.ndarray = self.is_counted & self.is_safe
-        return is_usable
+        is_on_axes: np.ndarray = self.bins.is_inside & self.in_energy
+        return is_on_axes
 
     @property
     def is_kept(self) -> np.ndarray:
         """In the counts."""
-        is_kept: np.ndarray = self.is_usable & self.is_unmasked
+        is_kept: np.ndarray = self.is_on_axes & self.is_unmasked
         return is_kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Ring:
+    """A ring about the pointing [deg], and what the mask keeps of it [sr]."""
+
+    inner: float
+    outer: float
+    solid_angle: float
+
+    def holds(self, offset: np.ndarray) -> np.ndarray:
+        """Tell which offsets are in it."""
+        is_in: np.ndarray = (offset >= self.inner) & (offset < self.outer)
+        return is_in
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _SolidAngles:
+    """What the mask keeps of image and annuli [sr], beyond the field and at its rim."""
+
+    image: np.ndarray
+    annuli: np.ndarray
+    outer: _Ring
+    rim: _Ring
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _SafeBins:
+    """Energy bins that are safe as a whole, and where control events begin [TeV]."""
+
+    is_safe: np.ndarray
+    high_energy: float
 
 
 def require_livetime(run: Run, events: Events) -> float:
@@ -176,7 +203,7 @@ def require_livetime(run: Run, events: Events) -> float:
     return events.ontime * run.deadc
 
 
-def _is_safe(run: Run, binning: Binning, safe_energy_min: float) -> np.ndarray:
+def _find_safe_bins(run: Run, binning: Binning, safe_energy_min: float) -> _SafeBins:
     if np.isnan(safe_energy_min):
         raise InputError(
             what="the safe energy is not a number",
@@ -184,8 +211,10 @@ def _is_safe(run: Run, binning: Binning, safe_energy_min: float) -> np.ndarray:
             fix="Set safe_energy_min, or take it from another origin",
         )
     # An edge that is the safe energy but for rounding counts as safe
-    is_safe: np.ndarray = binning.energy_edges[:-1] >= safe_energy_min * (1 - 1e-9)
-    return is_safe
+    is_safe = binning.energy_edges[:-1] >= safe_energy_min * (1 - 1e-9)
+    lowest = lowest_energy(binning, is_safe, safe_energy_min)
+    high_energy = _CONTROL_FACTOR * lowest if is_safe.any() else float("inf")
+    return _SafeBins(is_safe=is_safe, high_energy=high_energy)
 
 
 def _valid_events(events: Events) -> Events:
@@ -209,7 +238,7 @@ def _locate(
     mask: ExclusionMask,
     *,
     binning: Binning,
-    is_safe: np.ndarray,
+    safe: _SafeBins,
 ) -> _Located:
     sky = unit_vectors(events.ra, events.dec)
     vectors = sky @ alignment.radec_matrix.T
@@ -219,18 +248,17 @@ def _locate(
     in_energy = (index >= 0) & (index < binning.n_energy)
     return _Located(
         bins=find_bins(binning, vectors),
-        energy=events.energy,
         energy_index=index,
         in_energy=in_energy,
-        is_safe=in_energy & is_safe[index.clip(0, binning.n_energy - 1)],
+        is_safe=in_energy & safe.is_safe[index.clip(0, binning.n_energy - 1)],
+        is_high=in_energy & (events.energy >= safe.high_energy),
         is_unmasked=is_kept_vectors(mask, sky),
     )
 
 
 def _solid_angles(
     binning: Binning, alignment: Alignment, mask: ExclusionMask, control_offset: float
-) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return what is kept of the image, of the annuli and of the ring [sr]."""
+) -> _SolidAngles:
     samples = make_field_samples(binning)
     kept = _kept_share(samples.vectors, alignment, mask)
     shape_3d, shape_2d = binning.shape_3d[1:], binning.shape_2d[1:]
@@ -240,8 +268,12 @@ def _solid_angles(
     sum_2d = np.bincount(
         samples.index_2d, samples.weight_2d * kept, minlength=shape_2d[0]
     )
-    ring = _ring_solid_angle(binning, alignment, mask, control_offset)
-    return sum_3d.reshape(shape_3d), sum_2d, ring
+    return _SolidAngles(
+        image=sum_3d.reshape(shape_3d),
+        annuli=sum_2d,
+        outer=_outer_ring(binning, alignment, mask, control_offset),
+        rim=_rim_ring(binning, alignment, mask),
+    )
 
 
 def _kept_share(
@@ -258,45 +290,46 @@ def _kept_share(
     return share
 
 
-def _ring_solid_angle(
+def _outer_ring(
     binning: Binning, alignment: Alignment, mask: ExclusionMask, control_offset: float
-) -> float:
-    """Return the kept solid angle between the field and `control_offset` [sr]."""
-    if control_offset <= binning.offset_max:
-        return 0.0
-    radii = np.radians([binning.offset_max, control_offset])
-    ring = float(np.diff(4 * np.pi * np.sin(radii / 2) ** 2)[0])
+) -> _Ring:
+    """Measure the ring between the field and `control_offset`."""
+    inner = binning.offset_max
+    if control_offset <= inner:
+        return _Ring(inner=inner, outer=inner, solid_angle=0.0)
     # A ring about the pointing keeps its place when the field turns
-    points = ring_vectors(binning.offset_max, control_offset) @ alignment.radec_matrix
-    return ring * float(is_kept_vectors(mask, points).mean())
+    points = ring_vectors(inner, control_offset) @ alignment.radec_matrix
+    kept = is_kept_vectors(mask, points)
+    return _make_ring(inner, control_offset, kept)
 
 
-def _high_energy(
-    binning: Binning, is_safe: np.ndarray, safe_energy_min: float
-) -> float:
-    """Return the energy beyond which events of the ring are control events [TeV]."""
-    if not is_safe.any():
-        return float("inf")
-    lowest = safe_energy_min or float(binning.energy_edges[:-1][is_safe][0])
-    return _CONTROL_FACTOR * lowest
+def _rim_ring(binning: Binning, alignment: Alignment, mask: ExclusionMask) -> _Ring:
+    """Measure the rim of the field, as far as it is in the image."""
+    inner, outer = _RIM_SHARE * binning.offset_max, binning.offset_max
+    vectors = ring_vectors(inner, outer)
+    kept = _kept_share(vectors, alignment, mask)
+    return _make_ring(inner, outer, kept * find_bins(binning, vectors).is_inside)
+
+
+def _make_ring(inner: float, outer: float, kept: np.ndarray) -> _Ring:
+    cap, disc = 4 * np.pi * np.sin(np.radians([inner, outer]) / 2) ** 2
+    solid_angle = float((disc - cap) * kept.mean())
+    return _Ring(inner=inner, outer=outer, solid_angle=solid_angle)
 
 
 def _control_events(
-    located: _Located,
-    *,
-    ring: tuple[float, float],
-    exposures: tuple[float, float],
+    located: _Located, angles: _SolidAngles, livetime: float
 ) -> ControlEvents:
-    """Count the kept events in the ring beyond the field, and in it at low energies."""
-    offset_max, high_energy = ring
-    outer = ~located.bins.is_inside & (located.bins.offset < offset_max)
-    outer &= located.in_energy & (located.energy >= high_energy)
-    low = located.is_counted & ~located.is_safe
+    """Count the kept events of both rings, and in the field at low energies."""
+    offset, is_inside = located.bins.offset, located.bins.is_inside
+    high = located.is_high & located.is_unmasked
     return ControlEvents(
-        counts_outer=_number(outer & located.is_unmasked),
-        exposure_outer=exposures[0],
-        counts_low=_number(low & located.is_unmasked),
-        exposure_low=exposures[1],
+        counts_outer=_number(high & ~is_inside & angles.outer.holds(offset)),
+        exposure_outer=livetime * angles.outer.solid_angle,
+        counts_low=_number(located.is_kept & ~located.is_safe),
+        exposure_low=livetime * float(angles.annuli.sum()),
+        counts_rim=_number(high & is_inside & angles.rim.holds(offset)),
+        exposure_rim=livetime * angles.rim.solid_angle,
     )
 
 
@@ -318,7 +351,7 @@ def _histograms(binning: Binning, located: _Located) -> tuple[np.ndarray, np.nda
 def _mask_effect(
     binning: Binning, located: _Located, solid_angle_2d: np.ndarray
 ) -> MaskEffect:
-    usable, shape = located.is_usable, binning.shape_3d[1:]
+    usable, shape = located.is_on_axes & located.is_safe, binning.shape_3d[1:]
     events_3d = np.bincount(
         located.bins.index_3d[usable], minlength=shape[0] * shape[1]
     )
@@ -331,18 +364,17 @@ def _mask_effect(
     )
 
 
-def _conserve(events: Events, located: _Located, n_kept: int) -> Conservation:
+def _conserve(events: Events, located: _Located) -> Conservation:
     """Say where each event went: the first of these that it fails."""
-    in_field, counted = located.bins.is_inside, located.is_counted
-    safe = located.is_usable
+    in_field, kept = located.bins.is_inside, located.is_kept
     return Conservation(
         n_read=events.n_events,
         n_invalid=events.n_events - in_field.size,
         n_outside_field=_number(~in_field),
         n_outside_energy=_number(in_field & ~located.in_energy),
-        n_below_safe=_number(counted & ~located.is_safe),
-        n_excluded=_number(safe & ~located.is_unmasked),
-        n_kept=n_kept,
+        n_excluded=_number(located.is_on_axes & ~kept),
+        n_below_safe=_number(kept & ~located.is_safe),
+        n_kept=_number(kept & located.is_safe),
     )
 
 

@@ -28,7 +28,7 @@ _FIELDS = {
 def run_spectrum(
     run: RunCounts, *, stack_id: int = -1, rate_2d: np.ndarray | None = None
 ) -> RunSpectrum:
-    """Sum a run over offset, and what a model predicts in its exposure.
+    """Sum a run over offset at safe energies, and what a model predicts there.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def run_spectrum(
     RunSpectrum
         Counts, exposure and prediction in energy.
     """
-    exposure = run.exposure_2d
+    exposure = run.safe_exposure_2d
     predicted = np.full(run.binning.n_energy, np.nan)
     if rate_2d is not None:
         predicted = (rate_2d * exposure).sum(axis=1) * run.binning.energy_width
@@ -54,7 +54,7 @@ def run_spectrum(
         safe_energy_min=run.lowest_energy,
         kept_fraction=run.kept_fraction,
         checksum=run.checksum,
-        counts=run.counts_2d.sum(axis=1),
+        counts=run.safe_counts_2d.sum(axis=1),
         exposure=exposure.sum(axis=1),
         predicted=predicted,
     )

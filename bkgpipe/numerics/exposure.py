@@ -46,7 +46,7 @@ def with_event_exposure(run: RunCounts) -> RunCounts:
             fix="Count the run again, or set [count] exposure = geometry",
         )
     field_3d, field_2d = field_solid_angles(run.binning)
-    kept_3d, kept_2d = run.counts_3d.sum(axis=0), run.counts_2d.sum(axis=0)
+    kept_3d, kept_2d = run.safe_counts_3d.sum(axis=0), run.safe_counts_2d.sum(axis=0)
     angle_3d = _share(
         kept_3d, effect.events_3d, default=run.solid_angle_3d, of=field_3d
     )
@@ -57,7 +57,12 @@ def with_event_exposure(run: RunCounts) -> RunCounts:
 
 
 def compare_exposure(
-    run: Run, binning: Binning, mask_effect: MaskEffect, counts_2d: np.ndarray
+    run: Run,
+    binning: Binning,
+    *,
+    mask_effect: MaskEffect,
+    counts_2d: np.ndarray,
+    is_safe: np.ndarray,
 ) -> KeptShare | None:
     """Find the annulus in which geometry and events differ most.
 
@@ -71,6 +76,8 @@ def compare_exposure(
         Kept and excluded events, and the solid angle that the geometry keeps.
     counts_2d : np.ndarray
         Kept events, shape ``(n_energy, n_offset)``.
+    is_safe : np.ndarray
+        True for energy bins that are safe as a whole, shape ``(n_energy,)``.
 
     Returns
     -------
@@ -81,7 +88,7 @@ def compare_exposure(
     if not mask_effect.events_2d.size:
         return None
     geometry = mask_effect.solid_angle_2d / field_solid_angles(binning)[1]
-    n_events, n_kept = mask_effect.events_2d, counts_2d.sum(axis=0)
+    n_events, n_kept = mask_effect.events_2d, counts_2d[is_safe].sum(axis=0)
     is_partial = (geometry > 0) & (geometry < 1 - 1e-9) & (n_events > 0)
     if not is_partial.any():
         return None

@@ -116,11 +116,11 @@ def _common(values: np.ndarray) -> float:
 
 
 def _spectra(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
-    """Count and predict at each energy, over the kept part of the field."""
+    """Count and predict at each safe energy, over the kept part of the field."""
     run.binning.require_same(model.binning, where=f"run {run.obs_id}")
-    rate = (model.rate_3d * run.exposure_3d).sum(axis=(1, 2))
+    rate = (model.rate_3d * run.safe_exposure_3d).sum(axis=(1, 2))
     predicted = rate * run.binning.energy_width
-    counted = run.counts_3d.sum(axis=(1, 2)).astype(np.float64)
+    counted = run.safe_counts_3d.sum(axis=(1, 2)).astype(np.float64)
     if counted.sum() == 0 or predicted.sum() <= 0:
         raise InputError(
             what=f"{counted.sum():.0f} events are kept and {predicted.sum():.3g} "

@@ -75,7 +75,7 @@ def make_head(run: RunCounts, *, fov_alignment: str) -> RunHead:
     return RunHead(
         obs_id=run.obs_id,
         conditions=make_conditions(run, fov_alignment=fov_alignment),
-        n_events=int(run.counts_2d.sum()),
+        n_events=int(run.safe_counts_2d.sum()),
     )
 
 
@@ -180,8 +180,7 @@ class _Sums:
 
     def add(self, run: RunCounts, point: int, conditions: RunConditions) -> None:
         self.binning.require_same(run.binning, where=f"run {run.obs_id}")
-        time = run.livetime * run.is_safe
-        exposure = time[:, np.newaxis, np.newaxis] * run.solid_angle_3d
+        exposure = run.safe_exposure_3d
         counts = np.where(exposure > 0, run.counts_3d, 0)
         self.counts[point] += counts
         self.exposure[point] += exposure

@@ -48,7 +48,7 @@ def measure_scatter(
         log_rate = reference[:, np.newaxis] + slopes @ (
             fit_design(fit, conditions) @ field.T
         )
-        exposure = run.exposure_3d.reshape(log_rate.shape)
+        exposure = run.safe_exposure_3d.reshape(log_rate.shape)
         counts = run.counts_3d.reshape(log_rate.shape)
         observed.append(float(counts[exposure > 0].sum()))
         mean = (np.exp(log_rate) * exposure).sum(axis=1)

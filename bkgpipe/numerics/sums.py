@@ -68,7 +68,7 @@ class RunningSum:
         self.members: list[_Member] = []
 
     def add(self, run: RunCounts) -> None:
-        """Add a run.
+        """Add what a run has in safe energy bins.
 
         Parameters
         ----------
@@ -82,8 +82,8 @@ class RunningSum:
         """
         self.binning.require_same(run.binning, where=f"run {run.obs_id}")
         # integers: their sum is exact in any order
-        self.counts_3d += run.counts_3d.astype(np.int64)
-        self.counts_2d += run.counts_2d.astype(np.int64)
+        self.counts_3d += run.safe_counts_3d.astype(np.int64)
+        self.counts_2d += run.safe_counts_2d.astype(np.int64)
         time = run.livetime * run.is_safe
         angle_3d, angle_2d = self.angles(run)
         exposure_2d = np.multiply.outer(time, angle_2d)
@@ -93,7 +93,7 @@ class RunningSum:
             obs_id=run.obs_id,
             ontime=run.ontime,
             livetime=run.livetime,
-            n_events=int(run.counts_2d.sum()),
+            n_events=int(run.safe_counts_2d.sum()),
             exposure=float(exposure_2d.sum()),
             pointing=tuple(getattr(run.run, name) for name in _AVERAGED),
             time=time,

@@ -69,7 +69,7 @@ def describe_summary(summary: Summary) -> str:
                 f"{len(summary.left_out)} not selected, {len(summary.refused)} "
                 f"refused, {len(summary.unfit)} not stacked"
             ),
-            f"Events: {events.n_read} read, {events.n_kept} kept",
+            f"Events: {events.n_read} read, {events.n_counted} kept",
             f"Models: {len(summary.models)}",
             f"Store: {summary.store}",
             f"Time of all tasks: {seconds or 'unknown'}",

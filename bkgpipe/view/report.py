@@ -172,7 +172,7 @@ def _make_index(report: Report, kind: str) -> str:
 
 
 def _summary(report: Report) -> list[_Row]:
-    kept = report.conservation.n_kept
+    kept = report.conservation.n_counted
     return [
         _Row(name="live time", value=f"{report.hours:.2f} h"),
         _Row(name="runs used", value=f"{len(report.runs_used):,}"),
@@ -193,8 +193,8 @@ def _places(conservation: Conservation) -> list[_Row]:
         "not a number, or no energy": conservation.n_invalid,
         "outside the field of view": conservation.n_outside_field,
         "outside the energy axis": conservation.n_outside_energy,
-        "below the safe energy": conservation.n_below_safe,
         "excluded by the mask": conservation.n_excluded,
+        "kept below the safe energy": conservation.n_below_safe,
         "kept": conservation.n_kept,
     }
     n_read = max(conservation.n_read, 1)

@@ -113,7 +113,8 @@ def _(counts: RunCounts) -> str:
             *_places(counts.conservation),
             (
                 f"Control events: {control.counts_outer} beyond the field in "
-                f"{control.exposure_outer:.4g} s sr, {control.counts_low} below "
+                f"{control.exposure_outer:.4g} s sr, {control.counts_rim} at its rim "
+                f"in {control.exposure_rim:.4g} s sr, {control.counts_low} below "
                 f"the safe energy in {control.exposure_low:.4g} s sr"
             ),
             f"Events file: SHA-256 {counts.checksum}",
@@ -311,8 +312,8 @@ def _places(conservation: Conservation) -> list[str]:
         "invalid": conservation.n_invalid,
         "outside the field": conservation.n_outside_field,
         "outside the energy axis": conservation.n_outside_energy,
-        "below the safe energy": conservation.n_below_safe,
         "excluded": conservation.n_excluded,
+        "kept below the safe energy": conservation.n_below_safe,
         "kept": conservation.n_kept,
     }
     lines = [f"Events {name}: {number}" for name, number in places.items()]

@@ -38,11 +38,34 @@ def counts(make_run) -> RunCounts:
     )
 
 
-def test_exposure_is_livetime_times_kept_solid_angle_of_safe_bins(counts):
-    assert (counts.exposure_3d[0] == 0).all()
-    assert counts.exposure_3d[1] == pytest.approx(90 * counts.solid_angle_3d)
-    assert (counts.exposure_2d[0] == 0).all()
-    assert counts.exposure_2d[2] == pytest.approx(90 * counts.solid_angle_2d)
+def test_exposure_is_livetime_times_kept_solid_angle_at_all_energies(counts):
+    for exposure in counts.exposure_3d:
+        assert exposure == pytest.approx(90 * counts.solid_angle_3d)
+    for exposure in counts.exposure_2d:
+        assert exposure == pytest.approx(90 * counts.solid_angle_2d)
+
+
+@pytest.mark.parametrize("axes", ["2d", "3d"])
+@pytest.mark.parametrize("kind", ["counts", "exposure"])
+def test_the_safe_part_is_zero_in_bins_that_are_not_safe(counts, kind, axes):
+    every = getattr(counts, f"{kind}_{axes}")
+    safe = getattr(counts, f"safe_{kind}_{axes}")
+
+    assert safe.shape == every.shape
+    assert safe.dtype == every.dtype
+    assert not safe[0].any()
+    assert every[0].any()
+    np.testing.assert_array_equal(safe[1:], every[1:])
+
+
+def test_a_run_without_a_safe_bin_has_counts_and_no_safe_exposure(counts):
+    unsafe = replace(counts, is_safe=np.zeros(3, dtype=bool))
+
+    assert unsafe.counts_3d.sum() == counts.counts_3d.sum()
+    assert not unsafe.tally.has_exposure
+    assert unsafe.tally.n_events == 0
+    assert not unsafe.shape.has_exposure
+    assert np.isnan(unsafe.shape.lowest_energy)
 
 
 def test_shape_is_the_part_that_ranking_needs(counts):
@@ -50,8 +73,8 @@ def test_shape_is_the_part_that_ranking_needs(counts):
 
     assert shape.obs_id == counts.obs_id == 7
     assert shape.kept_fraction == pytest.approx(0.5)
-    assert shape.n_events == 12
-    assert shape.exposure_2d is counts.exposure_2d
+    assert shape.n_events == 8
+    assert shape.exposure_2d is counts.safe_exposure_2d
 
 
 @pytest.mark.parametrize(
@@ -83,6 +106,7 @@ def test_conservation_adds_up():
     total = one + one
 
     assert one.n_lost == 0
+    assert one.n_counted == 10
     assert total.n_read == 42
     assert total.n_lost == 0
     assert replace(one, n_read=22).n_lost == 1

@@ -85,7 +85,12 @@ def _make_counts(run: Run, obs_id: int) -> RunCounts:
         position_angle=-170.0,
         conservation=Conservation(n_read=10, n_invalid=1, n_kept=9),
         control=ControlEvents(
-            counts_outer=4, exposure_outer=2.5, counts_low=3, exposure_low=0.0
+            counts_outer=4,
+            exposure_outer=2.5,
+            counts_low=3,
+            exposure_low=0.0,
+            counts_rim=2,
+            exposure_rim=1.5,
         ),
         checksum="ab" * 32,
     )

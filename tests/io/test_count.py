@@ -83,6 +83,8 @@ def test_shapes_are_those_of_the_counts(written: Path) -> None:
         assert found.kept_fraction == expected.kept_fraction
         np.testing.assert_array_equal(found.counts_2d, expected.counts_2d)
         np.testing.assert_array_equal(found.exposure_2d, expected.exposure_2d)
+        assert counts.counts_2d[~counts.is_safe].any()
+        assert not found.counts_2d[~counts.is_safe].any()
 
 
 def test_shapes_do_not_read_the_cubes(written: Path) -> None:
@@ -114,7 +116,7 @@ def test_tallies_are_those_of_the_counts(written: Path) -> None:
     counts = read_counts(written).records
     assert found == {obs_id: run.tally for obs_id, run in counts.items()}
     assert found[8].conservation == Conservation(n_read=10, n_invalid=1, n_kept=9)
-    assert found[8].n_events == counts[8].counts_2d.sum() > 0
+    assert found[8].n_events == counts[8].safe_counts_2d.sum() > 0
     assert found[8].kept_fraction == counts[8].kept_fraction
     assert found[8].has_exposure is True
 
@@ -185,9 +187,10 @@ def test_mask_effects_come_back(
 
     (found,) = read_mask_effects(path)
 
-    assert sorted(found) == ["binning", "counts_2d", "mask_effect", "run"]
+    assert sorted(found) == ["binning", "counts_2d", "is_safe", "mask_effect", "run"]
     assert found["run"].obs_id == 7
     np.testing.assert_array_equal(found["counts_2d"], counts.counts_2d)
+    np.testing.assert_array_equal(found["is_safe"], counts.is_safe)
     for name in ("events_3d", "events_2d", "solid_angle_2d"):
         np.testing.assert_array_equal(
             getattr(found["mask_effect"], name), getattr(effect, name)

@@ -117,7 +117,10 @@ def test_every_event_is_somewhere(alignment, circles, make_run, make_binning):
     assert where.n_read == 5000
     assert where.n_invalid == 6
     assert where.n_lost == 0
-    assert found.counts_3d.sum() == found.counts_2d.sum() == where.n_kept > 0
+    assert found.counts_3d.sum() == found.counts_2d.sum() == where.n_counted
+    assert found.safe_counts_3d.sum() == found.safe_counts_2d.sum() == where.n_kept
+    assert where.n_kept > 0
+    assert where.n_below_safe == found.control.counts_low > 0
     np.testing.assert_array_equal(
         found.counts_3d.sum(axis=(1, 2)), found.counts_2d.sum(axis=1)
     )
@@ -135,7 +138,7 @@ def test_every_event_is_somewhere(alignment, circles, make_run, make_binning):
         (0.0, 100.0, "n_outside_energy"),
         (0.0, 0.09, "n_outside_energy"),
         (1.0, 0.2, "n_below_safe"),
-        (0.0, 0.2, "n_below_safe"),
+        (0.0, 0.2, "n_excluded"),
         (0.0, 1.0, "n_excluded"),
         (1.0, 1.0, "n_kept"),
         (-2.4999, 99.0, "n_kept"),
@@ -150,15 +153,34 @@ def test_the_first_counter_that_fits(lon, energy, counter, *, make_run, make_bin
     assert found.conservation.n_lost == 0
 
 
-def test_a_partly_safe_energy_bin_gives_neither(make_run, make_binning):
+def test_the_mask_takes_as_much_below_the_safe_energy(make_run, make_binning):
+    run, binning = make_run(), make_binning()
+    events = random_events(run, 5000)
+    mask = make_mask(run, (0.5, 0.3, 0.8))
+    safe, other = (
+        count(run, events, mask, binning=binning, safe=safe) for safe in (0.0, 1.0)
+    )
+    np.testing.assert_array_equal(other.counts_3d, safe.counts_3d)
+    np.testing.assert_array_equal(other.counts_2d, safe.counts_2d)
+    np.testing.assert_array_equal(other.exposure_3d, safe.exposure_3d)
+    np.testing.assert_array_equal(other.exposure_2d, safe.exposure_2d)
+    assert other.conservation.n_excluded == safe.conservation.n_excluded > 0
+    assert other.conservation.n_counted == safe.conservation.n_kept
+    assert 0 < other.conservation.n_kept < safe.conservation.n_kept
+
+
+def test_a_partly_safe_energy_bin_is_counted_and_not_safe(make_run, make_binning):
     run, binning = make_run(), make_binning()
     events = make_events(run, np.zeros(3), np.zeros(3), np.array([0.3, 0.9, 9.0]))
     found = count(run, events, make_mask(run), binning=binning, safe=0.2)
     np.testing.assert_array_equal(found.is_safe, [False, True, True, True])
-    np.testing.assert_array_equal(found.counts_2d.sum(axis=1), [0, 1, 1, 0])
-    assert not found.exposure_3d[0].any()
-    assert found.exposure_3d[1].any()
+    np.testing.assert_array_equal(found.counts_2d.sum(axis=1), [1, 1, 1, 0])
+    np.testing.assert_array_equal(found.safe_counts_2d.sum(axis=1), [0, 1, 1, 0])
+    np.testing.assert_array_equal(found.exposure_3d[0], found.exposure_3d[1])
+    assert not found.safe_exposure_3d[0].any()
+    assert found.safe_exposure_3d[1].any()
     assert found.conservation.n_below_safe == 1
+    assert found.conservation.n_kept == 2
 
 
 def test_an_edge_at_the_safe_energy_is_safe(make_run, make_binning):
@@ -313,6 +335,47 @@ def test_control_events_are_beside_the_model(make_run, make_binning):
     assert control.counts_low == 1
 
 
+def test_control_events_of_the_rim(make_run, make_binning):
+    run = make_run()
+    lon = np.array([2.0001, 2.4999, 1.9999, 2.5001, 2.2, -2.2, 2.2, 2.2])
+    energy = np.array([1.0, 9.0, 1.0, 1.0, 0.99, 1.0, 500.0, 0.2])
+    events = make_events(run, lon, np.zeros(lon.size), energy)
+    mask = make_mask(run, (-2.2, 0.0, 0.2))
+    found = count(run, events, mask, binning=make_binning(), safe=0.5)
+    # From 0.8 of the largest offset and twice the safe energy on: the first two
+    assert found.control.counts_rim == 2
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_exposure_of_the_rim(alignment, make_run, make_binning):
+    run, rim = make_run(), ring_solid_angle(2.0, 2.5)
+    events = make_events(run, 0, 0)
+    found = count(
+        run, events, make_mask(run), binning=make_binning(), alignment=alignment
+    )
+    assert found.control.exposure_rim == pytest.approx(rim * found.livetime)
+    mask = make_mask(run, (2.25, 0.0, 0.24), (0.0, 0.0, 1.9))
+    masked = count(
+        run, events, mask, binning=make_binning(), alignment=alignment
+    ).control
+    lost = (found.control.exposure_rim - masked.exposure_rim) / found.livetime
+    assert lost == pytest.approx(ring_solid_angle(0.0, 0.24), rel=0.03)
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_the_rim_follows_the_kept_solid_angle(alignment, make_run, make_binning):
+    # half of the rim is off the image, and the mask takes some of the rest
+    run = make_run(time_stop=53343.92 + 0.08)
+    binning = make_binning(fov_lon_edges=np.linspace(-1.0, 1.0, 7))
+    mask = make_mask(run, (0.0, 2.2, 0.6))
+    events = replace(random_events(run, 200_000, radius=2.5), energy=np.ones(200_000))
+    found = count(run, events, mask, binning=binning, alignment=alignment).control
+    density = 200_000 / ring_solid_angle(0.0, 2.5)
+    expected = found.exposure_rim / (0.9 * 0.08 * 86400) * density
+    assert found.counts_rim == pytest.approx(expected, abs=4 * np.sqrt(expected))
+    assert 0 < found.exposure_rim < 0.5 * ring_solid_angle(2.0, 2.5) * 0.072 * 86400
+
+
 def test_without_a_safe_energy_the_ring_begins_at_twice_the_first_bin(
     make_run, make_binning
 ):
@@ -323,12 +386,13 @@ def test_without_a_safe_energy_the_ring_begins_at_twice_the_first_bin(
     assert found.control.counts_outer == 2
 
 
-def test_no_safe_energy_no_outer_control_events(make_run, make_binning):
+def test_no_safe_energy_no_control_events_of_high_energy(make_run, make_binning):
     run, binning = make_run(), make_binning()
-    events = make_events(run, 3.0, 0)
+    events = make_events(run, [3.0, 2.2], [0, 0])
     safe = 2 * binning.energy_edges[-1]
     found = count(run, events, make_mask(run), binning=binning, safe=safe)
-    assert found.control.counts_outer == 0
+    assert found.control.counts_outer == found.control.counts_rim == 0
+    assert found.control.counts_low == found.conservation.n_below_safe == 1
 
 
 def test_control_exposures(make_run, make_binning):
@@ -385,6 +449,7 @@ def test_a_fully_masked_run_has_nothing(alignment, make_run, make_binning):
     assert not found.exposure_2d.any()
     assert found.kept_fraction == 0.0
     assert found.control.exposure_low == found.control.exposure_outer == 0.0
+    assert found.control.exposure_rim == 0.0
     assert found.conservation.n_lost == 0
 
 

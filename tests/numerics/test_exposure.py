@@ -72,23 +72,23 @@ def _share(share: float, *, n_events: int, n_kept: int, obs_id: int = 1) -> Kept
 
 def test_the_effect_holds_kept_and_excluded_events_of_safe_energies(make_counts):
     run = make_counts(n_low=1000)
-    where = run.conservation
-    both = where.n_kept + where.n_excluded
+    assert run.conservation.n_below_safe > 0
     assert run.mask_effect.events_3d.shape == (6, 8)
-    assert run.mask_effect.events_3d.sum() == both == 39_000
-    assert run.mask_effect.events_2d.sum() == both
+    assert run.mask_effect.events_3d.sum() == 39_000
+    assert run.mask_effect.events_2d.sum() == 39_000
     np.testing.assert_array_equal(run.mask_effect.solid_angle_2d, run.solid_angle_2d)
 
 
-def test_each_bin_has_the_kept_share_of_its_events(make_counts):
-    run = make_counts(n_source=5000)
+@pytest.mark.parametrize("n_low", [0, 3000])
+def test_each_bin_has_the_kept_share_of_its_safe_events(make_counts, n_low):
+    run = make_counts(n_source=5000, n_low=n_low)
     found = with_event_exposure(run)
     field_3d, field_2d = field_solid_angles(run.binning)
-    share = run.counts_2d.sum(axis=0) / run.mask_effect.events_2d
+    share = run.safe_counts_2d.sum(axis=0) / run.mask_effect.events_2d
     np.testing.assert_allclose(found.solid_angle_2d, share * field_2d)
     # 5 bins of the image, of which the mask takes some
     middle = np.s_[2:5, 3:5]
-    share = run.counts_3d.sum(axis=0)[middle] / run.mask_effect.events_3d[middle]
+    share = run.safe_counts_3d.sum(axis=0)[middle] / run.mask_effect.events_3d[middle]
     np.testing.assert_allclose(found.solid_angle_3d[middle], share * field_3d[middle])
 
 
@@ -137,15 +137,27 @@ def test_without_the_excluded_events_there_is_no_share(make_counts):
         with_event_exposure(run)
 
 
-def test_the_worst_annulus_of_a_run(make_counts):
-    run = make_counts(n_source=20_000)
-    found = compare_exposure(run.run, run.binning, run.mask_effect, run.counts_2d)
+def _compared(run: RunCounts, effect: MaskEffect) -> KeptShare | None:
+    return compare_exposure(
+        run.run,
+        run.binning,
+        mask_effect=effect,
+        counts_2d=run.counts_2d,
+        is_safe=run.is_safe,
+    )
+
+
+@pytest.mark.parametrize("n_low", [0, 3000])
+def test_the_worst_annulus_of_a_run(make_counts, n_low):
+    run = make_counts(n_source=20_000, n_low=n_low)
+    found = _compared(run, run.mask_effect)
     assert found is not None
     assert (found.obs_id, found.target) == (7, "Crab")
     # the source is in the first annulus, out to 2.5 deg / sqrt(5)
     assert found.offset_min == 0.0
     assert found.offset_max == pytest.approx(1.118, abs=1e-3)
     assert found.n_events == run.mask_effect.events_2d[0]
+    assert found.n_kept == run.safe_counts_2d[:, 0].sum()
     assert found.by_events == found.n_kept / found.n_events
     assert found.by_geometry > 1.5 * found.by_events
     assert found.by_geometry == pytest.approx(
@@ -156,9 +168,8 @@ def test_the_worst_annulus_of_a_run(make_counts):
 @pytest.mark.parametrize("changes", [{"radius": 5.0}, {"n_events": 0}])
 def test_nothing_to_compare(make_counts, changes):
     run = make_counts(**changes)
-    args = run.run, run.binning, run.mask_effect, run.counts_2d
-    assert compare_exposure(*args) is None
-    assert compare_exposure(args[0], args[1], MaskEffect(), args[3]) is None
+    assert _compared(run, run.mask_effect) is None
+    assert _compared(run, MaskEffect()) is None
 
 
 def test_the_most_significant_come_first():

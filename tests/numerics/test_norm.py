@@ -90,7 +90,7 @@ def run(binning, make_run) -> RunCounts:
 
 def _predicted(model: RateModel, run: RunCounts) -> np.ndarray:
     width = run.binning.energy_width[:, None, None]
-    return model.rate_3d * run.exposure_3d * width
+    return model.rate_3d * run.safe_exposure_3d * width
 
 
 def _drawn(model: RateModel, run: RunCounts, factor) -> RunCounts:
@@ -109,6 +109,17 @@ def test_norm_is_counted_over_predicted_outside_the_mask(model, run):
     np.testing.assert_allclose(factor, n / m)
     np.testing.assert_allclose(error, np.sqrt(n) / m)
     assert abs(factor[0] - 1.3) < 4 * error[0]
+
+
+@pytest.mark.parametrize("find_norm", [run_norm, run_energy_norm])
+def test_what_is_below_the_safe_energy_does_not_matter(model, run, find_norm):
+    counted = _drawn(model, run, 1.3)
+    below = counted.counts_3d.copy()
+    below[0] += 1000
+
+    found = find_norm(model, replace(counted, counts_3d=below))
+
+    np.testing.assert_array_equal(found, find_norm(model, counted))
 
 
 def test_bands_that_agree_share_one_factor(model, run):

@@ -146,7 +146,7 @@ def test_counts_of_each_energy_are_conserved(archive, binning):
     expected, observed = np.zeros(8), np.zeros(8)
     for run in archive:
         conditions = make_conditions(run, fov_alignment="RADEC")
-        rate = predict(fit, conditions, binning).rate_3d * run.exposure_3d
+        rate = predict(fit, conditions, binning).rate_3d * run.safe_exposure_3d
         expected += rate.sum(axis=(1, 2)) * binning.energy_width
         observed += run.counts_3d.sum(axis=(1, 2))
     np.testing.assert_allclose(expected.sum(), observed.sum(), rtol=1e-3)
@@ -198,7 +198,7 @@ def test_a_single_run_needs_no_conditions(archive, binning):
     assert np.isfinite(rate.rate_3d).all()
     observed = archive[0].counts_3d.sum()
     expected = (
-        rate.rate_3d * archive[0].exposure_3d * binning.energy_width[:, None, None]
+        rate.rate_3d * archive[0].safe_exposure_3d * binning.energy_width[:, None, None]
     )
     assert expected.sum() == pytest.approx(observed, rel=1e-3)
 

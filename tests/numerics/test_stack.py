@@ -89,10 +89,10 @@ def test_stack_is_the_sum_of_the_runs(make_counts):
     assert stack.stack_id == 7
     assert stack.counts_3d.dtype == stack.counts_2d.dtype == np.int64
     for name in ("counts_3d", "counts_2d"):
-        total = sum(getattr(run, name) for run in runs)
+        total = sum(getattr(run, f"safe_{name}") for run in runs)
         np.testing.assert_array_equal(getattr(stack, name), total)
     for name in ("exposure_3d", "exposure_2d"):
-        total = sum(getattr(run, name) for run in runs)
+        total = sum(getattr(run, f"safe_{name}") for run in runs)
         np.testing.assert_allclose(getattr(stack, name), total, rtol=1e-13)
     np.testing.assert_array_equal(stack.obs_ids, [2, 5, 9])
     assert stack.livetime == 3 * 1512.0

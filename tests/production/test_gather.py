@@ -84,8 +84,8 @@ def test_runs_stand_beside_their_models(production, build, strategy):
         run = counts[rate.obs_id]
         assert rate.stack_id == members.get(rate.obs_id, rate.obs_id)
         above = run.binning.energy_edges[:-1] >= found.energy_min
-        assert rate.counts == run.counts_2d[above].sum()
-        expected = models[rate.stack_id].rate_2d * run.exposure_2d
+        assert rate.counts == run.safe_counts_2d[above].sum()
+        expected = models[rate.stack_id].rate_2d * run.safe_exposure_2d
         expected = expected * run.binning.energy_width[:, np.newaxis]
         assert rate.predicted == pytest.approx(expected[above].sum())
     assert found.curves == ()

@@ -51,6 +51,6 @@ def test_shapes_are_those_of_the_counts(counts):
     assert archive.shapes.keys() == whole.keys()
     for obs_id, run in whole.items():
         shape = archive.shapes[obs_id]
-        np.testing.assert_array_equal(shape.counts_2d, run.counts_2d)
-        np.testing.assert_allclose(shape.exposure_2d, run.exposure_2d, rtol=1e-7)
+        np.testing.assert_array_equal(shape.counts_2d, run.safe_counts_2d)
+        np.testing.assert_allclose(shape.exposure_2d, run.safe_exposure_2d, rtol=1e-7)
         assert shape.n_events > 0

@@ -50,7 +50,9 @@ def test_origin_of_the_safe_energy(count, changes, origin):
     assert len(chunk.records) == 8
     for counts in chunk.records.values():
         assert counts.safe_energy_origin == origin
-        assert (counts.counts_3d[~counts.is_safe] == 0).all()
+        assert not counts.safe_counts_3d[~counts.is_safe].any()
+        where = counts.conservation
+        assert counts.counts_3d.sum() == where.n_below_safe + where.n_kept
         assert (counts.safe_energy_min > 0) == (origin != "none")
 
 

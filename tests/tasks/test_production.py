@@ -276,9 +276,9 @@ def test_regression_predicts_each_run_from_all(production, build):
         name = path.name.replace("count", "smooth")
         models = read_models(task.settings.folder("smooth") / name).records
         for obs_id, run in runs.items():
-            rate = models[obs_id].rate_3d * run.exposure_3d
+            rate = models[obs_id].rate_3d * run.safe_exposure_3d
             predicted += (rate.sum(axis=(1, 2)) * run.binning.energy_width).sum()
-            counts += run.counts_3d.sum()
+            counts += run.safe_counts_3d.sum()
     assert predicted == pytest.approx(counts, rel=0.01)
     observation = DataStore.from_dir(summary.store).get_observations([1003])[0]
     assert (observation.bkg.data > 0).all()

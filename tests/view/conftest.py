@@ -74,7 +74,8 @@ def run_counts(binning: Binning, make_run: MakeRun) -> RunCounts:
     rng = np.random.default_rng(1)
     counts_3d = rng.poisson(3.0, binning.shape_3d).astype(float)
     counts_2d = rng.poisson(5.0, binning.shape_2d).astype(float)
-    n_kept = int(counts_2d.sum())
+    n_kept = int(counts_2d[2:].sum())
+    n_below_safe = int(counts_2d[:2].sum())
     return RunCounts(
         run=make_run(),
         binning=binning,
@@ -89,16 +90,21 @@ def run_counts(binning: Binning, make_run: MakeRun) -> RunCounts:
         livetime=1581.7,
         position_angle=12.0,
         conservation=Conservation(
-            n_read=n_kept + 1111,
+            n_read=n_kept + n_below_safe + 711,
             n_invalid=1,
             n_outside_field=10,
             n_outside_energy=100,
-            n_below_safe=400,
             n_excluded=600,
+            n_below_safe=n_below_safe,
             n_kept=n_kept,
         ),
         control=ControlEvents(
-            counts_outer=321, exposure_outer=6.5, counts_low=654, exposure_low=9.25
+            counts_outer=321,
+            exposure_outer=6.5,
+            counts_low=654,
+            exposure_low=9.25,
+            counts_rim=543,
+            exposure_rim=3.125,
         ),
         checksum="ab12" * 16,
     )
@@ -110,10 +116,10 @@ def stack(binning: Binning, conditions: Conditions, run_counts: RunCounts) -> St
         stack_id=3,
         binning=binning,
         obs_ids=np.arange(23501, 23513),
-        counts_3d=run_counts.counts_3d,
-        exposure_3d=run_counts.exposure_3d,
-        counts_2d=run_counts.counts_2d,
-        exposure_2d=run_counts.exposure_2d,
+        counts_3d=run_counts.safe_counts_3d,
+        exposure_3d=run_counts.safe_exposure_3d,
+        counts_2d=run_counts.safe_counts_2d,
+        exposure_2d=run_counts.safe_exposure_2d,
         ontime=20000.0,
         livetime=18000.0,
         conditions=conditions,

@@ -69,13 +69,14 @@ def test_mask_gives_area_and_regions(exclusion_mask: ExclusionMask):
 def test_counts_hold_every_conservation_counter(run_counts: RunCounts):
     text = describe(run_counts)
     kept = run_counts.conservation.n_kept
+    low = run_counts.conservation.n_below_safe
     for line in (
-        f"Events read: {kept + 1111}",
+        f"Events read: {kept + low + 711}",
         "Events invalid: 1",
         "Events outside the field: 10",
         "Events outside the energy axis: 100",
-        "Events below the safe energy: 400",
         "Events excluded: 600",
+        f"Events kept below the safe energy: {low}",
         f"Events kept: {kept}",
     ):
         assert line in text.splitlines()
@@ -88,7 +89,8 @@ def test_counts_give_units_and_origins(run_counts: RunCounts):
     assert "Axis energy: 7 bins, 0.1 to 50 TeV" in text
     assert "Axis fov_lat: 4 bins, -2.5 to 2.5 deg" in text
     assert "Safe from 0.871 TeV on (from: table)" in text
-    assert "321 beyond the field in 6.5 s sr, 654 below the safe energy" in text
+    assert "321 beyond the field in 6.5 s sr, 543 at its rim in 3.125 s sr" in text
+    assert "654 below the safe energy in 9.25 s sr" in text
     assert "Kept solid angle: 90.0% of the field" in text
 
 
