@@ -9,6 +9,7 @@ from typing import Any
 import luigi
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from bkgpipe.datamodel import PointSource, Run, Simulation, Truth
 from bkgpipe.datamodel.monitor import (
@@ -77,6 +78,19 @@ def make_run() -> Callable[..., Run]:
         return replace(_RUN, obs_id=obs_id, **changes)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def halve_good_time() -> Callable[[Path], None]:
+    """End the good time intervals of events files in the middle of their runs."""
+
+    def halve(path: Path) -> None:
+        with fits.open(path, memmap=False) as hdus:
+            gti = hdus["GTI"].data
+            gti["STOP"] = (gti["START"] + gti["STOP"]) / 2
+            hdus.writeto(path, overwrite=True)
+
+    return halve
 
 
 @pytest.fixture(scope="session")

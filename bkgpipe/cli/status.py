@@ -73,6 +73,7 @@ def _tell_runs(summary: Summary) -> None:
     click.echo(
         f"Events: {events.n_read} read = {events.n_kept} kept "
         f"+ {events.n_below_safe} kept below the safe energy "
+        f"+ {events.n_outside_time} outside good time "
         f"+ {events.n_outside_field} outside the field "
         f"+ {events.n_outside_energy} outside the energies "
         f"+ {events.n_excluded} excluded + {events.n_invalid} invalid"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bkgpipe.datamodel.binning import Binning
+from bkgpipe.datamodel.clock import Clock
 from bkgpipe.datamodel.counts import (
     Conservation,
     ControlEvents,
@@ -50,6 +51,7 @@ __all__ = [
     "Binning",
     "Candidates",
     "Chunk",
+    "Clock",
     "Closure",
     "ConditionCurve",
     "Conditions",

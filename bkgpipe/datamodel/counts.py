@@ -9,6 +9,7 @@ import numpy as np
 
 from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.checks import require_shape
+from bkgpipe.datamodel.clock import Clock
 from bkgpipe.datamodel.run import Run
 
 __all__ = [
@@ -33,6 +34,8 @@ class Conservation:
         Events in the file.
     n_invalid : int
         Position, energy or time is not a number, or the energy is not positive.
+    n_outside_time : int
+        Outside the good time intervals.
     n_outside_field : int
         Beyond the largest offset of the model.
     n_outside_energy : int
@@ -47,6 +50,7 @@ class Conservation:
 
     n_read: int = 0
     n_invalid: int = 0
+    n_outside_time: int = 0
     n_outside_field: int = 0
     n_outside_energy: int = 0
     n_excluded: int = 0
@@ -61,8 +65,9 @@ class Conservation:
     @property
     def n_lost(self) -> int:
         """Events that no counter holds: zero, or there is a bug."""
-        left_out = self.n_invalid + self.n_outside_field + self.n_outside_energy
-        return self.n_read - (left_out + self.n_excluded + self.n_counted)
+        outside = self.n_outside_time + self.n_outside_field + self.n_outside_energy
+        left_out = self.n_invalid + outside + self.n_excluded
+        return self.n_read - (left_out + self.n_counted)
 
     def __add__(self, other: Conservation) -> Conservation:
         return Conservation(
@@ -169,6 +174,8 @@ class RunCounts:
         SHA-256 of the events file as read.
     mask_effect : MaskEffect
         Kept and excluded events together; empty arrays when not known.
+    clock : Clock
+        What the store says of the time of the run.
     """
 
     run: Run
@@ -187,6 +194,7 @@ class RunCounts:
     control: ControlEvents
     checksum: str
     mask_effect: MaskEffect = field(default_factory=MaskEffect)
+    clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
         shape_3d, shape_2d = self.binning.shape_3d, self.binning.shape_2d
@@ -252,6 +260,7 @@ class RunCounts:
             kept_fraction=self.kept_fraction,
             has_exposure=bool(self.safe_exposure_2d.any()),
             n_events=int(self.safe_counts_2d.sum()),
+            clock=self.clock,
         )
 
     @property
@@ -375,6 +384,8 @@ class RunTally:
         Whether any safe bin is seen.
     n_events : int
         Events kept in safe energy bins.
+    clock : Clock
+        What the store says of the time of the run.
     """
 
     conservation: Conservation
@@ -382,3 +393,4 @@ class RunTally:
     kept_fraction: float
     has_exposure: bool
     n_events: int
+    clock: Clock = field(default_factory=Clock)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bkgpipe.datamodel.clock import Clock
 from bkgpipe.datamodel.counts import Conservation
 from bkgpipe.datamodel.dependence import Dependence
 from bkgpipe.datamodel.mask import ExclusionRegion
@@ -154,6 +155,8 @@ class Report:
         angle, the most significant first.
     exposure : str
         Which of the two made the exposure: ``geometry`` or ``events``.
+    clocks : dict of int to Clock
+        Runs of which the store says different times, and what it says.
     n_rates : int
         Rates that could have a page.
     dependence : Dependence
@@ -189,6 +192,7 @@ class Report:
     rankings: tuple[Ranking, ...] = ()
     kept_shares: tuple[KeptShare, ...] = ()
     exposure: str = "geometry"
+    clocks: dict[int, Clock] = field(default_factory=dict)
     n_rates: int = 0
     dependence: Dependence = field(default_factory=Dependence)
     regions: tuple[ExclusionRegion, ...] = ()

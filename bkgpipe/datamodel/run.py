@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from astropy.table import Table
 
 from bkgpipe.datamodel.checks import require_shape
+from bkgpipe.datamodel.clock import is_in_good_time
 
 __all__ = ["Events", "Run", "RunTable"]
 
@@ -181,3 +183,39 @@ class Events:
     def ontime(self) -> float:
         """Sum of the good time intervals [s]."""
         return float(np.diff(self.gti, axis=1).sum() * 86400.0)
+
+    @cached_property
+    def is_valid(self) -> np.ndarray:
+        """Whether all of an event is a number and its energy positive."""
+        values = np.isfinite([self.ra, self.dec, self.energy, self.time])
+        is_valid: np.ndarray = values.all(axis=0) & (self.energy > 0)
+        return is_valid
+
+    @cached_property
+    def is_in_good_time(self) -> np.ndarray:
+        """Whether an event counts: in the good time intervals, or within 2 s."""
+        return is_in_good_time(self.time, self.gti)
+
+    def keep(self, is_kept: np.ndarray) -> Events:
+        """Leave events out.
+
+        Parameters
+        ----------
+        is_kept : np.ndarray
+            True for those that stay, shape ``(n_events,)``.
+
+        Returns
+        -------
+        Events
+            The others, with the same good time intervals.
+        """
+        if is_kept.all():
+            return self
+        return Events(
+            obs_id=self.obs_id,
+            ra=self.ra[is_kept],
+            dec=self.dec[is_kept],
+            energy=self.energy[is_kept],
+            time=self.time[is_kept],
+            gti=self.gti,
+        )

@@ -17,6 +17,7 @@ from bkgpipe.io.fits_file import write_content, write_hdus
 from bkgpipe.io.gadf import BKG_HDU_NAME, GADF_URL, Origin
 from bkgpipe.io.index import find_column, find_index, read_index, words
 from bkgpipe.io.index import obs_ids as index_obs_ids
+from bkgpipe.io.plain_table import keep_rows
 
 __all__ = [
     "BKG_NAMES",
@@ -124,11 +125,19 @@ def read_origin(store: Path, run: Run) -> Origin:
     raise _no_events(run)
 
 
-def copy_events(store: Path, path: Path, *, run: Run, creator: str) -> None:
+def copy_events(
+    store: Path,
+    path: Path,
+    *,
+    run: Run,
+    creator: str,
+    is_kept: np.ndarray | None = None,
+) -> None:
     """Copy the file of a run without its background model.
 
     All other HDUs stay as they are, to the byte, and good time intervals in a file of
-    their own come after them. But the events get another creator: gammapy mirrors the
+    their own come after them. Events may be left out; ``NCUT`` says how many. But the
+    events get another creator: gammapy mirrors the
     background, *whatever* it is, of events whose ``CREATOR`` is that of H.E.S.S. DL3
     DR1. The original is kept as ``ORIGCREA``.
 
@@ -142,6 +151,8 @@ def copy_events(store: Path, path: Path, *, run: Run, creator: str) -> None:
         The run.
     creator : str
         Creator to write, such as ``bkgpipe 0.1.0``.
+    is_kept : np.ndarray, optional
+        True for the events that stay, shape ``(n_events,)``; all when not given.
 
     Raises
     ------
@@ -159,8 +170,11 @@ def copy_events(store: Path, path: Path, *, run: Run, creator: str) -> None:
         raise _no_events(run)
     copied = []
     for part in parts:
-        is_events = part.name == _events_name(run)
-        copied += [_head_by(creator, part) if is_events else part.head, part.data]
+        if part.name != _events_name(run):
+            copied += [part.head, part.data]
+            continue
+        kept = part if is_kept is None else _keep_rows(part, is_kept)
+        copied += [_head_by(creator, kept), kept.data]
     copied += _other_good_time(store, run)
     write_content(path, b"".join(copied))
 
@@ -269,6 +283,12 @@ def _parts(hdus: fits.HDUList, content: bytes) -> Iterator[_Part]:
     # astropy passes over a last header that is cut
     if content[end:].strip(b"\0 "):
         raise OSError(f"what follows byte {end} of {len(content)} is no HDU")
+
+
+def _keep_rows(part: _Part, is_kept: np.ndarray) -> _Part:
+    header, data = keep_rows(part.header, part.data, is_kept)
+    header["NCUT"] = (is_kept.size - header["NAXIS2"], "events outside good time")
+    return part._replace(header=header, data=data)
 
 
 def _head_by(creator: str, part: _Part) -> bytes:

@@ -1,4 +1,4 @@
-"""Columns of numbers in FITS tables, without what astropy does for all others.
+"""Columns and rows of FITS tables, without what astropy does for all others.
 
 To describe the fourteen columns of an events table takes astropy as long as to inflate
 the file. Tables of plain numbers need no such description.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-__all__ = ["read_plain_columns"]
+__all__ = ["keep_rows", "read_plain_columns"]
 
 _NUMBERS = {"B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8"}
 _SIZES = {"L": 1, "A": 1, "C": 8, "M": 16} | {
@@ -22,6 +22,46 @@ _SIZES = {"L": 1, "A": 1, "C": 8, "M": 16} | {
 _FORM = re.compile(r"(\d*)([A-Z])")
 # Keywords that make other numbers of what is stored
 _CHANGES = ("TSCAL", "TZERO", "TNULL")
+_BLOCK = 2880
+
+
+def keep_rows(
+    header: fits.Header, data: bytes, is_kept: np.ndarray
+) -> tuple[fits.Header, bytes]:
+    """Leave rows out of a table; lists that are stored after the rows stay.
+
+    Parameters
+    ----------
+    header : fits.Header
+        Header of the table.
+    data : bytes
+        Its data.
+    is_kept : np.ndarray
+        True for the rows that stay, shape ``(n_rows,)``.
+
+    Returns
+    -------
+    fits.Header
+        Header of the new table, a copy without checksums.
+    bytes
+        Its data, in whole blocks.
+
+    References
+    ----------
+    FITS standard 4.0, section 7.3.
+    """
+    header = header.copy()
+    n_rows, width = int(header["NAXIS2"]), int(header["NAXIS1"])
+    n_cut = n_rows - int(np.count_nonzero(is_kept))
+    end = n_rows * width
+    rows = np.frombuffer(data, dtype=np.uint8, count=end).reshape(n_rows, width)
+    kept = rows[is_kept].tobytes() + data[end : end + int(header.get("PCOUNT", 0))]
+    header["NAXIS2"] = n_rows - n_cut
+    if "THEAP" in header:
+        header["THEAP"] -= n_cut * width
+    for key in ("CHECKSUM", "DATASUM"):
+        header.remove(key, ignore_missing=True)
+    return header, kept + bytes(-len(kept) % _BLOCK)
 
 
 def read_plain_columns(

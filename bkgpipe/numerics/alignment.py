@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from bkgpipe.datamodel import Binning, Events, Run
-from bkgpipe.errors import InputError
 from bkgpipe.numerics.geometry import (
     fov_matrix,
     pointing_of,
@@ -59,7 +58,7 @@ def align_run(
     run : Run
         The run, for its pointing and the place of its observatory.
     events : Events
-        Its valid events, and its good time intervals, of which there is at least one.
+        Its events in good time, and its good time intervals, at least one.
     binning : Binning
         Axes: the rim of the field moves by less than half a bin between two steps.
     fov_alignment : str
@@ -74,7 +73,7 @@ def align_run(
     ------
     InputError
         If the pointing is not known; for ALTAZ also if the place of the observatory is
-        not, or if events are far from the good time intervals.
+        not.
     """
     matrix = fov_matrix(*pointing_of(run))
     middle = np.array([(events.gti.min() + events.gti.max()) / 2])
@@ -99,7 +98,6 @@ def _align_to_zenith(
     middle: np.ndarray,
     binning: Binning,
 ) -> Alignment:
-    _require_times(run, events)
     time, seconds = _track(events.gti)
     # All times in one call, as most of its cost does not depend on their number
     angle = zenith_position_angle(run, np.concatenate([events.time, time, middle]))
@@ -114,17 +112,6 @@ def _align_to_zenith(
         step_weights=weights,
         position_angle=_wrapped(angle[-1]),
     )
-
-
-def _require_times(run: Run, events: Events) -> None:
-    early, late = events.gti.min() - 1.0, events.gti.max() + 1.0
-    n_far = np.count_nonzero((events.time < early) | (events.time > late))
-    if n_far:
-        raise InputError(
-            what=f"{n_far} events are more than a day from the good time intervals",
-            where=f"run {run.obs_id}",
-            fix="Check TIME and MJDREF of its events and GTIs, or use RADEC alignment",
-        )
 
 
 def _track(gti: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

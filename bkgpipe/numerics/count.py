@@ -19,6 +19,7 @@ from bkgpipe.datamodel import (
 from bkgpipe.datamodel.counts import lowest_energy
 from bkgpipe.errors import InputError
 from bkgpipe.numerics.alignment import Alignment, align_run
+from bkgpipe.numerics.clock import make_clock
 from bkgpipe.numerics.geometry import swap_alignment, unit_vectors
 from bkgpipe.numerics.mask import is_kept_vectors
 from bkgpipe.numerics.sampling import (
@@ -82,14 +83,14 @@ def count_run(
     Raises
     ------
     InputError
-        If on-time, dead-time fraction, pointing or safe energy are missing; for ALTAZ
-        also without place of the observatory, or with impossible event times.
+        If on-time, dead-time fraction, pointing or safe energy are missing, or no event
+        is in good time; for ALTAZ also without place of the observatory.
     """
     livetime = require_livetime(run, events)
     safe = _find_safe_bins(run, binning, safe_energy[0])
-    valid = _valid_events(events)
-    alignment = align_run(run, valid, binning, fov_alignment=fov_alignment)
-    located = _locate(valid, alignment, mask, binning=binning, safe=safe)
+    good = _events_in_good_time(run, events)
+    alignment = align_run(run, good, binning, fov_alignment=fov_alignment)
+    located = _locate(good, alignment, mask, binning=binning, safe=safe)
     angles = _solid_angles(binning, alignment, mask, control_offset)
     counts_3d, counts_2d = _histograms(binning, located)
     return RunCounts(
@@ -109,12 +110,13 @@ def count_run(
         control=_control_events(located, angles, livetime),
         checksum=checksum,
         mask_effect=_mask_effect(binning, located, angles.annuli),
+        clock=make_clock(run, events),
     )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Located:
-    """Where each valid event is, all arrays of shape ``(n_events,)``."""
+    """Where each valid event in good time is, all of shape ``(n_events,)``."""
 
     bins: FieldBins
     energy_index: np.ndarray
@@ -217,19 +219,17 @@ def _find_safe_bins(run: Run, binning: Binning, safe_energy_min: float) -> _Safe
     return _SafeBins(is_safe=is_safe, high_energy=high_energy)
 
 
-def _valid_events(events: Events) -> Events:
-    is_valid = np.isfinite([events.ra, events.dec, events.energy, events.time])
-    kept = is_valid.all(axis=0) & (events.energy > 0)
-    if kept.all():
-        return events
-    return Events(
-        obs_id=events.obs_id,
-        ra=events.ra[kept],
-        dec=events.dec[kept],
-        energy=events.energy[kept],
-        time=events.time[kept],
-        gti=events.gti,
-    )
+def _events_in_good_time(run: Run, events: Events) -> Events:
+    """Keep the valid events in the good time intervals, whose time is on-time."""
+    good = events.keep(events.is_valid & events.is_in_good_time)
+    n_valid = _number(events.is_valid)
+    if n_valid and not good.n_events:
+        raise InputError(
+            what=f"none of {n_valid} events is in the good time intervals",
+            where=f"run {run.obs_id}",
+            fix="Check TIME and MJDREFI of its events and GTI, or exclude the run",
+        )
+    return good
 
 
 def _locate(
@@ -367,9 +367,11 @@ def _mask_effect(
 def _conserve(events: Events, located: _Located) -> Conservation:
     """Say where each event went: the first of these that it fails."""
     in_field, kept = located.bins.is_inside, located.is_kept
+    n_valid = _number(events.is_valid)
     return Conservation(
         n_read=events.n_events,
-        n_invalid=events.n_events - in_field.size,
+        n_invalid=events.n_events - n_valid,
+        n_outside_time=n_valid - in_field.size,
         n_outside_field=_number(~in_field),
         n_outside_energy=_number(in_field & ~located.in_energy),
         n_excluded=_number(located.is_on_axes & ~kept),

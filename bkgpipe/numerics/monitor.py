@@ -64,8 +64,8 @@ def make_rates(
     gti = events.gti[np.argsort(events.gti[:, 0])]
     clock = _Clock(points=np.maximum.accumulate(gti.ravel()))
     edges = _time_edges(run, gti, bins.time_bin)
-    valid = _is_valid(events)
-    in_gti = valid & _is_inside(events.time, gti)
+    valid = events.is_valid
+    in_gti = valid & events.is_in_good_time
     energy_index, offset_index = _indices(run, events, bins)
     kept = in_gti & (energy_index >= 0) & (offset_index >= 0)
     if not kept.any():
@@ -135,18 +135,6 @@ def _time_edges(run: Run, gti: np.ndarray, time_bin: float) -> np.ndarray:
     return np.linspace(start, stop, n_time + 1)
 
 
-def _is_valid(events: Events) -> np.ndarray:
-    columns = np.isfinite([events.ra, events.dec, events.energy, events.time])
-    is_valid: np.ndarray = columns.all(axis=0) & (events.energy > 0)
-    return is_valid
-
-
-def _is_inside(time: np.ndarray, gti: np.ndarray) -> np.ndarray:
-    index = np.searchsorted(gti[:, 0], time, side="right") - 1
-    is_inside: np.ndarray = (index >= 0) & (time <= gti[index.clip(0), 1])
-    return is_inside
-
-
 def _indices(
     run: Run, events: Events, bins: MonitorBins
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -163,7 +151,7 @@ def _indices(
 
 
 def _indices_in(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return the bin of values that are all inside the edges, the last one included."""
+    """Return the bin of values, the first or last one for those beyond the edges."""
     index = np.searchsorted(edges, values, side="right") - 1
     clipped: np.ndarray = index.clip(0, edges.size - 2)
     return clipped

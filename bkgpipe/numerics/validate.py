@@ -137,7 +137,7 @@ def count_field(
     bins: ScoreBins,
     safe_energy_min: float,
 ) -> FieldCounts:
-    """Count the kept events of a run in the bins of a score.
+    """Count the kept events of a run in good time in the bins of a score.
 
     Parameters
     ----------
@@ -163,13 +163,13 @@ def count_field(
         If the pointing is not known.
     """
     matrix = fov_matrix(*pointing_of(run))
-    is_valid = np.isfinite([events.ra, events.dec, events.energy]).all(axis=0)
-    sky = unit_vectors(events.ra[is_valid], events.dec[is_valid])
+    good = events.keep(events.is_valid & events.is_in_good_time)
+    sky = unit_vectors(good.ra, good.dec)
     sample = (_is_near(sky @ matrix.T, bins) & is_kept_vectors(mask, sky)).nonzero()
     pixel_y, pixel_x = _pixels(sky[sample] @ matrix.T, bins)
     edges = np.arange(bins.n_pixels + 1)
     counts, _ = np.histogramdd(
-        (events.energy[is_valid][sample], pixel_y, pixel_x),
+        (good.energy[sample], pixel_y, pixel_x),
         bins=(bins.energy_edges, edges, edges),
     )
     # An edge that is the safe energy but for rounding counts as safe

@@ -10,6 +10,7 @@ import numpy as np
 
 from bkgpipe.datamodel import (
     Binning,
+    Clock,
     ConditionCurve,
     Dependence,
     ExclusionMask,
@@ -21,7 +22,7 @@ from bkgpipe.datamodel import (
 )
 from bkgpipe.datamodel.validation import ValidationSummary
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.count import read_heads, read_mask_effects
+from bkgpipe.io.count import read_heads, read_mask_effects, read_tallies
 from bkgpipe.io.hdf5 import read_checksums, read_fields
 from bkgpipe.io.regression import read_fit
 from bkgpipe.io.stack import read_groups
@@ -40,6 +41,7 @@ from bkgpipe.settings import Settings
 
 __all__ = [
     "find_models",
+    "read_clocks",
     "read_dependence",
     "read_excluded",
     "read_kept_shares",
@@ -78,6 +80,32 @@ def find_models(settings: Settings) -> dict[int, Path]:
         for stack_id in read_checksums(path)
     }
     return dict(sorted(found.items()))
+
+
+def read_clocks(settings: Settings) -> dict[int, Clock]:
+    """Find the runs of which the store says different times.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    dict of int to Clock
+        What it says of each, by ``obs_id``.
+
+    Raises
+    ------
+    DamagedFileError
+        If a product file is not what was written.
+    """
+    return {
+        obs_id: tally.clock
+        for path in find_chunks(settings, "count")
+        for obs_id, tally in read_tallies(path).items()
+        if tally.clock.is_doubtful
+    }
 
 
 def read_kept_shares(settings: Settings) -> tuple[KeptShare, ...]:

@@ -72,7 +72,7 @@ def read_summary(settings: Settings) -> Summary:
             name for entry in entries for name in (entry.bkg_3d, entry.bkg_2d) if name
         ),
         n_used=len(used),
-        hours=sum(run.livetime for run in used) / 3600,
+        hours=sum(tallies[run.obs_id].livetime for run in used) / 3600,
         refused=refused,
         left_out={run.obs_id: run.reason for run in table.runs if not run.selected},
         timing=_read_timing(settings),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +19,11 @@ from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.mask import Mask
+from bkgpipe.view.clock_words import clock_words
 
 __all__ = ["AllCounts", "Count", "OfAllCounts"]
+
+_log = logging.getLogger(__name__)
 
 
 class Count(ChunkTask):
@@ -57,6 +61,8 @@ class Count(ChunkTask):
             control_offset=self.settings.count.control_offset,
             checksum=checksum,
         )
+        if counts.clock.is_doubtful:
+            _log.warning("Run %d: %s", run.obs_id, clock_words(counts.clock))
         if self.settings.count.exposure == "events":
             return with_event_exposure(counts)
         return counts

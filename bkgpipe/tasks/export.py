@@ -12,14 +12,14 @@ from pathlib import Path
 from bkgpipe._version import __version__
 from bkgpipe.datamodel import Chunk, ExportEntry, Group, NodeModel, Run, RunTable
 from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.count import read_counts, read_tallies
 from bkgpipe.io.entries import read_node_models, write_entries
 from bkgpipe.io.export import copy_events, read_origin
 from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
 from bkgpipe.io.hdf5 import read_checksums, read_refused
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups
-from bkgpipe.io.store import require_store
+from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.export import node_model_for_run
 from bkgpipe.numerics.norm import apply_norm, run_energy_norm, run_norm
 from bkgpipe.numerics.stack import find_group
@@ -97,11 +97,11 @@ class Export(ChunkTask):
             return
         runs = {run.obs_id: run for run in self.exported}
         models = self._read_models()
-        normalise = self._read_norms()
+        normalise, n_outside = self._read_norms(), self._read_outside()
 
         def export(obs_id: int) -> ExportEntry:
             model = normalise(models.make(runs[obs_id]))
-            return self._export(runs[obs_id], model)
+            return self._export(runs[obs_id], model, n_outside[obs_id])
 
         refused = self._refusals(models)
         require = partial(require_store, self.settings.store)
@@ -136,14 +136,19 @@ class Export(ChunkTask):
 
         return normalise
 
-    def _export(self, run: Run, model: NodeModel) -> ExportEntry:
+    def _read_outside(self) -> dict[int, int]:
+        """Read how many events of each run are outside good time."""
+        tallies = read_tallies(Path(self.input()["counts"].path))
+        return {key: each.conservation.n_outside_time for key, each in tallies.items()}
+
+    def _export(self, run: Run, model: NodeModel, n_outside: int) -> ExportEntry:
         written = {word: self._write_model(word, model) for word in WRITERS}
         return ExportEntry(
             obs_id=run.obs_id,
             stack_id=model.stack_id,
             bkg_3d=written["bkg_3d"],
             bkg_2d=written["bkg_2d"],
-            events=self._copy_events(run),
+            events=self._copy_events(run, n_outside),
             n_runs=model.n_runs,
             hours=model.livetime / 3600,
             deadc=model.conditions.deadc,
@@ -164,17 +169,27 @@ class Export(ChunkTask):
     def _origin(self) -> Origin:
         return find_origin(self.settings, self.table)
 
-    def _copy_events(self, run: Run) -> str:
+    def _copy_events(self, run: Run, n_outside: int) -> str:
         if self.settings.export.store != "full":
+            _warn_of_events(run, n_outside)
             return ""
-        name = f"data/run_{run.obs_id}.fits"
-
-        def copy(path: Path) -> None:
-            creator = f"bkgpipe {__version__}"
-            copy_events(self.settings.store, path, run=run, creator=creator)
-
+        store, name = self.settings.store, f"data/run_{run.obs_id}.fits"
+        is_kept = read_events(store, run)[0].is_in_good_time if n_outside else None
+        creator = f"bkgpipe {__version__}"
+        copy = partial(copy_events, store, run=run, creator=creator, is_kept=is_kept)
         write_file(self.folder / "store" / name, copy)
         return name
+
+
+def _warn_of_events(run: Run, n_outside: int) -> None:
+    if n_outside:
+        _log.warning(
+            "Run %d: %d event(s) outside good time are not in its counts, but in the "
+            "file that the index names, and gammapy does not leave them out: set "
+            "[export] store = full",
+            run.obs_id,
+            n_outside,
+        )
 
 
 @lru_cache(maxsize=2)

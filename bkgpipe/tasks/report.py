@@ -27,6 +27,7 @@ from bkgpipe.io.record import (
 from bkgpipe.io.stack import read_groups
 from bkgpipe.production.gather import (
     find_models,
+    read_clocks,
     read_dependence,
     read_excluded,
     read_kept_shares,
@@ -265,6 +266,7 @@ def _read_report(
         rankings=read_all_rankings(settings),
         kept_shares=read_kept_shares(settings),
         exposure=settings.count.exposure,
+        clocks=read_clocks(settings),
         n_rates=n_rates,
         dependence=read_dependence(settings),
         regions=regions,

@@ -18,6 +18,7 @@ from bkgpipe.view.ranking import (
     worst_first,
 )
 from bkgpipe.view.report_lists import (
+    clocks_table,
     plain_table,
     region_table,
     shares_table,
@@ -159,6 +160,7 @@ def _make_index(report: Report, kind: str) -> str:
         reasons=reasons_table(reasons) if reasons else None,
         pictures=_pictures(report),
         outliers=outliers_table(report),
+        clocks=clocks_table(report.clocks) if report.clocks else None,
         kept_shares=shares_table(report.kept_shares) if report.kept_shares else None,
         rankings=plain_table("Rankings", rows) if rows else None,
         n_rankings=len(report.rankings),
@@ -191,6 +193,7 @@ def _count_left_out(report: Report) -> int:
 def _places(conservation: Conservation) -> list[_Row]:
     places = {
         "not a number, or no energy": conservation.n_invalid,
+        "outside good time": conservation.n_outside_time,
         "outside the field of view": conservation.n_outside_field,
         "outside the energy axis": conservation.n_outside_energy,
         "excluded by the mask": conservation.n_excluded,

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bkgpipe.datamodel import ExclusionRegion, KeptShare
+from bkgpipe.datamodel import Clock, ExclusionRegion, KeptShare
 from bkgpipe.datamodel.validation import NORMS, ScoreSummary, ValidationSummary
 from bkgpipe.view.pages import Cell, Table, number, word
 
-__all__ = ["plain_table", "region_table", "shares_table", "validation_table"]
+__all__ = [
+    "clocks_table",
+    "plain_table",
+    "region_table",
+    "shares_table",
+    "validation_table",
+]
 
 
 def region_table(regions: Sequence[ExclusionRegion]) -> Table:
@@ -42,6 +48,42 @@ def region_table(regions: Sequence[ExclusionRegion]) -> Table:
                 word("yes" if region.is_capped else ""),
             )
             for region in regions
+        ),
+    )
+
+
+def clocks_table(clocks: Mapping[int, Clock]) -> Table:
+    """List runs of which the store says different times.
+
+    Parameters
+    ----------
+    clocks : mapping of int to Clock
+        Statements of each ``obs_id``.
+
+    Returns
+    -------
+    Table
+        A row for each, the largest difference first.
+    """
+    columns = (
+        *("run", "difference", "good time intervals [s]", "ONTIME [s]"),
+        *("LIVETIME / DEADC [s]", "first interval to last [s]", "TSTART to TSTOP [s]"),
+    )
+    ordered = sorted(clocks.items(), key=lambda item: (-item[1].difference, item[0]))
+    return Table(
+        name="Times that differ",
+        columns=columns,
+        rows=tuple(
+            (
+                number(obs_id),
+                number(clock.difference, ".1%"),
+                number(clock.good_time, ".1f"),
+                number(clock.ontime, ".1f"),
+                number(clock.livetime_over_deadc, ".1f"),
+                number(clock.first_to_last, ".1f"),
+                number(clock.start_to_stop, ".1f"),
+            )
+            for obs_id, clock in ordered
         ),
     )
 

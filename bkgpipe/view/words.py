@@ -11,6 +11,7 @@ from bkgpipe.datamodel import (
     Binning,
     Candidates,
     Chunk,
+    Clock,
     Conditions,
     Conservation,
     ExclusionMask,
@@ -27,6 +28,7 @@ from bkgpipe.datamodel import (
     Stack,
     Summary,
 )
+from bkgpipe.view.clock_words import clock_words
 from bkgpipe.view.ranking import describe_ranking
 from bkgpipe.view.records import describe_fit, describe_summary, describe_table
 
@@ -105,6 +107,7 @@ def _(counts: RunCounts) -> str:
             f"Counts of {_run(counts.run)}",
             *_axes(counts.binning),
             f"On-time: {counts.ontime:.1f} s, live time: {counts.livetime:.1f} s",
+            *_doubts(counts.clock),
             f"Kept solid angle: {counts.kept_fraction:.1%} of the field",
             (
                 f"Safe from {counts.safe_energy_min:.4g} TeV on "
@@ -310,6 +313,7 @@ def _places(conservation: Conservation) -> list[str]:
     places = {
         "read": conservation.n_read,
         "invalid": conservation.n_invalid,
+        "outside good time": conservation.n_outside_time,
         "outside the field": conservation.n_outside_field,
         "outside the energy axis": conservation.n_outside_energy,
         "excluded": conservation.n_excluded,
@@ -320,6 +324,10 @@ def _places(conservation: Conservation) -> list[str]:
     if conservation.n_lost:
         lines.append(f"Events LOST: {conservation.n_lost} (please report this)")
     return lines
+
+
+def _doubts(clock: Clock) -> list[str]:
+    return [f"Warning: {clock_words(clock)}"] if clock.is_doubtful else []
 
 
 def _conditions(conditions: Conditions) -> str:

@@ -34,7 +34,7 @@ def test_every_event_is_in_one_place(bkgpipe):
 
     read, *places = [int(word) for word in line.split() if word.isdigit()]
     assert read == sum(places) > 0
-    assert len(places) == 6
+    assert len(places) == 7
 
 
 @pytest.mark.usefixtures("finished")

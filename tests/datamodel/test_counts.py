@@ -94,19 +94,20 @@ def test_transposed_arrays_are_refused(counts, name, shape):
 
 def test_conservation_adds_up():
     one = Conservation(
-        n_read=21,
+        n_read=28,
         n_invalid=1,
         n_outside_field=2,
         n_outside_energy=3,
         n_below_safe=4,
         n_excluded=5,
         n_kept=6,
+        n_outside_time=7,
     )
 
     total = one + one
 
     assert one.n_lost == 0
     assert one.n_counted == 10
-    assert total.n_read == 42
+    assert total.n_read == 56
     assert total.n_lost == 0
-    assert replace(one, n_read=22).n_lost == 1
+    assert replace(one, n_read=29).n_lost == 1

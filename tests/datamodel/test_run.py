@@ -62,3 +62,23 @@ def test_events_of_unequal_length_are_refused():
             time=np.zeros(3),
             gti=np.zeros((1, 2)),
         )
+
+
+def test_events_that_count(make_run):
+    run = make_run()
+    seconds = np.array([-2.5, 0.0, 1.0, np.nan, 2.0, 3.0])
+    events = Events(
+        obs_id=1,
+        ra=np.array([0.0, 1.0, np.nan, 3.0, 4.0, 5.0]),
+        dec=np.zeros(6),
+        energy=np.array([1.0, 1.0, 1.0, 1.0, 0.0, 2.0]),
+        time=run.time_start + seconds / 86400.0,
+        gti=np.array([[run.time_start, run.time_stop]]),
+    )
+    assert events.is_valid.tolist() == [True, True, False, False, False, True]
+    assert events.is_in_good_time.tolist() == [False, True, True, False, True, True]
+    kept = events.keep(events.is_valid & events.is_in_good_time)
+    assert kept.ra.tolist() == [1.0, 5.0]
+    assert kept.energy.tolist() == [1.0, 2.0]
+    assert kept.ontime == events.ontime
+    assert kept.keep(np.ones(2, dtype=bool)) is kept

@@ -11,6 +11,7 @@ import pytest
 from bkgpipe.datamodel import (
     Binning,
     Chunk,
+    Clock,
     Conservation,
     MaskEffect,
     ProductHeader,
@@ -225,3 +226,15 @@ def test_many_runs_come_in_the_order_asked_for(tmp_path, header, make_counts):
 def test_a_run_that_is_not_there(written):
     with pytest.raises(InputError, match="has no record 9"):
         list(read_each([(written, 9)]))
+
+
+def test_the_clock_comes_back(path, header, make_counts):
+    clock = Clock(ontime=1600.0, good_time=800.0)
+    counts = replace(make_counts(7), clock=clock)
+
+    write_counts(path, header, Chunk(records={7: counts, 8: make_counts(8)}))
+
+    for found in (read_counts(path).records, read_tallies(path)):
+        assert repr(found[7].clock) == repr(clock)
+        assert found[7].clock.is_doubtful
+        assert not found[8].clock.is_doubtful

@@ -151,6 +151,27 @@ def test_copy_leaves_all_but_background_and_creator(tmp_path: Path, make_run) ->
             assert copied[name].header == original[name].header
 
 
+def test_copy_leaves_events_out_and_says_how_many(tmp_path: Path, make_run) -> None:
+    _write_file(tmp_path / "data/run_7.fits.gz")
+    is_kept = np.arange(500) % 3 > 0
+    copy_events(
+        tmp_path,
+        tmp_path / "copy.fits",
+        run=make_run(),
+        creator="bkgpipe 1",
+        is_kept=is_kept,
+    )
+    with fits.open(tmp_path / "copy.fits") as copied:
+        copied.verify("exception")
+        assert [hdu.name for hdu in copied] == ["PRIMARY", "EVENTS", "GTI", "AEFF"]
+        assert copied["EVENTS"].header["NCUT"] == 167
+        assert copied["EVENTS"].header["CREATOR"] == "bkgpipe 1"
+        np.testing.assert_array_equal(
+            copied["EVENTS"].data["A"], np.arange(500.0)[is_kept]
+        )
+        assert len(copied["AEFF"].data) == 3
+
+
 def test_copy_takes_good_time_from_a_file_of_its_own(tmp_path: Path, make_run) -> None:
     _write_file(tmp_path / "data/run_7.fits.gz")
     (tmp_path / "gti").mkdir()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from bkgpipe.io.plain_table import read_plain_columns
+from bkgpipe.io.plain_table import keep_rows, read_plain_columns
 
 COLUMNS = {
     "EVENT_ID": ("K", np.array([5, 6, 7])),
@@ -79,3 +79,28 @@ def test_lost_rows_are_no_rows() -> None:
     hdus[1].header["NAXIS2"] = 1_000_000
     with pytest.raises(ValueError, match="buffer is smaller"):
         read_plain_columns(hdus[1], content, ["TIME"])
+
+
+@pytest.mark.parametrize("is_kept", [[1, 0, 1], [0, 0, 0], [1, 1, 1]])
+@pytest.mark.parametrize("gap", [0, 64])
+def test_rows_that_stay_are_those_of_astropy(is_kept: list[int], gap: int) -> None:
+    lists = np.array([np.arange(2), np.arange(5), np.arange(1)], dtype=object)
+    hdus, content = _open(COLUMNS | {"LIST": ("PJ()", lists)}, CHECKSUM="old")
+    place, header = hdus[1].fileinfo(), hdus[1].header.copy()
+    data = content[place["datLoc"] : place["datLoc"] + place["datSpan"]]
+    if gap:
+        end = header["NAXIS1"] * header["NAXIS2"]
+        data = data[:end] + bytes(gap) + data[end:]
+        header["THEAP"], header["PCOUNT"] = end + gap, header["PCOUNT"] + gap
+
+    made, kept = keep_rows(header, data, np.array(is_kept, dtype=bool))
+
+    assert len(kept) % 2880 == 0
+    assert "CHECKSUM" not in made
+    assert header["NAXIS2"] == 3
+    found = fits.BinTableHDU.fromstring(made.tostring().encode() + kept).data
+    assert len(found) == sum(is_kept)
+    for name in (*COLUMNS, "LIST"):
+        expected = [hdus[1].data[name][i] for i in np.flatnonzero(is_kept)]
+        for one, other in zip(found[name], expected, strict=True):
+            np.testing.assert_array_equal(one, other)

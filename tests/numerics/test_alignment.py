@@ -167,10 +167,3 @@ def test_an_interval_of_no_length_counts_for_nothing(make_run, make_binning):
     with_empty = align(run, make_events(run, gti=gti), make_binning())
     without = align(run, make_events(run), make_binning())
     np.testing.assert_allclose(with_empty.step_weights, without.step_weights)
-
-
-def test_events_far_from_the_intervals_are_refused(make_run, make_binning):
-    run = make_run(9)
-    events = make_events(run, [run.time_start, run.time_start - 40000.0])
-    with pytest.raises(InputError, match=r"run 9: 1 events .*Check TIME and MJDREF"):
-        align(run, events, make_binning())

@@ -111,11 +111,13 @@ def test_every_event_is_somewhere(alignment, circles, make_run, make_binning):
     events = random_events(run, 5000)
     events.ra[7], events.dec[8], events.time[9] = np.nan, np.inf, np.nan
     events.energy[10:13] = 0.0, -1.0, np.nan
+    events.time[11:20] = run.time_stop + 3.0 / 86400.0
     mask = make_mask(run, *circles)
     found = count(run, events, mask, binning=binning, alignment=alignment, safe=0.3)
     where = found.conservation
     assert where.n_read == 5000
     assert where.n_invalid == 6
+    assert where.n_outside_time == 7
     assert where.n_lost == 0
     assert found.counts_3d.sum() == found.counts_2d.sum() == where.n_counted
     assert found.safe_counts_3d.sum() == found.safe_counts_2d.sum() == where.n_kept
@@ -492,6 +494,49 @@ def test_ontime_is_the_sum_of_the_intervals(make_run, make_binning):
     )
     assert found.ontime == pytest.approx(0.004 * 86400, rel=1e-5)
     assert found.livetime == pytest.approx(0.9 * found.ontime)
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_only_events_in_good_time_are_counted(alignment, order, make_run, make_binning):
+    """Good time is two quarters of a run, and the rate that of the whole run."""
+    run, binning = make_run(), make_binning()
+    events = make_events(run, np.full(16_800, 0.5), np.zeros(16_800))
+    seconds = np.array([[0.0, 420.0], [840.0, 1260.0]])[order]
+    cut = replace(events, gti=run.time_start + seconds / 86400.0)
+    whole, found = (
+        count(run, each, make_mask(run), binning=binning, alignment=alignment)
+        for each in (events, cut)
+    )
+    where = found.conservation
+    # two seconds are forgiven at three of the four ends
+    assert where.n_kept == pytest.approx(8400 + 3 * 2 * 10, abs=3)
+    assert where.n_outside_time == where.n_read - where.n_kept
+    assert where.n_lost == 0
+    assert found.ontime == pytest.approx(840.0, abs=1e-3)
+    rates = [each.counts_3d.sum() / each.livetime for each in (whole, found)]
+    assert rates[1] == pytest.approx(rates[0], rel=0.008)
+    assert (whole.clock.is_doubtful, found.clock.is_doubtful) == (False, True)
+
+
+def test_events_less_than_two_seconds_outside_count(make_run, make_binning):
+    run = make_run()
+    seconds = np.array([-2.1, -1.9, 1681.9, 1682.1])
+    time = run.time_start + seconds / 86400.0
+    events = make_events(run, np.zeros(4), np.zeros(4), time=time)
+    found = count(run, events, make_mask(run), binning=make_binning())
+    assert found.conservation.n_kept == found.conservation.n_outside_time == 2
+
+
+@pytest.mark.parametrize("alignment", ALIGNMENTS)
+def test_a_run_without_events_in_good_time_is_refused(
+    alignment, make_run, make_binning
+):
+    run = make_run(9)
+    time = np.full(3, run.time_start - 40000.0)
+    events = make_events(run, np.zeros(3), np.zeros(3), time=time)
+    with pytest.raises(InputError, match=r"run 9: none of 3 events .*MJDREFI"):
+        count(run, events, make_mask(run), binning=make_binning(), alignment=alignment)
 
 
 @pytest.mark.parametrize("stop", [0.0, np.nan, -0.01])

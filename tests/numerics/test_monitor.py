@@ -54,7 +54,7 @@ def test_every_event_is_in_one_place(
     dec[4:7] = 26.0
     dec[7] = np.nan
     time = _START + seconds / _DAY
-    time[8:10] = _START + np.array([-1.0, 1700.0]) / _DAY
+    time[8:11] = _START + np.array([-3.0, 1700.0, -1.0]) / _DAY
     events = _events(seconds, _gti((0, 1680)), energy=energy, dec=dec, time=time)
     rates = _rates(make_run(), events, monitor_bins)
     assert rates.n_invalid == 4

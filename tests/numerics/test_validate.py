@@ -267,3 +267,12 @@ def test_pixels_with_little_are_chosen_by_the_run_alone(make_run: MakeRun) -> No
     assert field.is_scored.any(axis=(1, 2)).tolist() == [True, False, False]
     # ratios still know of the others
     assert field.n_events == 200
+
+
+def test_events_outside_good_time_are_not_scored(make_run: MakeRun) -> None:
+    run = make_run()
+    events = _events(run, np.full(4, 0.3), np.zeros(4), np.ones(4))
+    seconds = np.array([-3.0, -1.0, 10.0, np.nan])
+    events = replace(events, time=run.time_start + seconds / 86400.0)
+    field = count_field(run, events, _no_mask(run), bins=BINS, safe_energy_min=0.1)
+    assert field.n_events == 2

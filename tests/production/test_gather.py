@@ -14,6 +14,7 @@ from bkgpipe.io.validation import write_validation
 from bkgpipe.production import gather
 from bkgpipe.production.gather import (
     find_models,
+    read_clocks,
     read_dependence,
     read_excluded,
     read_kept_shares,
@@ -21,6 +22,7 @@ from bkgpipe.production.gather import (
     validation_files,
 )
 from bkgpipe.production.summary import find_chunks
+from bkgpipe.tasks.count import AllCounts
 from bkgpipe.tasks.smooth import AllSmooths
 
 _SUMMARY = ValidationSummary(
@@ -146,3 +148,17 @@ def test_damaged_validation_is_left_out(production, caplog, text: str):
     with caplog.at_level(logging.WARNING):
         assert read_validated(settings) is None
     assert "Run bkgpipe validate again" in caplog.text
+
+
+def test_clocks_that_differ_are_gathered(production, build, tmp_path, halve_good_time):
+    (path,) = (tmp_path / "store" / "data").glob("*1003*")
+    halve_good_time(path)
+    task = production()
+    assert read_clocks(task.settings) == {}
+    assert build(task.sibling(AllCounts))
+
+    found = read_clocks(task.settings)
+
+    assert list(found) == [1003]
+    assert found[1003].good_time == pytest.approx(150.0)
+    assert found[1003].ontime == pytest.approx(300.0)

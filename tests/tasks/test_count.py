@@ -97,3 +97,23 @@ def test_exposure_from_events_changes_nothing_but_the_exposure(count):
         for records in (geometry, events)
     ]
     assert kept[1] < kept[0] - 0.01
+
+
+def test_events_outside_good_time_are_not_counted(
+    count, tmp_path, halve_good_time, caplog
+):
+    whole = count().records
+    for number in (1002, 1007):
+        (path,) = (tmp_path / "store" / "data").glob(f"*{number}*")
+        halve_good_time(path)
+
+    found = count().records
+
+    for obs_id, run in found.items():
+        is_cut = obs_id in {1002, 1007}
+        assert bool(run.conservation.n_outside_time) == is_cut
+        assert run.conservation.n_lost == 0
+        assert run.clock.is_doubtful == is_cut
+        assert (f"Run {obs_id}: its times differ by up to 100" in caplog.text) == is_cut
+        rates = [each.counts_2d.sum() / each.livetime for each in (run, whole[obs_id])]
+        assert rates[0] == pytest.approx(rates[1], rel=0.15)

@@ -9,6 +9,7 @@ from gammapy.makers import MapDatasetMaker
 from gammapy.maps import MapAxis, WcsGeom
 
 from bkgpipe.errors import NoRunsError
+from bkgpipe.io.count import read_tallies
 from bkgpipe.io.gadf import Origin
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.store import read_runs
@@ -131,3 +132,29 @@ def test_origin_is_unknown_when_no_run_can_be_read(production, build, tmp_path):
 
     table = read_runs(tmp_path / "store")
     assert find_origin(task.settings, table) == Origin()
+
+
+@pytest.mark.parametrize("store", ["full", "index"])
+def test_events_outside_good_time_are_left_out_or_told(
+    production, build, tmp_path, halve_good_time, *, caplog, store
+):
+    (path,) = (tmp_path / "store" / "data").glob("*1002*")
+    halve_good_time(path)
+    n_before = fits.getheader(path, "EVENTS")["NAXIS2"]
+    task = production(export__store=store, export__obs_ids="1002, 1007")
+    assert build(task.sibling(MakeStore))
+
+    tallies = {}
+    for chunk in task.settings.folder("count").glob("count_*.h5"):
+        tallies |= read_tallies(chunk)
+    n_cut = tallies[1002].conservation.n_outside_time
+    observations = DataStore.from_dir(
+        task.settings.folder("export") / "store"
+    ).get_observations([1002, 1007])
+    found = [len(each.events.table) for each in observations]
+    told = f"Run 1002: {n_cut} event(s) outside good time"
+    assert n_cut > 0.4 * n_before
+    assert found[0] == n_before - n_cut * (store == "full")
+    assert found[1] == tallies[1007].conservation.n_read
+    assert (told in caplog.text) == (store == "index")
+    assert "Run 1007" not in caplog.text

@@ -18,6 +18,7 @@ from gammapy.maps import MapAxis, WcsGeom
 
 from bkgpipe.io.mask import read_masks
 from bkgpipe.numerics.mask import is_kept
+from bkgpipe.production.gather import read_clocks
 from bkgpipe.production.inputs import forget
 from bkgpipe.production.summary import read_summary
 from bkgpipe.settings import settings_template
@@ -63,6 +64,10 @@ def test_every_event_of_the_archive_is_accounted_for(config, hess_store):
     assert summary.conservation.n_read == n_events
     assert summary.conservation.n_lost == 0
     assert summary.conservation.n_kept > 300_000
+    assert summary.conservation.n_below_safe > 300_000
+    # 320 are outside the intervals, which are in whole seconds, by less than a second
+    assert summary.conservation.n_outside_time == 0
+    assert read_clocks(task.settings) == {}
 
 
 @pytest.mark.parametrize("obs_id", _RUNS)

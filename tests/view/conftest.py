@@ -9,6 +9,7 @@ import pytest
 
 from bkgpipe.datamodel import (
     Binning,
+    Clock,
     Conditions,
     Conservation,
     ControlEvents,
@@ -90,8 +91,9 @@ def run_counts(binning: Binning, make_run: MakeRun) -> RunCounts:
         livetime=1581.7,
         position_angle=12.0,
         conservation=Conservation(
-            n_read=n_kept + n_below_safe + 711,
+            n_read=n_kept + n_below_safe + 720,
             n_invalid=1,
+            n_outside_time=9,
             n_outside_field=10,
             n_outside_energy=100,
             n_excluded=600,
@@ -230,6 +232,16 @@ def report(
                 by_events=0.0,
             ),
         ),
+        clocks={
+            20136: Clock(
+                ontime=600.0,
+                livetime_over_deadc=float("nan"),
+                good_time=300.0,
+                start_to_stop=1234.5,
+                first_to_last=1234.5,
+            ),
+            23523: Clock(ontime=1700.0, good_time=1500.0),
+        },
         versions={"bkgpipe": "0.1.0", "numpy": "2.4"},
         store="out/export-3fa9c1/store",
     )

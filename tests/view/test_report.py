@@ -258,6 +258,14 @@ def test_geometry_stands_beside_events(page: _Page):
     assert "20136 OFF 1.00 to 1.50 3 0 0.900 0.000 +inf%" in text
 
 
+def test_times_that_differ_are_listed_the_largest_first(page: _Page):
+    text = re.sub(r"\s+", " ", page.text)
+    first = text.index("20136 100.0% 300.0 600.0")
+    assert first < text.index("23523 13.3% 1500.0 1700.0")
+    assert "The sum of the good time intervals is used" in text
+    assert "outside good time 9" in text
+
+
 def test_empty_production_makes_a_page():
     empty = Report(
         title="nothing",
@@ -273,6 +281,7 @@ def test_empty_production_makes_a_page():
     assert "All runs were used." in page.text
     assert "Time per stage" not in page.text
     assert "geometry beside events" not in page.text
+    assert "Times that differ" not in page.text
 
 
 @pytest.mark.parametrize("where", ["target", "reason", "title", "setting", "store"])

@@ -8,6 +8,7 @@ import pytest
 from bkgpipe.datamodel import (
     Candidates,
     Chunk,
+    Clock,
     Conservation,
     ExclusionMask,
     Group,
@@ -71,8 +72,9 @@ def test_counts_hold_every_conservation_counter(run_counts: RunCounts):
     kept = run_counts.conservation.n_kept
     low = run_counts.conservation.n_below_safe
     for line in (
-        f"Events read: {kept + low + 711}",
+        f"Events read: {kept + low + 720}",
         "Events invalid: 1",
+        "Events outside good time: 9",
         "Events outside the field: 10",
         "Events outside the energy axis: 100",
         "Events excluded: 600",
@@ -205,3 +207,10 @@ def test_candidates_in_words():
 
     assert words.startswith("4 candidates, 2.00 h live time, 2 unfit")
     assert words.endswith("in 3 x 2 bins of energy and offset")
+
+
+def test_counts_tell_of_times_that_differ(run_counts: RunCounts):
+    assert "its times differ" not in describe(run_counts)
+    clock = Clock(ontime=1700.0, good_time=1500.0)
+    text = describe(replace(run_counts, clock=clock))
+    assert "Warning: its times differ by up to 13.3%: on-time is 1500.0 s" in text
