@@ -23,8 +23,10 @@ from bkgpipe.datamodel import RunTable
 from bkgpipe.errors import BkgpipeError
 from bkgpipe.io.store import read_runs
 from bkgpipe.numerics.select import select_runs
+from bkgpipe.production.clocks import survey_clocks
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.exclusion import read_exclusion_regions
+from bkgpipe.view.clock_words import clock_words, outside_words
 
 __all__ = ["Findings", "check_production", "check_settings", "preview_selection"]
 
@@ -39,11 +41,14 @@ class Findings:
     ----------
     told : tuple of str
         Lines about what is fine.
+    warnings : tuple of str
+        Each a sentence about what would not stop a production, but may spoil it.
     problems : tuple of str
         Each a sentence about what would stop a production.
     """
 
     told: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
@@ -73,12 +78,17 @@ def check_production(config: Path, overrides: Iterable[str]) -> int:
     for line in findings.told:
         click.echo(line)
     problems = findings.problems
-    for problem in problems[:_LISTED]:
-        click.echo(f"Problem: {problem}")
-    if len(problems) > _LISTED:
-        click.echo(f"  and {len(problems) - _LISTED} more")
+    _list("Warning", findings.warnings)
+    _list("Problem", problems)
     click.echo(f"{len(problems)} problem(s)." if problems else "No problems.")
     return 1 if problems else 0
+
+
+def _list(kind: str, sentences: tuple[str, ...]) -> None:
+    for sentence in sentences[:_LISTED]:
+        click.echo(f"{kind}: {sentence}")
+    if len(sentences) > _LISTED:
+        click.echo(f"  and {len(sentences) - _LISTED} more")
 
 
 def check_settings(settings: Settings) -> Findings:
@@ -101,6 +111,7 @@ def check_settings(settings: Settings) -> Findings:
     )
     return Findings(
         told=tuple(line for part in parts for line in part.told),
+        warnings=tuple(warning for part in parts for warning in part.warnings),
         problems=tuple(problem for part in parts for problem in part.problems),
     )
 
@@ -147,6 +158,7 @@ def _check_runs(settings: Settings) -> Findings:
             told=tuple(told), problems=("no run is selected: widen [select]",)
         )
     told.append(_tell_cost(settings, table))
+    clocks = _check_clocks(settings, table)
     missing = (
         f"run {run.obs_id}: events file {run.events_file or '(none in the index)'} "
         "is missing or outside the store: bring it back, or name the run in [select] "
@@ -158,8 +170,11 @@ def _check_runs(settings: Settings) -> Findings:
         *missing,
         *_check_pointings(settings, table),
         *_check_space(settings, table),
+        *clocks.problems,
     )
-    return Findings(told=tuple(told), problems=problems)
+    return Findings(
+        told=(*told, *clocks.told), warnings=clocks.warnings, problems=problems
+    )
 
 
 def _tell_cost(settings: Settings, table: RunTable) -> str:
@@ -171,6 +186,23 @@ def _tell_cost(settings: Settings, table: RunTable) -> str:
         f"{workers_words(settings.run.workers)}, if nothing is made yet; "
         f"{size_words(estimate_bytes(settings, table))} on disk"
     )
+
+
+def _check_clocks(settings: Settings, table: RunTable) -> Findings:
+    """Compare events, good time intervals and observation table."""
+    present = [run for run in table.selected if run.file_size >= 0]
+    found = survey_clocks(settings.store, present)
+    told = (
+        f"Clock:    {found.n_runs} of {len(table.selected)} runs read: "
+        f"{found.n_outside} of {found.n_events} events are outside good time"
+    )
+    outside = outside_words(found.n_outside, found.n_events)
+    doubts = (
+        f"run {obs_id}: {clock_words(clock)}"
+        for obs_id, clock in found.doubtful.items()
+    )
+    warnings = (*[outside] * bool(outside), *doubts)
+    return Findings(told=(told,), warnings=warnings, problems=found.problems)
 
 
 def _check_pointings(settings: Settings, table: RunTable) -> list[str]:

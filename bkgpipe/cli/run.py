@@ -27,6 +27,7 @@ from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.tasks.presence import announce
 from bkgpipe.tasks.production import require_no_refused
 from bkgpipe.tasks.targets import damaged_set_aside, remove_stale, write_file
+from bkgpipe.view.clock_words import outside_words
 
 __all__ = ["begin", "freeze_settings", "run_command", "run_production", "working_on"]
 
@@ -86,6 +87,7 @@ def run_command(
     is_done, ran_something = run_production(settings, stage=stage, site=site)
     with damaged_set_aside():
         summary = recall_summary(settings)
+    _warn(summary)
     if as_json:
         click.echo(json.dumps(_answer(summary)))
     else:
@@ -250,6 +252,13 @@ def _test_overrides(settings: Settings) -> list[str]:
     some = ", ".join(str(run.obs_id) for run in runs[::step][:_TEST_RUNS])
     output = f"data.output={settings.data.output / 'test'}"
     return [*_TEST_OVERRIDES, f"select.obs_ids={some}", "export.obs_ids=", output]
+
+
+def _warn(summary: Summary) -> None:
+    events = summary.conservation
+    outside = outside_words(events.n_outside_time, events.n_read)
+    if outside:
+        click.echo(f"Warning: {outside}", err=True)
 
 
 def _answer(summary: Summary) -> dict[str, object]:

@@ -140,3 +140,52 @@ def test_angles_that_models_depend_on_must_be_known(
     problems = [line for line in result.stdout.splitlines() if "Problem" in line]
     assert [line.split()[1] for line in problems] == found
     assert all("unknown for 1 of 8 runs, such as 1003" in line for line in problems)
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_clocks_of_the_store_are_compared(bkgpipe):
+    result = bkgpipe("check")
+
+    (clock,) = [line for line in result.stdout.splitlines() if "Clock:" in line]
+    assert clock.startswith("Clock:    8 of 8 runs read: 0 of ")
+    assert "Warning" not in result.stdout
+
+
+def test_times_that_differ_are_a_warning(bkgpipe, folder, find_events, halve_good_time):
+    halve_good_time(find_events(folder / "store", 1004))
+
+    result = bkgpipe("check")
+
+    assert result.exit_code == 0
+    (warning,) = [line for line in result.stdout.splitlines() if "Warning" in line]
+    assert warning.startswith("Warning: run 1004: its times differ by up to 100.0%")
+    assert "120.0 s in the good time intervals" in warning
+    assert "240.0 s by ONTIME" in warning
+    assert result.stdout.endswith("No problems.\n")
+
+
+def test_many_events_outside_good_time_are_a_warning(
+    bkgpipe, folder, find_events, halve_good_time
+):
+    for obs_id in range(1001, 1007):
+        halve_good_time(find_events(folder / "store", obs_id))
+
+    result = bkgpipe("check")
+
+    warnings = [line for line in result.stdout.splitlines() if "Warning" in line]
+    assert len(warnings) == 7
+    assert "%) are outside good time and are not counted: check TIME" in warnings[0]
+    # those of runs that are not selected do not matter
+    few = bkgpipe("check", "--set", "select.obs_ids=1005, 1006, 1007, 1008")
+    assert "are outside good time and are not counted" not in few.stdout
+
+
+def test_an_events_file_that_cannot_be_used_is_a_problem(bkgpipe, folder, find_events):
+    path = find_events(folder / "store", 1004)
+    path.write_bytes(path.read_bytes()[:2000])
+
+    result = bkgpipe("check")
+
+    assert result.exit_code == 1
+    assert "Problem: run 1004 (data/run_1004.fits.gz): " in result.stdout
+    assert "Clock:    7 of 8 runs read" in result.stdout

@@ -313,3 +313,18 @@ def test_what_a_killed_process_left_is_removed(bkgpipe, folder):
     assert bkgpipe("run", "select").exit_code == 0
 
     assert not left.exists()
+
+
+@pytest.mark.parametrize(("n_cut", "is_told"), [(0, False), (4, False), (6, True)])
+def test_many_events_outside_good_time_are_told(
+    bkgpipe, folder, find_events, halve_good_time, *, n_cut, is_told
+):
+    for obs_id in range(1001, 1001 + n_cut):
+        halve_good_time(find_events(folder / "store", obs_id))
+
+    result = bkgpipe("run", "count")
+
+    assert result.exit_code == 0
+    told = "are outside good time and are not counted: check TIME"
+    assert (told in result.stderr) == is_told
+    assert f"Runs: 8 used ({0.48 - n_cut * 0.03:.1f} h)" in result.stdout

@@ -151,9 +151,11 @@ def test_models_are_made_of_any_layout(
     checked, made = bkgpipe("check"), bkgpipe("run", "export")
 
     assert checked.exit_code == 0, checked.output
+    assert f" 0 of {n_events} events are outside good time\n" in checked.stdout
+    assert "Warning" not in checked.stdout
     assert made.exit_code == 0, made.output
     total = _conservation(tmp_path / "out")
-    assert (total.n_read, total.n_lost) == (n_events, 0)
+    assert (total.n_read, total.n_lost, total.n_outside_time) == (n_events, 0, 0)
     assert total.n_kept > 500
     for run, found in zip(runs, read_runs(_exported(made)).runs, strict=True):
         events, _ = read_events(_exported(made), found)
@@ -277,7 +279,7 @@ def test_one_index_may_name_files_of_many_layouts(
 
     assert made.exit_code == 0, made.output
     total = _conservation(tmp_path / "out")
-    assert (total.n_read, total.n_lost) == (n_events, 0)
+    assert (total.n_read, total.n_lost, total.n_outside_time) == (n_events, 0, 0)
     observations = _open(_exported(made))
     assert len(observations) == 2 * len(layouts)
     predicted, counted = _predicted_and_counted(observations)
