@@ -161,7 +161,8 @@ class RunCounts:
     safe_energy_min : float
         Energy above which that of a gamma ray is not biased, or zero [TeV].
     safe_energy_origin : str
-        Where that energy comes from: ``setting``, ``table``, ``aeff`` or ``none``.
+        Where that energy comes from: ``setting``, ``table``, ``aeff`` (with the offset
+        where it is not the one asked for) or ``none``.
     ontime, livetime : float
         Sum of the good time intervals; the same less dead time [s].
     position_angle : float

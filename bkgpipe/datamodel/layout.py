@@ -170,6 +170,11 @@ class ResponseLayout:
         ``psf_king``.
     rad_max : float
         Directional cut of point-like responses; 0 for full-enclosure ones [deg].
+    area : str
+        Effective area: ``hess``, gammapy's parametrisation of H.E.S.S.; or ``cta``,
+        which rises over more than two decades of energy.
+    offsets : tuple of float
+        Edges of the offset axis [deg]; two for responses of a single offset.
     """
 
     file: str = "irfs.fits.gz"
@@ -178,6 +183,8 @@ class ResponseLayout:
     )
     psf: str = "psf_table"
     rad_max: float = 0.0
+    area: str = "hess"
+    offsets: tuple[float, ...] = (0.0, 2.5, 5.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -199,6 +206,8 @@ class Layout:
     energy_min, energy_max, offset_max : float
         Energies and field of the background, unless settings say others
         [TeV, TeV, deg].
+    truth : mapping of str to str
+        Further keys of ``[truth]`` likewise, as a user writes them.
     clock : Clock
         Its clock.
     events : EventsLayout
@@ -221,6 +230,7 @@ class Layout:
     energy_min: float = 0.05
     energy_max: float = 100.0
     offset_max: float = 4.0
+    truth: Mapping[str, str] = field(default_factory=dict)
     clock: Clock = field(default_factory=Clock)
     events: EventsLayout = field(default_factory=EventsLayout)
     index: IndexLayout = field(default_factory=IndexLayout)

@@ -7,6 +7,7 @@ its public files, show it; all others are called by what is different in them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from bkgpipe.datamodel.layout import (
@@ -27,6 +28,9 @@ _OBJECT = ("OBJECT", "RA_OBJ", "DEC_OBJ")
 _POINTING = ("OBS_ID", "RA_PNT", "DEC_PNT", "ZEN_PNT", "ALT_PNT", "AZ_PNT")
 _TIMES = ("TSTART", "TSTOP", "ONTIME", "LIVETIME", "DEADC")
 _LONG_NAMES = {"aeff": "EFFECTIVE AREA", "edisp": "ENERGY DISPERSION", "psf": "PSF"}
+_WITHOUT_SAFE_ENERGY = tuple(
+    name for name in OBS_COLUMNS if name not in {"SAFE_ENERGY_LO", "MUONEFF"}
+)
 _PLACE = frozenset({"GEOLON", "GEOLAT", "ALTITUDE"})
 
 _VERITAS = Layout(
@@ -181,6 +185,41 @@ _CTA_1DC = Layout(
     ),
 )
 
+# Events are most frequent at 0.03 TeV, a factor of three below where the effective area
+# is a tenth of its largest: 86 % of the background is below that
+_CTA_LIKE = Layout(
+    about="low threshold, as CTAO will have: events peak at 0.03 TeV, wide field",
+    telescope="CTA",
+    instrument="SIMULATION",
+    longitude=-70.3166667,
+    latitude=-24.6833333,
+    altitude=2150.0,
+    energy_min=0.01,
+    energy_max=100.0,
+    offset_max=5.0,
+    truth={
+        "norm": "2 s-1 TeV-1 sr-1",
+        "index": "2.7",
+        "threshold": "0.028 TeV",
+        "sharpness": "5",
+        "width": "2.5 deg",
+        "width_slope": "0.05",
+    },
+    index=IndexLayout(columns=_WITHOUT_SAFE_ENERGY),
+    responses=ResponseLayout(area="cta", offsets=(0.0, 1.0, 2.0, 3.0, 4.0, 5.0)),
+)
+
+_CTA_LIKE_POINT = replace(
+    _CTA_LIKE,
+    about="the same with point-like responses of one offset, and RAD_MAX",
+    responses=ResponseLayout(
+        hdus={"aeff": "AEFF", "edisp": "EDISP", "rad_max": "RAD_MAX"},
+        rad_max=0.1,
+        area="cta",
+        offsets=(0.49, 0.51),
+    ),
+)
+
 _MINIMAL = Layout(
     about="only what GADF 0.2 makes mandatory; all else is in the headers of events",
     version="0.2",
@@ -287,6 +326,8 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "fact": _FACT,
         "lst": _LST,
         "cta-1dc": _CTA_1DC,
+        "cta-like": _CTA_LIKE,
+        "cta-like-point": _CTA_LIKE_POINT,
         "minimal": _MINIMAL,
         "full": _FULL,
         "units": _UNITS,

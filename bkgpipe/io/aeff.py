@@ -6,14 +6,18 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from astropy import units as u
+from astropy.io import fits
 
 from bkgpipe.datamodel import Run
 from bkgpipe.errors import InputError
 from bkgpipe.io.files import inflate, open_fits, read_content
 from bkgpipe.io.index import find_index, hdu_files
+from bkgpipe.io.units import to_unit
 
 __all__ = ["find_safe_energy", "read_safe_energy"]
+
+# The same offset but for rounding [deg]
+_SAME_OFFSET = 1e-3
 
 
 def find_safe_energy(
@@ -39,7 +43,8 @@ def find_safe_energy(
     energy : float
         Energy [TeV].
     origin : str
-        ``table``, ``aeff`` or ``none``.
+        ``table``, ``aeff`` or ``none``; where the effective area does not reach the
+        offset asked for, also the offset at which it was taken.
 
     Raises
     ------
@@ -49,9 +54,10 @@ def find_safe_energy(
     if source in {"auto", "table"} and np.isfinite(run.safe_energy_min):
         return run.safe_energy_min, "table"
     if source in {"auto", "aeff"}:
-        energy = read_safe_energy(store, run, **where)
+        energy, offset = read_safe_energy(store, run, **where)
         if np.isfinite(energy):
-            return energy, "aeff"
+            is_there = abs(offset - where["offset"]) < _SAME_OFFSET
+            return energy, "aeff" if is_there else f"aeff at {offset:.2g} deg"
     if source in {"auto", "none"}:
         return 0.0, "none"
     raise InputError(
@@ -61,7 +67,9 @@ def find_safe_energy(
     )
 
 
-def read_safe_energy(store: Path, run: Run, *, fraction: float, offset: float) -> float:
+def read_safe_energy(
+    store: Path, run: Run, *, fraction: float, offset: float
+) -> tuple[float, float]:
     """Return the lowest energy with a stated fraction of the largest effective area.
 
     Parameters
@@ -73,13 +81,16 @@ def read_safe_energy(store: Path, run: Run, *, fraction: float, offset: float) -
     fraction : float
         Fraction of the largest effective area.
     offset : float
-        Offset at which to look [deg].
+        Offset at which to look; where the offset axis does not reach it, as that of
+        responses for a single offset, the nearest that it has [deg].
 
     Returns
     -------
-    float
+    energy : float
         Energy, interpolated in its logarithm between the centres of the true-energy
-        axis [TeV]; NaN if the store has no effective area for the run.
+        axis [TeV]; NaN if the store has no effective area for the run, or it is zero.
+    offset : float
+        Offset at which it was taken [deg].
 
     Raises
     ------
@@ -90,25 +101,40 @@ def read_safe_energy(store: Path, run: Run, *, fraction: float, offset: float) -
     ----------
     GADF, section Effective area, AEFF_2D; gammapy, ``SafeMaskMaker``, ``aeff-max``.
     """
-    # gammapy takes longer to import than all the rest, and only this needs it
-    from gammapy.irf import EffectiveAreaTable2D  # noqa: PLC0415
-
     index = find_index(store, "hdu-index")
     entries = _read_entries(store, index.stat().st_mtime_ns)
     if run.obs_id not in entries:
-        return float("nan")
+        return float("nan"), offset
     file, hdu = entries[run.obs_id]
     where = f"run {run.obs_id} ({file})"
     # those of simulated and exported runs stand in the store that these come from
     content = read_content(store / file, where=where)
     with open_fits(inflate(content, where=where), where=where) as hdus:
-        area = EffectiveAreaTable2D.from_hdulist(hdus, hdu=hdu or "AEFF")
-        energy = area.axes["energy_true"].center
-        values = area.evaluate(energy_true=energy, offset=offset * u.deg)
-        edge = area.axes["energy_true"].edges[0].to_value("TeV")
-        return _first_above(
-            energy.to_value("TeV"), values.to_value("m2"), fraction, float(edge)
+        energy_edges, energy = _read_axis(hdus[hdu or "AEFF"], "ENERG", "TeV", where)
+        offset_edges, offsets = _read_axis(hdus[hdu or "AEFF"], "THETA", "deg", where)
+        areas = np.asarray(hdus[hdu or "AEFF"].data["EFFAREA"], dtype=np.float64)
+        areas = areas.reshape(offsets.size, energy.size)
+    taken = float(np.clip(offset, offset_edges[0], offset_edges[-1]))
+    taken = taken if offsets.size > 1 else float(offsets[0])
+    area = np.array([np.interp(taken, offsets, values) for values in areas.T])
+    return _first_above(energy, area, fraction, float(energy_edges[0])), taken
+
+
+def _read_axis(
+    hdu: fits.BinTableHDU, name: str, unit: str, where: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return first and last edge of an axis, and its centres, in a unit."""
+    low, high = (
+        to_unit(
+            np.asarray(hdu.data[f"{name}_{end}"], dtype=np.float64).ravel(),
+            str(hdu.columns[f"{name}_{end}"].unit or ""),
+            unit,
+            where=f"{where}, {name}_{end}",
         )
+        for end in ("LO", "HI")
+    )
+    centers = np.sqrt(low * high) if name == "ENERG" else (low + high) / 2
+    return np.array([low[0], high[-1]]), centers
 
 
 @lru_cache(maxsize=2)

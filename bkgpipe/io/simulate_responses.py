@@ -22,7 +22,7 @@ from gammapy.irf import (
 )
 from gammapy.maps import MapAxis
 
-from bkgpipe.datamodel.layout import Layout
+from bkgpipe.datamodel.layout import Layout, ResponseLayout
 from bkgpipe.datamodel.layouts import DEFAULT_LAYOUT, LAYOUTS
 from bkgpipe.errors import InputError
 from bkgpipe.io.fits_file import write_hdus
@@ -39,6 +39,12 @@ __all__ = [
 ]
 
 RESPONSE_FILE = "irfs.fits.gz"
+
+# The offset axis of both, as wide as any field: gammapy's makers fail on a single bin
+_OFFSETS = ResponseLayout().offsets
+_CTA_AREA = 4e6  # m2
+_CTA_HALF = 0.75  # TeV, where the area is half of that
+_CTA_TRIGGER = 0.02  # TeV, below which it falls as the cube of the energy
 
 _PSF_WIDTH = 0.07
 _ENERGY_RESOLUTION = 0.15
@@ -98,7 +104,10 @@ def response_rows(layout: Layout = _DEFAULT) -> tuple[ResponseRow, ...]:
 
 
 def write_responses(
-    path: Path, rows: Sequence[ResponseRow] = BUILT_IN, *, rad_max: float = 0.0
+    path: Path,
+    rows: Sequence[ResponseRow] = BUILT_IN,
+    *,
+    given: ResponseLayout = _DEFAULT.responses,
 ) -> None:
     """Write built-in responses, once for all runs of a store.
 
@@ -108,8 +117,9 @@ def write_responses(
         File to write; a temporary one is fine.
     rows : sequence of ResponseRow
         What to write; gzip if the name of its file says so.
-    rad_max : float
-        Directional cut that makes the responses point-like, if it is not zero [deg].
+    given : ResponseLayout
+        Effective area, offsets, and the directional cut that makes the responses
+        point-like, if it is not zero.
 
     Raises
     ------
@@ -122,28 +132,28 @@ def write_responses(
     """
     hdus = [fits.PrimaryHDU()]
     for row in rows:
-        hdu = _response(row, rad_max).to_table_hdu()
+        hdu = _response(row, given).to_table_hdu()
         hdu.name = row.hdu_name
-        if rad_max and row.hdu_type != "rad_max":
-            hdu.header.update({"HDUCLAS3": "POINT-LIKE", "RAD_MAX": rad_max})
+        if given.rad_max and row.hdu_type != "rad_max":
+            hdu.header.update({"HDUCLAS3": "POINT-LIKE", "RAD_MAX": given.rad_max})
         hdus.append(hdu)
     write_hdus(path, hdus, compress=rows[0].file.endswith(".gz"))
 
 
-def _response(row: ResponseRow, rad_max: float) -> IRF:
-    irfs = built_in_responses()
+def _response(row: ResponseRow, given: ResponseLayout) -> IRF:
     if row.hdu_type == "rad_max":
-        return _directional_cut(rad_max)
+        return _directional_cut(given)
+    irfs = built_in_responses(given.area, given.offsets)
     if row.hdu_class in {"psf_3gauss", "psf_king"}:
         return _parametric_spread(row.hdu_class, irfs["psf"])
     return irfs[row.hdu_type]
 
 
-def _directional_cut(rad_max: float) -> IRF:
+def _directional_cut(given: ResponseLayout) -> IRF:
     """Return a cut that is wider at low energies, as those of data are."""
     energy = MapAxis.from_energy_bounds("10 GeV", "200 TeV", nbin=4, per_decade=True)
-    offset = MapAxis.from_edges([0.0, 2.5, 5.0], unit="deg", name="offset")
-    cut = rad_max * (1.0 + 0.1 / np.sqrt(energy.center.to_value("TeV")))
+    offset = MapAxis.from_edges(given.offsets, unit="deg", name="offset")
+    cut = given.rad_max * (1.0 + 0.1 / np.sqrt(energy.center.to_value("TeV")))
     data = np.repeat(cut[:, np.newaxis], offset.nbin, axis=1)
     return RadMax2D([energy, offset], data=data, unit="deg")
 
@@ -229,13 +239,22 @@ def _require_complete(found: dict[int, dict[str, ResponseRow]], *, where: str) -
         )
 
 
-@lru_cache(maxsize=1)
-def built_in_responses() -> dict[str, IRF]:
+@lru_cache(maxsize=2)
+def built_in_responses(
+    area: str = "hess", offsets: tuple[float, ...] = _OFFSETS
+) -> dict[str, IRF]:
     """Return the responses that are built in.
 
-    The effective area is gammapy's parametrisation of H.E.S.S., the same at all
-    offsets; the energy resolution is 15 %, the point spread function a Gaussian of
-    0.07 deg.
+    They are the same at all offsets. The energy resolution is 15 %, the point spread
+    function a Gaussian of 0.07 deg.
+
+    Parameters
+    ----------
+    area : str
+        Effective area: ``hess``, gammapy's parametrisation of H.E.S.S.; or ``cta``,
+        ``4e6 m2 / (1 + 0.75 TeV / E) / (1 + (0.02 TeV / E)^3)``.
+    offsets : tuple of float
+        Edges of the offset axis [deg].
 
     Returns
     -------
@@ -245,11 +264,9 @@ def built_in_responses() -> dict[str, IRF]:
     energy = MapAxis.from_energy_bounds(
         "10 GeV", "200 TeV", nbin=10, per_decade=True, name="energy_true"
     )
-    center = EffectiveAreaTable2D.from_parametrization(energy, instrument="HESS")
-    # gammapy's makers fail on the single offset bin of the parametrisation
-    offset = MapAxis.from_edges([0.0, 2.5, 5.0], unit="deg", name="offset")
-    data = np.repeat(center.data, offset.nbin, axis=1)
-    area = EffectiveAreaTable2D([energy, offset], data=data, unit=center.unit)
+    offset = MapAxis.from_edges(offsets, unit="deg", name="offset")
+    of_energy = _cta_area(energy) if area == "cta" else _hess_area(energy)
+    data = np.repeat(of_energy[:, np.newaxis], offset.nbin, axis=1)
     migra = MapAxis.from_bounds(0.2, 5.0, nbin=80, name="migra", node_type="edges")
     dispersion = EnergyDispersion2D.from_gauss(
         energy, migra, offset, bias=0.0, sigma=_ENERGY_RESOLUTION
@@ -261,4 +278,19 @@ def built_in_responses() -> dict[str, IRF]:
         profile / (2 * np.pi * width**2), (energy.nbin, offset.nbin, rad.nbin)
     )
     spread = PSF3D([energy, offset, rad], data=density, unit="sr-1")
-    return {"aeff": area, "edisp": dispersion, "psf": spread}
+    return {
+        "aeff": EffectiveAreaTable2D([energy, offset], data=data, unit="m2"),
+        "edisp": dispersion,
+        "psf": spread,
+    }
+
+
+def _hess_area(energy: MapAxis) -> np.ndarray:
+    area = EffectiveAreaTable2D.from_parametrization(energy, instrument="HESS")
+    values: np.ndarray = area.quantity.to_value("m2")[:, 0]
+    return values
+
+
+def _cta_area(energy: MapAxis) -> np.ndarray:
+    values: np.ndarray = energy.center.to_value("TeV")
+    return _CTA_AREA / (1 + _CTA_HALF / values) / (1 + (_CTA_TRIGGER / values) ** 3)

@@ -147,6 +147,7 @@ def draw_model_events(
     *,
     gti: np.ndarray,
     responses: tuple[Path, Sequence[ResponseRow]],
+    area: str = "hess",
     offset_max: float,
     seed: Sequence[int],
 ) -> list[SourceEvents]:
@@ -167,6 +168,8 @@ def draw_model_events(
     responses : tuple of Path and sequence of ResponseRow
         Folder of the store, and the rows of its HDU index with the responses; those
         that are built in when there are no rows.
+    area : str
+        Effective area of those that are built in: ``hess`` or ``cta``.
     offset_max : float
         Edge of the field [deg].
     seed : sequence of int
@@ -192,7 +195,8 @@ def draw_model_events(
         state = int(np.random.SeedSequence([*seed, number]).generate_state(1)[0])
         sampler = MapDatasetEventSampler(random_state=state, keep_mc_id=False)
         try:
-            scene = _make_scene(model, pointing, _load(*responses), offset_max)
+            irfs = _load(*responses, area=area)
+            scene = _make_scene(model, pointing, irfs, offset_max)
             drawn += [
                 _sample(sampler, scene, deadc=run.deadc, interval=interval)
                 for interval in gti
@@ -220,8 +224,8 @@ def _extension(model: SkyModel) -> float:
     return _radius(model)
 
 
-def _load(store: Path, rows: Sequence[ResponseRow]) -> Mapping[str, IRF]:
-    return _read_responses(store, tuple(rows)) if rows else built_in_responses()
+def _load(store: Path, rows: Sequence[ResponseRow], *, area: str) -> Mapping[str, IRF]:
+    return _read_responses(store, tuple(rows)) if rows else built_in_responses(area)
 
 
 @lru_cache(maxsize=2)

@@ -52,7 +52,7 @@ def layout_texts(
     Returns
     -------
     dict of str to dict of str to str
-        The texts; energies and field of ``[truth]`` where none were given.
+        The texts; ``[truth]`` as that of the layout where nothing was given.
     """
     wanted = texts.get("simulation", {}).get("layout", DEFAULT_LAYOUT)
     for override in overrides:
@@ -67,7 +67,7 @@ def layout_texts(
         "energy_max": f"{layout.energy_max} TeV",
         "offset_max": f"{layout.offset_max} deg",
     }
-    return given | {"truth": defaults | given.get("truth", {})}
+    return given | {"truth": defaults | layout.truth | given.get("truth", {})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +94,8 @@ class SimulationSettings:
         choice(*LAYOUTS),
         DEFAULT_LAYOUT,
         "How the files are laid out, as those of an observatory or with a variation of"
-        " what GADF allows; [truth] takes its energies and field from it",
+        " what GADF allows; [truth] takes its energies and field from it (of cta-like, all of its"
+        " spectrum)",
     )
     obs_ids: tuple[int, ...] = key(
         OBS_IDS, "", "Runs of that store to copy; empty copies all"

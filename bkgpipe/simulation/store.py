@@ -133,6 +133,7 @@ class _Maker:
             self.models,
             gti=gti,
             responses=(self.store, item.responses),
+            area=self.layout.responses.area,
             offset_max=self.truth.offset_max,
             seed=(self.seed, run.obs_id, _MODELS),
         )
@@ -313,5 +314,5 @@ def _write_responses(store: Path, layout: Layout) -> None:
     for row in response_rows(layout):
         by_file[row.file].append(row)
     for file, rows in by_file.items():
-        rad_max = layout.responses.rad_max
-        write_file(store / file, partial(write_responses, rows=rows, rad_max=rad_max))
+        write = partial(write_responses, rows=rows, given=layout.responses)
+        write_file(store / file, write)

@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from bkgpipe.datamodel import ExclusionMask, Run, RunCounts
-from bkgpipe.io.aeff import find_safe_energy
 from bkgpipe.io.count import write_counts
 from bkgpipe.io.mask import read_masks
 from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.count import count_run
 from bkgpipe.numerics.exposure import with_event_exposure
 from bkgpipe.production.inputs import digest_selected
-from bkgpipe.settings import Settings
+from bkgpipe.production.safe_energy import run_safe_energy
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
@@ -57,7 +56,7 @@ class Count(ChunkTask):
             mask,
             binning=self.settings.binning.axes,
             fov_alignment=self.settings.export.alignment,
-            safe_energy=_safe_energy(self.settings, run),
+            safe_energy=run_safe_energy(self.settings, run),
             control_offset=self.settings.count.control_offset,
             checksum=checksum,
         )
@@ -66,21 +65,6 @@ class Count(ChunkTask):
         if self.settings.count.exposure == "events":
             return with_event_exposure(counts)
         return counts
-
-
-def _safe_energy(settings: Settings, run: Run) -> tuple[float, str]:
-    """Safe energy of a run [TeV] and where it comes from."""
-    count = settings.count
-    if count.safe_energy_min > 0:
-        return count.safe_energy_min, "setting"
-    return find_safe_energy(
-        settings.store,
-        run,
-        source=count.safe_energy,
-        section="count",
-        fraction=count.aeff_fraction,
-        offset=count.aeff_offset,
-    )
 
 
 class AllCounts(AllChunks):

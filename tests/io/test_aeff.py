@@ -63,13 +63,78 @@ def test_energy_is_interpolated(
     expected: float,
 ) -> None:
     store = write_area([2.0, 10.0, 100.0, 50.0])
-    found = read_safe_energy(store, run, fraction=fraction, offset=0.5)
+    found, offset = read_safe_energy(store, run, fraction=fraction, offset=0.5)
     assert found == pytest.approx(expected, rel=1e-6)
+    assert offset == 0.5
+
+
+def _write_single(store: Path, low: float, high: float) -> None:
+    """Write responses of one offset, as MAGIC does."""
+    edges = np.geomspace(1.0, 100.0, 5)
+    columns = {
+        "ENERG_LO": (edges[:-1], "TeV"),
+        "ENERG_HI": (edges[1:], "TeV"),
+        "THETA_LO": ([low], "deg"),
+        "THETA_HI": ([high], "deg"),
+        "EFFAREA": ([[2.0, 10.0, 100.0, 50.0]], "m2"),
+    }
+    table = Table({name: [np.array(v, "f4")] for name, (v, _) in columns.items()})
+    for name, (_, unit) in columns.items():
+        table[name].unit = unit
+    hdu = fits.table_to_hdu(table)
+    hdu.name = "AEFF"
+    hdu.writeto(store / "data" / "irf_7.fits", overwrite=True)
+
+
+def test_responses_of_a_single_offset_are_taken_there(
+    write_area: Callable[[list[float]], Path], run: Run
+) -> None:
+    store = write_area([1.0, 1.0, 1.0, 1.0])
+    _write_single(store, 0.39, 0.41)
+
+    energy, offset = read_safe_energy(store, run, fraction=0.1, offset=1.0)
+    found = find_safe_energy(
+        store, run, source="aeff", section="count", fraction=0.1, offset=1.0
+    )
+
+    assert energy == pytest.approx(10**0.75, rel=1e-6)
+    assert offset == pytest.approx(0.4)
+    assert found == (energy, "aeff at 0.4 deg")
+
+
+def test_an_offset_beyond_the_axis_is_taken_at_its_end(
+    write_area: Callable[[list[float]], Path], run: Run
+) -> None:
+    store = write_area([2.0, 10.0, 100.0, 50.0])
+
+    energy, offset = read_safe_energy(store, run, fraction=0.1, offset=5.0)
+
+    assert energy == pytest.approx(10**0.75, rel=1e-6)
+    assert offset == pytest.approx(2.0)
+
+
+def test_areas_are_interpolated_between_offsets(
+    make_store: Callable[..., Path], observations: Table, hdu_rows: Table, run: Run
+) -> None:
+    store = make_store(observations, hdu_rows)
+    area = _make_area([2.0, 10.0, 100.0, 50.0])
+    area.data = area.data * np.array([1.0, 0.5, 0.2]) + np.array([0.0, 4.0, 9.0])
+    hdu = area.to_table_hdu(format="gadf-dl3")
+    hdu.name = "AEFF"
+    hdu.writeto(store / "data" / "irf_7.fits")
+    center = area.axes["energy_true"].center
+    expected = area.evaluate(energy_true=center, offset=1.3 * u.deg).to_value("m2")
+
+    found, _ = read_safe_energy(store, run, fraction=0.3, offset=1.3)
+
+    limit = 0.3 * expected.max()
+    crossing = np.interp(limit, expected[:3], np.log(center.to_value("TeV"))[:3])
+    assert found == pytest.approx(np.exp(crossing), rel=1e-4)
 
 
 def test_no_area_at_all(write_area: Callable[[list[float]], Path], run: Run) -> None:
     store = write_area([0.0, 0.0, 0.0, 0.0])
-    assert np.isnan(read_safe_energy(store, run, fraction=0.1, offset=0.5))
+    assert np.isnan(read_safe_energy(store, run, fraction=0.1, offset=0.5)[0])
 
 
 def test_run_without_effective_area(
@@ -77,7 +142,7 @@ def test_run_without_effective_area(
 ) -> None:
     store = write_area([2.0, 10.0, 100.0, 50.0])
     other = replace(run, obs_id=8)
-    assert np.isnan(read_safe_energy(store, other, fraction=0.1, offset=0.5))
+    assert np.isnan(read_safe_energy(store, other, fraction=0.1, offset=0.5)[0])
 
 
 def test_missing_and_damaged_file(
@@ -101,15 +166,15 @@ def test_changed_index_is_read_again(
     write_area: Callable[[list[float]], Path], run: Run, hdu_rows: Table
 ) -> None:
     store = write_area([2.0, 10.0, 100.0, 50.0])
-    assert read_safe_energy(store, run, fraction=0.1, offset=0.5) > 0
+    assert read_safe_energy(store, run, fraction=0.1, offset=0.5)[0] > 0
     hdu_rows[1:].write(store / "hdu-index.fits", overwrite=True)
-    assert np.isnan(read_safe_energy(store, run, fraction=0.1, offset=0.5))
+    assert np.isnan(read_safe_energy(store, run, fraction=0.1, offset=0.5)[0])
 
 
 def test_hess_agrees_with_gammapy(hess_store: Path) -> None:
     run = read_runs(hess_store).runs[0]
 
-    found = read_safe_energy(hess_store, run, fraction=0.1, offset=0.5)
+    found, _ = read_safe_energy(hess_store, run, fraction=0.1, offset=0.5)
 
     observation = DataStore.from_dir(hess_store).obs(run.obs_id)
     axis = observation.aeff.axes["energy_true"]
@@ -123,7 +188,7 @@ def test_hess_agrees_with_gammapy(hess_store: Path) -> None:
 
 @pytest.fixture
 def no_area(monkeypatch):
-    monkeypatch.setattr(aeff, "read_safe_energy", lambda *_, **__: float("nan"))
+    monkeypatch.setattr(aeff, "read_safe_energy", lambda *_, **__: (float("nan"), 1.0))
 
 
 @pytest.mark.usefixtures("no_area")

@@ -123,10 +123,34 @@ def test_responses_with_a_cut_are_point_like(tmp_path: Path) -> None:
     layout = LAYOUTS["lst"]
     rows = response_rows(layout)
     path = tmp_path / "irfs.fits.gz"
-    write_responses(path, rows, rad_max=layout.responses.rad_max)
+    write_responses(path, rows, given=layout.responses)
     area = EffectiveAreaTable2D.read(path, hdu="EFFECTIVE AREA")
     assert area.is_pointlike
     assert area.meta["RAD_MAX"] == 0.2
     cut = RadMax2D.read(path, hdu="RAD_MAX")
     assert cut.quantity.shape == (18, 2)
     assert 0.2 < cut.quantity.min().to_value("deg") < cut.quantity.max().value
+
+
+def test_the_area_of_a_low_threshold_rises_for_two_decades() -> None:
+    area = built_in_responses("cta")["aeff"]
+    energy = area.axes["energy_true"].center.to_value("TeV")
+    values = area.quantity.to_value("m2")[:, 0]
+
+    share = np.interp([0.03, 0.3, 3.0], energy, values / values.max())
+
+    assert share[0] < 0.04
+    assert 0.2 < share[1] < 0.4
+    assert 0.75 < share[2] < 0.85
+
+
+def test_responses_of_a_single_offset_have_one_bin(tmp_path: Path) -> None:
+    layout = LAYOUTS["cta-like-point"]
+    path = tmp_path / "irfs.fits.gz"
+    write_responses(path, response_rows(layout), given=layout.responses)
+
+    area = EffectiveAreaTable2D.read(path, hdu="AEFF")
+
+    assert area.is_pointlike
+    assert area.axes["offset"].center.to_value("deg") == pytest.approx([0.5])
+    assert RadMax2D.read(path, hdu="RAD_MAX").axes["offset"].nbin == 1

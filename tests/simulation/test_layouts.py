@@ -22,9 +22,11 @@ from bkgpipe.cli.main import main
 from bkgpipe.datamodel import Conservation
 from bkgpipe.datamodel.layouts import LAYOUTS
 from bkgpipe.errors import OutputError, SettingsError
+from bkgpipe.io.aeff import read_safe_energy
 from bkgpipe.io.count import read_counts
 from bkgpipe.io.simulate_index import write_simulated_index
 from bkgpipe.io.store import read_events, read_runs
+from bkgpipe.numerics.propose import event_peak
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.settings.simulation import read_simulate_settings
@@ -85,7 +87,9 @@ def bkgpipe(
 
 
 def _simulate(folder: Path, layout: str, *more: str) -> tuple:
-    given = (f"simulation.layout={layout}", *_RUNS, *more)
+    # most events of a low threshold are below the energies that are looked at
+    less = ("truth.norm=500 s-1 TeV-1 sr-1",) if "cta-like" in layout else ()
+    given = (f"simulation.layout={layout}", *_RUNS, *less, *more)
     return simulate_archive(folder, settings=read_simulate_settings(None, given))
 
 
@@ -306,6 +310,32 @@ def test_the_layout_sets_energies_and_field_unless_others_are_given() -> None:
     assert (wide.energy_min, wide.energy_max, wide.offset_max) == (0.01, 300.0, 5.0)
     assert (other.energy_min, other.energy_max) == (1.0, 300.0)
     assert (plain.energy_min, plain.energy_max, plain.offset_max) == (0.05, 100.0, 4.0)
+
+
+@pytest.mark.parametrize("layout", ["cta-like", "cta-like-point"])
+def test_most_events_of_a_low_threshold_are_below_the_safe_energy(
+    layout: str, tmp_path: Path
+) -> None:
+    given = [f"simulation.layout={layout}", "simulation.runs=4"]
+    simulate_archive(tmp_path, settings=read_simulate_settings(None, given))
+    runs = read_runs(tmp_path).runs
+    energy = np.concatenate([read_events(tmp_path, run)[0].energy for run in runs])
+
+    safe, offset = read_safe_energy(tmp_path, runs[0], fraction=0.1, offset=1.0)
+
+    assert np.isnan(runs[0].safe_energy_min)
+    assert event_peak(energy) == pytest.approx(0.03, rel=0.2)
+    assert energy.min() == pytest.approx(0.01, rel=0.01)
+    assert 2.0 < energy.max() < 100.0
+    assert offset == (0.5 if layout == "cta-like-point" else 1.0)
+    assert (energy < safe).mean() == pytest.approx(0.86, abs=0.02)
+
+
+def test_a_spectrum_that_is_given_replaces_that_of_the_layout() -> None:
+    given = ["simulation.layout=cta-like", "truth.index=2.5"]
+    truth = read_simulate_settings(None, given).truth
+
+    assert (truth.index, truth.threshold, truth.norm) == (2.5, 0.028, 2.0)
 
 
 def test_the_layout_may_stand_in_a_file(tmp_path: Path) -> None:
