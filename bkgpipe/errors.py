@@ -7,6 +7,7 @@ __all__ = [
     "BkgpipeError",
     "BusyError",
     "DamagedFileError",
+    "DriftScanError",
     "InputError",
     "NoEventsError",
     "NoRunsError",
@@ -49,6 +50,10 @@ class BkgpipeError(Exception):
 
 class InputError(BkgpipeError):
     """An input file or table cannot be used as it is."""
+
+
+class DriftScanError(InputError):
+    """The runs do not point at a place in the sky."""
 
 
 class SettingsError(BkgpipeError):

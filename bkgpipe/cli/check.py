@@ -19,11 +19,13 @@ from bkgpipe.cli.estimate import (
     tell_left_out,
     workers_words,
 )
+from bkgpipe.cli.sample import Look, look_at_runs, tell_of_plane
 from bkgpipe.datamodel import RunTable
-from bkgpipe.errors import BkgpipeError
+from bkgpipe.errors import BkgpipeError, InputError
 from bkgpipe.io.store import read_runs
+from bkgpipe.numerics.propose_energies import require_energies
 from bkgpipe.numerics.select import select_runs
-from bkgpipe.production.clocks import survey_clocks
+from bkgpipe.production.clocks import ClockSurvey
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.view.clock_words import clock_words, outside_words
@@ -31,6 +33,8 @@ from bkgpipe.view.clock_words import clock_words, outside_words
 __all__ = ["Findings", "check_production", "check_settings", "preview_selection"]
 
 _LISTED = 10
+_MAX_READ = 200  # runs, which take some seconds
+_MAX_OUTSIDE = 0.3  # share of the events in the field that no model is made of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,11 +108,14 @@ def check_settings(settings: Settings) -> Findings:
     Findings
         What is fine, and what is not.
     """
-    parts = (
+    return _join(
         _check_runs(settings),
         _check_regions(settings),
         _check_output(settings.data.output),
     )
+
+
+def _join(*parts: Findings) -> Findings:
     return Findings(
         told=tuple(line for part in parts for line in part.told),
         warnings=tuple(warning for part in parts for warning in part.warnings),
@@ -158,7 +165,8 @@ def _check_runs(settings: Settings) -> Findings:
             told=tuple(told), problems=("no run is selected: widen [select]",)
         )
     told.append(_tell_cost(settings, table))
-    clocks = _check_clocks(settings, table)
+    look = look_at_runs(settings, table.selected, max_runs=_MAX_READ)
+    plane = tell_of_plane(table.selected, settings.mask.catalogs)
     missing = (
         f"run {run.obs_id}: events file {run.events_file or '(none in the index)'} "
         "is missing or outside the store: bring it back, or name the run in [select] "
@@ -170,10 +178,12 @@ def _check_runs(settings: Settings) -> Findings:
         *missing,
         *_check_pointings(settings, table),
         *_check_space(settings, table),
-        *clocks.problems,
     )
-    return Findings(
-        told=(*told, *clocks.told), warnings=clocks.warnings, problems=problems
+    return _join(
+        Findings(told=tuple(told), problems=problems),
+        _check_clocks(table, look.clocks),
+        _check_events(settings, look),
+        Findings(told=tuple(f"Plane:    {line}" for line in plane)),
     )
 
 
@@ -188,10 +198,8 @@ def _tell_cost(settings: Settings, table: RunTable) -> str:
     )
 
 
-def _check_clocks(settings: Settings, table: RunTable) -> Findings:
+def _check_clocks(table: RunTable, found: ClockSurvey) -> Findings:
     """Compare events, good time intervals and observation table."""
-    present = [run for run in table.selected if run.file_size >= 0]
-    found = survey_clocks(settings.store, present)
     told = (
         f"Clock:    {found.n_runs} of {len(table.selected)} runs read: "
         f"{found.n_outside} of {found.n_events} events are outside good time"
@@ -199,10 +207,34 @@ def _check_clocks(settings: Settings, table: RunTable) -> Findings:
     outside = outside_words(found.n_outside, found.n_events)
     doubts = (
         f"run {obs_id}: {clock_words(clock)}"
-        for obs_id, clock in found.doubtful.items()
+        for obs_id, clock in sorted(found.doubtful.items())
     )
     warnings = (*[outside] * bool(outside), *doubts)
-    return Findings(told=(told,), warnings=warnings, problems=found.problems)
+    return Findings(told=(told,), warnings=warnings)
+
+
+def _check_events(settings: Settings, look: Look) -> Findings:
+    """Compare the energies of the settings with those of the events of some runs."""
+    try:
+        look.require_usable(str(settings.store))
+        require_energies(look.sample, where=str(settings.store))
+    except InputError as error:
+        return Findings(problems=(str(error),))
+    problems = tuple(str(error) for error in look.errors)
+    energy = look.sample.in_field(settings.binning.offset_max)
+    if not energy.size:
+        return Findings(problems=problems)
+    edges = settings.binning.axes.energy_edges
+    below, above = (energy < edges[0]).mean(), (energy > edges[-1]).mean()
+    span = f"[binning], {edges[0]:.4g} to {edges[-1]:.4g} TeV"
+    whose = f"of the events in the field ({look.sample.n_read} runs looked at)"
+    told = f"Energies: {1 - below - above:.1%} {whose} are within {span}"
+    if below + above > _MAX_OUTSIDE:
+        told = (
+            f"Energies: {below + above:.0%} {whose} are outside {span}: {below:.0%} "
+            f"below, {above:.0%} above; bkgpipe init proposes energies that hold them"
+        )
+    return Findings(told=(told,), problems=problems)
 
 
 def _check_pointings(settings: Settings, table: RunTable) -> list[str]:

@@ -9,19 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
-import numpy as np
 
-from bkgpipe.datamodel import Events, Proposal, Run, RunTable, StoreSample
-from bkgpipe.errors import InputError, OutputError, SettingsError
-from bkgpipe.io.fov_limit import read_fov_limits
-from bkgpipe.io.store import read_events, read_runs
-from bkgpipe.numerics.geometry import (
-    fov_matrix,
-    offset_angle,
-    pointing_of,
-    unit_vectors,
-)
-from bkgpipe.numerics.propose import propose_energies, propose_field
+from bkgpipe.cli.sample import look_at_runs, tell_of_plane
+from bkgpipe.datamodel import Proposal, RunTable, StoreSample
+from bkgpipe.errors import OutputError, SettingsError
+from bkgpipe.io.store import read_runs
+from bkgpipe.numerics.propose import propose_field
+from bkgpipe.numerics.propose_energies import propose_energies, require_energies
 from bkgpipe.numerics.propose_runs import (
     propose_groups,
     propose_livetime,
@@ -32,9 +26,6 @@ from bkgpipe.numerics.select import find_chunk_size
 from bkgpipe.settings import Settings, read_settings, settings_template
 
 __all__ = ["propose_settings", "write_settings_file"]
-
-_MAX_SAMPLE = 20  # runs, which take less than a second
-_MAX_LIMITS = 3  # runs of one instrument have the same field
 
 
 def write_settings_file(
@@ -58,7 +49,8 @@ def write_settings_file(
     Raises
     ------
     InputError
-        If the store cannot be read.
+        If the store cannot be read, has no pointed runs, or all its events have the
+        same energy.
     SettingsError
         If the file exists and is not to be replaced.
     OutputError
@@ -78,29 +70,42 @@ def write_settings_file(
     }
     catalogs = _find_catalogs(data)
     given |= {"data.gammapy_data": str(catalogs)} if catalogs else {"mask.catalogs": ""}
-    proposals = propose_settings(data, table, _read_defaults(given))
+    # relative paths would start at the folder of a file that is written elsewhere
+    defaults = _read_defaults(given | {"data.store": str(data.absolute())})
+    proposals = propose_settings(data, table, defaults)
     given |= {each.key: each.value for each in proposals if not each.is_kept}
     reasons = {each.key: each.reason for each in proposals}
     _write(config, settings_template(given, reasons))
-    hours = sum(run.livetime for run in table.runs if run.livetime > 0) / 3600
+    plane = tell_of_plane(table.runs, defaults.mask.catalogs) if catalogs else []
     if as_json:
-        answer = {
-            "config": str(config),
-            "runs": len(table.runs),
-            "hours": round(hours, 2),
-            "chosen": {e.key: [e.value, e.reason] for e in proposals if not e.is_kept},
-            "kept": {each.key: each.reason for each in proposals if each.is_kept},
-        }
-        click.echo(json.dumps(answer))
+        click.echo(json.dumps(_answer(config, table, proposals) | {"notes": plane}))
         return
-    click.echo(f"{data}: {len(table.runs)} runs, {hours:.1f} h.")
+    click.echo(f"{data}: {len(table.runs)} runs, {_hours(table):.1f} h.")
     _tell(proposals)
     if catalogs is None:
         click.echo(
             "No catalogues found: set GAMMAPY_DATA, or name regions under [mask], "
             "or gamma-ray sources will be taken for background."
         )
+    for note in plane:
+        click.echo(f"Note: {note}.")
     click.echo(f"Wrote {config}. Next: {_next(config)}.")
+
+
+def _hours(table: RunTable) -> float:
+    return sum(run.livetime for run in table.runs if run.livetime > 0) / 3600
+
+
+def _answer(
+    config: Path, table: RunTable, proposals: Sequence[Proposal]
+) -> dict[str, object]:
+    return {
+        "config": str(config),
+        "runs": len(table.runs),
+        "hours": round(_hours(table), 2),
+        "chosen": {e.key: [e.value, e.reason] for e in proposals if not e.is_kept},
+        "kept": {each.key: each.reason for each in proposals if each.is_kept},
+    }
 
 
 def propose_settings(
@@ -121,9 +126,34 @@ def propose_settings(
     -------
     list of Proposal
         In the order of the chain.
+
+    Raises
+    ------
+    InputError
+        If the runs are drift scans, or all events have the same energy.
     """
-    sample = _read_sample(store, table.runs)
-    binning, count, stack = defaults.binning, defaults.count, defaults.stack
+    look = look_at_runs(defaults, table.runs)
+    look.require_usable(str(store))
+    for error in (*look.errors, *look.limit_errors):
+        click.echo(f"  not looked at: {error}", err=True)
+    sample = look.sample
+    require_energies(sample, where=str(store))
+    return [
+        propose_livetime(sample, min_livetime=defaults.select.min_livetime),
+        *_propose_bins(sample, defaults),
+        *propose_groups(
+            sample,
+            zenith_edges=defaults.stack.zenith_edges,
+            azimuth_edges=defaults.stack.azimuth_edges,
+            min_hours=defaults.stack.min_hours,
+        ),
+        *propose_method(sample, method=defaults.smooth.method),
+    ]
+
+
+def _propose_bins(sample: StoreSample, defaults: Settings) -> list[Proposal]:
+    """Propose axes and safe energies; the energies are those of events in the field."""
+    binning, count = defaults.binning, defaults.count
     field = propose_field(
         sample,
         offset_max=binning.offset_max,
@@ -131,26 +161,25 @@ def propose_settings(
         control_offset=count.control_offset,
         search_radius=defaults.mask.search_radius,
     )
-    fov_bins = next(each.value for each in field if each.key == "binning.fov_bins")
-    return [
-        propose_livetime(sample, min_livetime=defaults.select.min_livetime),
-        *propose_energies(
-            sample,
-            energy_min=binning.energy_min,
-            energy_max=binning.energy_max,
-            per_decade=binning.per_decade,
-            field_bins=(int(fov_bins or binning.fov_bins), binning.offset_bins),
+    safe = propose_safe_energy(sample)
+    chosen = {each.key: each.value for each in (*field, *safe)}
+    energies = propose_energies(
+        sample,
+        offset_max=_number(chosen, "binning.offset_max", binning.offset_max),
+        per_decade=binning.per_decade,
+        safe_energy=_number(chosen, "count.safe_energy_min", count.safe_energy_min),
+        field_bins=(
+            int(_number(chosen, "binning.fov_bins", binning.fov_bins)),
+            binning.offset_bins,
         ),
-        *field,
-        *propose_safe_energy(sample),
-        *propose_groups(
-            sample,
-            zenith_edges=stack.zenith_edges,
-            azimuth_edges=stack.azimuth_edges,
-            min_hours=stack.min_hours,
-        ),
-        *propose_method(sample, method=defaults.smooth.method),
-    ]
+    )
+    return [*energies, *field, *safe]
+
+
+def _number(chosen: Mapping[str, str], key: str, default: float) -> float:
+    """Return the number that was chosen for a key, without its unit."""
+    words = chosen.get(key, "").split()
+    return float(words[0]) if words else default
 
 
 def _read_defaults(given: Mapping[str, str]) -> Settings:
@@ -159,49 +188,6 @@ def _read_defaults(given: Mapping[str, str]) -> Settings:
         path = Path(folder) / "luigi.cfg"
         path.write_text(settings_template(given), encoding="utf-8")
         return read_settings(path)
-
-
-def _read_sample(store: Path, runs: Sequence[Run]) -> StoreSample:
-    """Read the events of some runs, from the lowest to the highest zenith angle."""
-    present = sorted(
-        (run for run in runs if run.file_size >= 0),
-        key=lambda run: (np.nan_to_num(run.zenith, nan=np.inf), run.obs_id),
-    )
-    picked = np.unique(np.linspace(0, len(present) - 1, _MAX_SAMPLE).round())
-    found: list[tuple[Run, np.ndarray, np.ndarray]] = []
-    for index in picked if present else ():
-        run = present[int(index)]
-        try:
-            events, _ = read_events(store, run)
-            found.append((run, *_energy_and_offset(run, events)))
-        except InputError as error:
-            click.echo(f"  not looked at: {error}", err=True)
-    energies, offsets = [each[1] for each in found], [each[2] for each in found]
-    limits = _read_limits(store, [each[0] for each in found])
-    return StoreSample(
-        runs=tuple(runs),
-        n_read=len(found),
-        hours_read=sum(max(0.0, each[0].livetime) for each in found) / 3600,
-        energy=np.concatenate([*energies, np.empty(0)]),
-        offset=np.concatenate([*offsets, np.empty(0)]),
-        fov_limit=min(limits.values(), default=np.nan),
-        has_area=bool(found) and limits.keys() >= {found[0][0].obs_id},
-    )
-
-
-def _energy_and_offset(run: Run, events: Events) -> tuple[np.ndarray, np.ndarray]:
-    vectors = unit_vectors(events.ra, events.dec) @ fov_matrix(*pointing_of(run)).T
-    offset = offset_angle(vectors)
-    is_valid = np.isfinite(offset) & np.isfinite(events.energy) & (events.energy > 0)
-    return events.energy[is_valid], offset[is_valid]
-
-
-def _read_limits(store: Path, runs: Sequence[Run]) -> dict[int, float]:
-    try:
-        return read_fov_limits(store, runs[:_MAX_LIMITS])
-    except InputError as error:
-        click.echo(f"  not looked at: {error}", err=True)
-        return {}
 
 
 def _tell(proposals: Sequence[Proposal]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -31,8 +32,9 @@ class StoreSample:
     fov_limit : float
         Largest offset of their effective areas; NaN when they have none, or only one
         offset [deg].
-    has_area : bool
-        Whether every one of them has an effective area.
+    safe : mapping of int to tuple of float and str
+        Safe energy of the runs that were read and its origin, as `count` takes them
+        [TeV].
     """
 
     runs: tuple[Run, ...]
@@ -41,7 +43,7 @@ class StoreSample:
     energy: np.ndarray
     offset: np.ndarray
     fov_limit: float
-    has_area: bool
+    safe: Mapping[int, tuple[float, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_shape("offset", self.offset, self.energy.shape)
@@ -50,6 +52,29 @@ class StoreSample:
     def hours(self) -> float:
         """Live time of all runs [h]."""
         return sum(run.livetime for run in self.runs if run.livetime > 0) / 3600
+
+    @property
+    def safe_energies(self) -> np.ndarray:
+        """Safe energies that are known, at most one of each run [TeV]."""
+        origins = {run.obs_id: run.safe_energy_min for run in self.runs}
+        origins |= {obs_id: energy for obs_id, (energy, _) in self.safe.items()}
+        known = np.array([*origins.values()], dtype=np.float64)
+        return known[known > 0]
+
+    def in_field(self, offset_max: float) -> np.ndarray:
+        """Return the energies of the events in a field.
+
+        Parameters
+        ----------
+        offset_max : float
+            Its edge [deg].
+
+        Returns
+        -------
+        np.ndarray
+            Energies, shape ``(n_in_field,)`` [TeV].
+        """
+        return self.energy[self.offset <= offset_max]
 
     def column(self, name: str) -> np.ndarray:
         """Return one attribute of all runs.

@@ -12,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 
 from bkgpipe.datamodel import Events, Run
-from bkgpipe.errors import InputError
+from bkgpipe.errors import DriftScanError, InputError
 from bkgpipe.io.files import inflate, locate, open_fits, read_content, require_end
 from bkgpipe.io.plain_table import read_plain_columns
 from bkgpipe.io.units import mjd_reference, to_unit
@@ -150,8 +150,8 @@ def _is_moving(hdus: fits.HDUList, run: Run) -> bool:
     return bool(np.any(_separation(run, ra, dec) > _MAX_MOVEMENT))
 
 
-def _drift(where: str) -> InputError:
-    return InputError(
+def _drift(where: str) -> DriftScanError:
+    return DriftScanError(
         what="is a drift scan: the pointing moves over the sky",
         where=where,
         fix="Exclude the run, drift scans have no model",

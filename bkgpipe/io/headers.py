@@ -15,7 +15,7 @@ from bkgpipe.errors import InputError
 from bkgpipe.io.files import locate
 from bkgpipe.io.units import to_unit
 
-__all__ = ["PLACE_KEYS", "complete_columns", "read_header"]
+__all__ = ["PLACE_KEYS", "complete_columns", "read_header", "read_mode"]
 
 PLACE_KEYS = {
     "longitude": ("GEOLON", "OBSGEO-L"),
@@ -73,6 +73,30 @@ def complete_columns(store: Path, columns: Mapping[str, list[Any]]) -> dict[str,
     if np.isnan([columns["longitude"], columns["latitude"]]).any():
         completed |= _place(store, columns)
     return completed
+
+
+def read_mode(store: Path, files: Mapping[int, tuple[str, str]]) -> str:
+    """Read how the first run that can be read was observed, from its events header.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    files : mapping of int to tuple of str
+        File and HDU of the events of each run.
+
+    Returns
+    -------
+    str
+        Keyword ``OBS_MODE``; empty if there is none, or no file can be read.
+    """
+    for file, name in files.values():
+        try:
+            header = read_header(locate(store, file, where=file), name or "EVENTS")
+        except _UNREADABLE:
+            continue
+        return str(header.get("OBS_MODE", ""))
+    return ""
 
 
 def _is_unknown(value: object) -> bool:

@@ -11,10 +11,10 @@ import numpy as np
 from astropy.table import Table
 
 from bkgpipe.datamodel import Run, RunTable
-from bkgpipe.errors import InputError
+from bkgpipe.errors import DriftScanError, InputError
 from bkgpipe.io.events import read_events
 from bkgpipe.io.files import is_inside
-from bkgpipe.io.headers import PLACE_KEYS, complete_columns
+from bkgpipe.io.headers import PLACE_KEYS, complete_columns, read_mode
 from bkgpipe.io.index import (
     find_column,
     find_index,
@@ -51,6 +51,8 @@ def read_runs(store: Path) -> RunTable:
     ------
     InputError
         If an index is missing, damaged, has no pointing, or a run occurs twice.
+    DriftScanError
+        If all runs are drift scans, as far as the indexes and the first events tell.
 
     References
     ----------
@@ -61,6 +63,7 @@ def read_runs(store: Path) -> RunTable:
     table = read_index(path)
     numbers = obs_ids(table, where=where)
     _require_unique(numbers, where)
+    _require_tracking(store, table, where)
     table = table[np.argsort(numbers)]
     columns: dict[str, list[object]] = {"obs_id": np.sort(numbers).tolist()}
     columns |= _words(table)
@@ -111,6 +114,26 @@ def _require_unique(numbers: np.ndarray, where: str) -> None:
             where=where,
             fix="Leave one row for each run in the observation index",
         )
+
+
+def _require_tracking(store: Path, table: Table, where: str) -> None:
+    """Refuse an array that does not point, before its lack of pointings is noticed."""
+    modes = words(find_column(table, "OBS_MODE"), len(table))
+    header = str(table.meta.get("OBS_MODE", ""))
+    is_drift = all(_is_drift(mode or header) for mode in modes) and bool(modes)
+    if not is_drift and find_column(table, "RA_PNT") is None:
+        is_drift = _is_drift(read_mode(store, hdu_files(store, "events")))
+    if is_drift:
+        raise DriftScanError(
+            what="the runs are drift scans (OBS_MODE = DRIFT), as of HAWC or SWGO: they"
+            " have no pointing, so there is no field of view to make a model for",
+            where=where,
+            fix="Use a store of pointed observations",
+        )
+
+
+def _is_drift(mode: str) -> bool:
+    return "DRIFT" in mode.upper()
 
 
 def _words(table: Table) -> dict[str, list[object]]:

@@ -23,6 +23,7 @@ from bkgpipe.errors import InputError
 __all__ = [
     "fov_matrix",
     "from_fov",
+    "galactic_latitude",
     "load_earth_orientation",
     "lon_lat",
     "offset_angle",
@@ -33,6 +34,8 @@ __all__ = [
     "zenith_angle",
     "zenith_position_angle",
 ]
+
+_GALACTIC_POLE = (192.85948, 27.12825)  # ICRS [deg]
 
 # A cubic through the four nearest nodes puts the zenith off by less than 0.01 arcsec
 _NODES_PER_DAY = 86400.0 / 240.0
@@ -54,6 +57,31 @@ def unit_vectors(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
     lon, lat = np.radians(lon), np.radians(lat)
     ring = np.cos(lat)
     return np.column_stack([ring * np.cos(lon), ring * np.sin(lon), np.sin(lat)])
+
+
+def galactic_latitude(ra: np.ndarray | float, dec: np.ndarray | float) -> np.ndarray:
+    """Return the Galactic latitude of directions.
+
+    Parameters
+    ----------
+    ra, dec : np.ndarray or float
+        Directions (ICRS), any shape [deg].
+
+    Returns
+    -------
+    np.ndarray
+        Latitude, same shape [deg].
+
+    References
+    ----------
+    ESA 1997, The Hipparcos and Tycho Catalogues, volume 1, section 1.5.3.
+    """
+    north_ra, north_dec = np.radians(_GALACTIC_POLE)
+    lon, lat = np.radians(ra), np.radians(dec)
+    sine = np.sin(lat) * np.sin(north_dec)
+    sine = sine + np.cos(lat) * np.cos(north_dec) * np.cos(lon - north_ra)
+    latitude: np.ndarray = np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0)))
+    return latitude
 
 
 def lon_lat(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

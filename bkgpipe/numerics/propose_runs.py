@@ -16,8 +16,8 @@ __all__ = [
     "propose_safe_energy",
 ]
 
+_MAX_LOST = 0.1  # share of the live time that may be in runs that are too short
 _MAX_SHORT = 0.2  # share of the runs that may be left out
-_SECONDS = 30.0  # live times are rounded to so many
 _RICH = 20  # cells with so many times the least live time can be split
 
 
@@ -34,27 +34,49 @@ def propose_livetime(sample: StoreSample, *, min_livetime: float) -> Proposal:
     Returns
     -------
     Proposal
-        For ``select.min_livetime``.
+        For ``select.min_livetime``. Shorter runs never have more than a tenth of the
+        live time of all.
     """
     key = "select.min_livetime"
     livetime = sample.column("livetime")
     livetime = livetime[livetime > 0]
     if not livetime.size:
         return Proposal(key=key, value="", reason="the live times are not known")
-    n_short = int((livetime < min_livetime).sum())
-    middle = float(np.median(livetime))
+    n_short, lost = _shorter(livetime, min_livetime)
     told = (
         f"{n_short or 'none'} of {livetime.size} runs {'are' if n_short > 1 else 'is'}"
-        f" shorter than {min_livetime / 60:g} min"
+        f" shorter than {_duration(min_livetime)}"
     )
-    if n_short <= _MAX_SHORT * livetime.size:
+    if lost <= _MAX_LOST:
         return Proposal(key=key, value="", reason=told)
-    half = max(_SECONDS, np.floor(middle / 2 / _SECONDS) * _SECONDS)
+    middle = float(np.median(livetime))
+    limit = middle / 2
+    while _shorter(livetime, _rounded_down(limit))[1] > _MAX_LOST:
+        limit /= 2
     return Proposal(
         key=key,
-        value=f"{half:g} s",
-        reason=f"{told}; half of them last {middle / 60:.2g} min or less",
+        value=f"{_rounded_down(limit):g} s",
+        reason=f"{told}, with {lost:.0%} of the live time; half of the runs last "
+        f"{_duration(middle)} or less",
     )
+
+
+def _shorter(livetime: np.ndarray, limit: float) -> tuple[int, float]:
+    """Return how many runs are shorter, and their share of the live time."""
+    is_short = livetime < limit
+    return int(is_short.sum()), float(livetime[is_short].sum() / livetime.sum())
+
+
+def _rounded_down(value: float) -> float:
+    """Return the next 1, 2 or 5 times a power of ten that is not larger."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(max(step for step in (1, 2, 5) if step * power <= value) * power)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.2g} s"
+    return f"{float(f'{seconds / 60:.2g}'):g} min"
 
 
 def propose_safe_energy(sample: StoreSample) -> list[Proposal]:
@@ -63,7 +85,7 @@ def propose_safe_energy(sample: StoreSample) -> list[Proposal]:
     Parameters
     ----------
     sample : StoreSample
-        What was read of the store.
+        What was read of the store, with safe energies as `count` finds them.
 
     Returns
     -------
@@ -75,12 +97,10 @@ def propose_safe_energy(sample: StoreSample) -> list[Proposal]:
     safe = sample.column("safe_energy_min")
     known = safe[np.isfinite(safe)]
     if known.size:
-        low, high = (f"{value:.2g}" for value in (known.min(), known.max()))
-        span = low if low == high else f"{low} to {high}"
-        told = f"SAFE_ENERGY_LO of {known.size} of {safe.size} runs, {span} TeV"
-        rest = "" if known.size == safe.size else "; of the others " + _other(sample)
+        told = f"SAFE_ENERGY_LO of {known.size} of {safe.size} runs, {_span(known)}"
+        rest = "" if known.size == safe.size else "; of the others: " + _other(sample)
         return [Proposal(key=key, value="", reason=told + rest)]
-    if sample.has_area or not sample.energy.size:
+    if _from_areas(sample) or not sample.energy.size:
         return [Proposal(key=key, value="", reason=_other(sample))]
     peak = event_peak(sample.energy)
     return [
@@ -178,11 +198,26 @@ def propose_groups(
 
 
 def _other(sample: StoreSample) -> str:
+    """Say where safe energies come from that are not in the table."""
+    found = _from_areas(sample)
+    if not found:
+        return "nothing tells it, and all energies are taken"
+    energies = np.array([energy for energy, _ in found])
+    origin = next((origin for _, origin in found if origin != "aeff"), "")
+    place = origin.replace("aeff", "") + ", as they do not reach further" * bool(origin)
     return (
-        "the effective areas tell it"
-        if sample.has_area
-        else "nothing tells it, and all energies are taken"
+        f"from the effective areas{place}, {_span(energies)} in {len(found)} of "
+        f"{sample.n_read} runs looked at"
     )
+
+
+def _from_areas(sample: StoreSample) -> list[tuple[float, str]]:
+    return [each for each in sample.safe.values() if each[1].startswith("aeff")]
+
+
+def _span(energies: np.ndarray) -> str:
+    low, high = (f"{value:.2g}" for value in (energies.min(), energies.max()))
+    return f"{low if low == high else f'{low} to {high}'} TeV"
 
 
 def _cell_hours(

@@ -79,6 +79,16 @@ def fit_reference(points: FitPoints) -> Reference:
             where=f"regression of {points.n_runs} runs",
             fix="Select more runs, exclude less, or lower the safe energy",
         )
+    filled = np.flatnonzero(counts)
+    if filled.size == 1 < seen.sum():
+        low, high = binning.energy_edges[filled[0] : filled[0] + 2]
+        raise NoEventsError(
+            what=f"all {counts.sum():.0f} events have energies in one bin, "
+            f"{low:.4g} to {high:.4g} TeV: there is no spectrum to fit",
+            where=f"regression of {points.n_runs} runs",
+            fix="Check the column ENERGY of the events and its unit, or ask for other "
+            "energies in [binning]",
+        )
     base = exposure[seen] * binning.energy_width[seen]
     x = log_centers(binning)[seen]
     return Reference(

@@ -67,7 +67,7 @@ def layout_texts(
         "energy_max": f"{layout.energy_max} TeV",
         "offset_max": f"{layout.offset_max} deg",
     }
-    return given | {"truth": defaults | layout.truth | given.get("truth", {})}
+    return given | {"truth": {**defaults, **layout.truth, **given.get("truth", {})}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,8 +94,8 @@ class SimulationSettings:
         choice(*LAYOUTS),
         DEFAULT_LAYOUT,
         "How the files are laid out, as those of an observatory or with a variation of"
-        " what GADF allows; [truth] takes its energies and field from it (of cta-like, all of its"
-        " spectrum)",
+        " what GADF allows; [truth] takes its energies and field from it (of cta-like,"
+        " all of its spectrum)",
     )
     obs_ids: tuple[int, ...] = key(
         OBS_IDS, "", "Runs of that store to copy; empty copies all"

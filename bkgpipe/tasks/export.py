@@ -142,13 +142,20 @@ class Export(ChunkTask):
         return {key: each.conservation.n_outside_time for key, each in tallies.items()}
 
     def _export(self, run: Run, model: NodeModel, n_outside: int) -> ExportEntry:
-        written = {word: self._write_model(word, model) for word in WRITERS}
+        try:
+            written = {word: self._write_model(word, model) for word in WRITERS}
+            events = self._copy_events(run, n_outside)
+        except BkgpipeError:  # a run that is refused leaves no model behind
+            for name in ("models/bkg_3d", "models/bkg_2d", "data/run"):
+                path = self.folder / "store" / f"{name}_{run.obs_id}.fits"
+                path.unlink(missing_ok=True)
+            raise
         return ExportEntry(
             obs_id=run.obs_id,
             stack_id=model.stack_id,
             bkg_3d=written["bkg_3d"],
             bkg_2d=written["bkg_2d"],
-            events=self._copy_events(run, n_outside),
+            events=events,
             n_runs=model.n_runs,
             hours=model.livetime / 3600,
             deadc=model.conditions.deadc,

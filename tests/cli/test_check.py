@@ -3,6 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from astropy.io import fits
 
 from bkgpipe.io.store import read_runs
 
@@ -189,3 +190,59 @@ def test_an_events_file_that_cannot_be_used_is_a_problem(bkgpipe, folder, find_e
     assert result.exit_code == 1
     assert "Problem: run 1004 (data/run_1004.fits.gz): " in result.stdout
     assert "Clock:    7 of 8 runs read" in result.stdout
+
+
+@pytest.mark.usefixtures("folder")
+def test_energies_that_hold_the_events_are_told(bkgpipe):
+    result = bkgpipe("check", "--set", "binning.energy_min=0.02 TeV")
+
+    (told,) = [line for line in result.stdout.splitlines() if "Energies: " in line]
+    assert told.startswith("Energies: 100.0% of the events in the field (8 runs looked")
+    assert told.endswith("are within [binning], 0.02 to 100 TeV")
+
+
+@pytest.mark.usefixtures("folder")
+def test_many_events_outside_the_energies_are_warned_of(bkgpipe):
+    result = bkgpipe("check", "--set", "binning.energy_min=1 TeV")
+
+    (told,) = [line for line in result.stdout.splitlines() if "Energies: " in line]
+    assert "are outside [binning], 1 to 100 TeV: " in told
+    assert "% below, 0% above; bkgpipe init proposes" in told
+    assert result.exit_code == 0
+
+
+def test_one_energy_is_a_problem(bkgpipe, folder, find_events):
+    for obs_id in range(1001, 1009):
+        path = find_events(folder / "store", obs_id)
+        with fits.open(path) as hdus:
+            hdus["EVENTS"].data["ENERGY"][:] = 1.0
+            hdus.writeto(path, overwrite=True)
+
+    result = bkgpipe("check")
+
+    assert result.exit_code == 1
+    assert "have the same energy, 1 TeV" in result.stdout
+
+
+def test_runs_that_cannot_be_read_are_a_problem(bkgpipe, folder):
+    for path in (folder / "store" / "data").iterdir():
+        path.write_bytes(b"words")
+
+    result = bkgpipe("check")
+
+    assert result.exit_code == 1
+    assert "none of 8 runs looked at can be used; the first one: " in result.stdout
+
+
+def test_runs_in_the_galactic_plane_are_named_without_hgps(
+    bkgpipe, folder, monkeypatch
+):
+    table = read_runs(folder / "store")
+    plane = replace(table.runs[2], ra=266.4, dec=-29.0)
+    table = replace(table, runs=(*table.runs[:2], plane, *table.runs[3:]))
+    monkeypatch.setattr("bkgpipe.cli.check.read_runs", lambda _store: table)
+
+    result = bkgpipe("check")
+
+    (told,) = [line for line in result.stdout.splitlines() if "Plane: " in line]
+    assert "1 of 8 runs, such as 1003, point within 5 deg of the Galactic plane" in told

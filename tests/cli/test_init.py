@@ -5,13 +5,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from astropy.io import fits
 
 from bkgpipe.cli.init import propose_settings
-from bkgpipe.datamodel import Simulation, Truth
+from bkgpipe.datamodel import Field, Simulation, Truth
 from bkgpipe.io.store import read_runs
+from bkgpipe.production.safe_energy import run_safe_energy
 from bkgpipe.settings import read_settings, settings_template
-from bkgpipe.simulation.store import write_simulated_store
+from bkgpipe.settings.simulation import read_simulate_settings
+from bkgpipe.simulation.store import simulate_archive, write_simulated_store
 
 
 @pytest.fixture
@@ -110,20 +114,18 @@ def test_what_does_not_fit_is_chosen_with_a_reason(bkgpipe, wide):
     result = bkgpipe("init", "--data", wide)
 
     chosen = result.stdout.partition("Chosen:\n")[2].partition("Defaults that fit:")[0]
-    assert "  select.min_livetime = 90 s: 3 of 3 runs are shorter than 5 min" in chosen
-    assert (
-        "  binning.energy_min = 0.02 TeV: the lowest safe energy of a run is 0.03 TeV\n"
-        in chosen
-    )
+    assert "  select.min_livetime = 50 s: 3 of 3 runs are shorter than 5 min" in chosen
+    assert "  binning.energy_min = 0.009487 TeV: 0.1% of the events" in chosen
+    assert "an edge is on the safe energy of 3 of 3 runs, 0.03 TeV\n" in chosen
     assert "  binning.offset_max = 5 deg: the effective areas end at 5 deg\n" in chosen
     text = Path("luigi.cfg").read_text()
     assert "# Chosen: the effective areas end at 5 deg\noffset_max = 5 deg\n" in text
     assert "# Default kept: 0.03 TeV" not in text
     settings = read_settings(Path("luigi.cfg"))
-    assert settings.binning.energy_min == 0.02
+    assert settings.binning.energy_min == 0.009487
     assert settings.binning.axes.shape_3d[1:] == (40, 40)
     assert settings.count.control_offset == settings.mask.search_radius == 8.0
-    assert settings.select.min_livetime == 90
+    assert settings.select.min_livetime == 50
     assert len(set(settings.binning.axes.shape_3d)) == 2
 
 
@@ -186,7 +188,9 @@ def test_stores_without_zenith_angles_are_ranked(bkgpipe, bare, monkeypatch):
     assert settings.smooth.method == "gaussian"
 
 
-def test_the_defaults_fit_the_runs_of_hess(hess_store: Path, tmp_path: Path):
+def test_the_axis_of_hess_starts_below_its_safe_energies(
+    hess_store: Path, tmp_path: Path
+):
     path = tmp_path / "luigi.cfg"
     path.write_text(
         settings_template({"data.store": str(hess_store), "mask.catalogs": ""})
@@ -194,7 +198,9 @@ def test_the_defaults_fit_the_runs_of_hess(hess_store: Path, tmp_path: Path):
 
     found = propose_settings(hess_store, read_runs(hess_store), read_settings(path))
 
-    assert {each.key for each in found if not each.is_kept} == set()
+    chosen = {each.key: each.value for each in found if not each.is_kept}
+    assert chosen.keys() == {"binning.energy_min", "binning.energy_max"}
+    assert chosen["binning.energy_min"] == "0.1413 TeV"
     reasons = {each.key: each.reason for each in found}
     assert reasons["binning.offset_max"] == "the effective areas end at 2.5 deg"
     assert reasons["count.safe_energy"] == (
@@ -212,3 +218,79 @@ def test_a_machine_reads_what_was_chosen(bkgpipe, wide):
         "the effective areas end at 5 deg",
     ]
     assert "smooth.method" in answer["kept"]
+    assert answer["notes"] == []
+
+
+def _simulate(store: Path, **changes: object) -> Path:
+    simulation = Simulation(**{"n_runs": 4, "duration": 120, "seed": 2} | changes)
+    write_simulated_store(store, simulation=simulation, truth=Truth(norm=900))
+    return store
+
+
+def test_a_store_with_one_energy_is_refused_and_writes_nothing(
+    bkgpipe, bare, find_events
+):
+    for obs_id in range(1001, 1009):
+        path = find_events(bare / "store", obs_id)
+        with fits.open(path) as hdus:
+            hdus["EVENTS"].data["ENERGY"][:] = 1.0
+            hdus.writeto(path, overwrite=True)
+
+    result = bkgpipe("init", "--data", "store")
+
+    assert result.exit_code == 1
+    assert "have the same energy, 1 TeV: there is no spectrum" in result.stderr
+    assert "Check the column ENERGY of the events and its unit" in result.stderr
+    assert not (bare / "luigi.cfg").exists()
+
+
+@pytest.mark.usefixtures("bare")
+def test_drift_scans_are_refused_as_such(bkgpipe, tmp_path):
+    given = ["simulation.layout=drift", "simulation.runs=2"]
+    simulate_archive(tmp_path / "scans", settings=read_simulate_settings(None, given))
+
+    result = bkgpipe("init", "--data", tmp_path / "scans")
+
+    assert result.exit_code == 1
+    assert "all 2 runs looked at are drift scans (OBS_MODE = DRIFT)" in result.stderr
+
+
+@pytest.mark.usefixtures("bare")
+def test_runs_of_seconds_are_not_cut_away(bkgpipe, tmp_path):
+    store = _simulate(tmp_path / "short", duration=6)
+
+    bkgpipe("init", "--data", store, "--output", tmp_path / "out")
+    result = bkgpipe("check")
+
+    assert "4 runs, 4 selected" in result.stdout
+    assert result.stdout.endswith("No problems.\n")
+
+
+def test_a_field_in_the_galactic_plane_is_named(bkgpipe, bare, tmp_path, monkeypatch):
+    (bare / "catalogs").mkdir()
+    monkeypatch.setenv("GAMMAPY_DATA", str(bare))
+    field = Field(name="plane", ra=266.4, dec=-29.0)
+    store = _simulate(tmp_path / "plane", fields=(field,))
+
+    result = bkgpipe("init", "--data", store)
+
+    (note,) = [line for line in result.stdout.splitlines() if "Note: " in line]
+    assert note.startswith("Note: 4 of 4 runs, such as 1001, point within 5 deg of the")
+    assert "hgps" in note
+
+
+@pytest.mark.parametrize("layout", ["cta-like", "cta-like-point"])
+def test_safe_energies_are_those_that_count_uses(bkgpipe, bare, tmp_path, layout):
+    given = [f"simulation.layout={layout}", "simulation.runs=2"]
+    simulate_archive(tmp_path / "cta", settings=read_simulate_settings(None, given))
+
+    told = bkgpipe("init", "--data", tmp_path / "cta").stdout
+    settings = read_settings(bare / "luigi.cfg")
+    run = read_runs(tmp_path / "cta").runs[0]
+    energy, origin = run_safe_energy(settings, run)
+
+    assert origin == ("aeff at 0.5 deg" if layout == "cta-like-point" else "aeff")
+    assert f"{energy:.2g} TeV in 2 of 2 runs looked at" in told
+    edges = settings.binning.axes.energy_edges
+    assert np.abs(edges / energy - 1).min() < 2e-3
+    assert edges[0] < 0.0105

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 from astropy.time import Time
 
 from bkgpipe.datamodel import Run
-from bkgpipe.errors import InputError
+from bkgpipe.errors import DriftScanError, InputError
 from bkgpipe.io.store import read_events, read_runs, require_store
 
 StoreMaker = Callable[..., Path]
@@ -250,6 +251,39 @@ def test_no_pointing(
     store = make_store(observations, hdu_rows)
     with pytest.raises(InputError, match=rf"obs-index\.fits: .*{name}\. Add the"):
         read_runs(store)
+
+
+@pytest.mark.parametrize("place", ["column", "header", "events"])
+def test_drift_arrays_are_refused_as_such(
+    make_store: StoreMaker,
+    make_events: Callable[..., fits.HDUList],
+    observations: Table,
+    hdu_rows: Table,
+    *,
+    place: str,
+) -> None:
+    observations.remove_columns(["RA_PNT", "DEC_PNT"])
+    if place == "column":
+        observations["OBS_MODE"] = "DRIFT"
+    if place == "header":
+        observations.meta["OBS_MODE"] = "DRIFT"
+    store = make_store(observations, hdu_rows)
+    header = {"OBS_MODE": "DRIFT"} if place == "events" else {}
+    make_events(header=header).writeto(store / "data" / "run_7.fits")
+
+    with pytest.raises(
+        DriftScanError, match=r"obs-index\.fits: .*DRIFT.*HAWC.*Use a store of pointed"
+    ):
+        read_runs(store)
+
+
+def test_a_drift_scan_among_pointed_runs_refuses_no_store(
+    make_store: StoreMaker, observations: Table, hdu_rows: Table
+) -> None:
+    modes = ["POINTING"] * len(observations)
+    observations["OBS_MODE"] = ["DRIFT", *modes[1:]]
+
+    assert len(read_runs(make_store(observations, hdu_rows)).runs) == len(observations)
 
 
 def test_column_of_words_where_numbers_belong(

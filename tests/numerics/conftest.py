@@ -65,7 +65,6 @@ def make_sample(make_run: Callable[..., Run]) -> Callable[..., StoreSample]:
             "energy": np.geomspace(0.2, 60, offset.size),
             "offset": offset,
             "fov_limit": 2.5,
-            "has_area": True,
         }
         return StoreSample(**(given | changes))
 

@@ -12,6 +12,7 @@ from bkgpipe.errors import InputError
 from bkgpipe.numerics.geometry import (
     fov_matrix,
     from_fov,
+    galactic_latitude,
     lon_lat,
     offset_angle,
     pointing_of,
@@ -65,6 +66,13 @@ def test_no_directions_give_no_coordinates():
     assert unit_vectors(nothing, nothing).shape == (0, 3)
     lon, lat = to_fov(nothing, nothing, pointing=(1.0, 2.0))
     assert lon.size == lat.size == 0
+
+
+def test_galactic_latitude_is_that_of_astropy():
+    ra, dec = np.array([0.0, 83.63, 266.4, 10.0]), np.array([90.0, 22.0, -29.0, -60.0])
+    expected = SkyCoord(ra, dec, unit="deg").galactic.b.deg
+
+    np.testing.assert_allclose(galactic_latitude(ra, dec), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("separation", [1e-9, 1e-3, 2.5, 89.0])

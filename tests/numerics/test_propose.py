@@ -5,9 +5,8 @@ import pytest
 
 from bkgpipe.datamodel import Proposal, StoreSample
 from bkgpipe.errors import BinningMismatchError
-from bkgpipe.numerics.propose import event_peak, propose_energies, propose_field
+from bkgpipe.numerics.propose import event_peak, propose_field
 
-_ENERGY = {"energy_min": 0.1, "energy_max": 100.0, "per_decade": 8}
 _FIELD = {
     "offset_max": 2.5,
     "fov_bins": 20,
@@ -20,24 +19,8 @@ def _found(proposals: list[Proposal]) -> dict[str, str]:
     return {each.key: each.value for each in proposals}
 
 
-def _energies(sample: StoreSample, **changes: object) -> dict[str, str]:
-    given = _ENERGY | {"field_bins": (20, 20)} | changes
-    return _found(propose_energies(sample, **given))
-
-
 def _field(sample: StoreSample, **changes: float) -> dict[str, str]:
     return _found(propose_field(sample, **_FIELD | changes))
-
-
-@pytest.fixture
-def thresholds(make_sample, make_run):
-    """Factory: a store of which the runs have these safe energies [TeV]."""
-
-    def make(*values: float, **changes: object) -> StoreSample:
-        runs = (make_run(obs_id=i, safe_energy_min=x) for i, x in enumerate(values))
-        return make_sample(runs=tuple(runs), **changes)
-
-    return make
 
 
 def test_the_peak_is_in_the_logarithm_of_energy():
@@ -50,90 +33,21 @@ def test_the_peak_is_in_the_logarithm_of_energy():
 def test_defaults_stay_where_they_fit(make_sample):
     sample = make_sample()
 
-    assert set(_energies(sample).values()) == {""}
     assert set(_field(sample).values()) == {""}
 
 
 def test_every_proposal_has_a_reason(make_sample):
     sample = make_sample()
-    found = propose_energies(sample, **_ENERGY, field_bins=(20, 20))
-    found += propose_field(sample, **_FIELD)
+    found = propose_field(sample, **_FIELD)
 
     assert all(each.reason and each.is_kept for each in found)
     assert not any(each.reason.endswith(".") for each in found)
-    assert found[0].reason == "the lowest safe energy of a run is 0.3 TeV"
-
-
-@pytest.mark.parametrize(
-    ("safe", "value"),
-    [
-        ((0.1, 0.7), ""),
-        ((0.99, 2.0), ""),
-        ((1.2, 4.0), "0.5 TeV"),
-        ((0.03, 0.7), "0.02 TeV"),
-        ((0.015,), "0.01 TeV"),
-        ((np.nan, 0.0, 0.03), "0.02 TeV"),
-    ],
-)
-def test_the_lowest_energy_is_below_the_lowest_safe_energy(thresholds, safe, value):
-    assert _energies(thresholds(*safe))["binning.energy_min"] == value
-
-
-def test_without_safe_energies_events_tell_the_lowest_energy(thresholds):
-    energy = np.geomspace(0.031, 0.033, 20_000)
-    sample = thresholds(np.nan, energy=energy, offset=np.zeros(energy.size))
-
-    low, *_ = propose_energies(sample, **_ENERGY, field_bins=())
-
-    assert low.value == "0.02 TeV"
-    assert low.reason == "events peak at 0.032 TeV"
-
-
-@pytest.mark.parametrize(
-    ("highest", "value"), [(11.0, ""), (99.0, ""), (130.0, "200 TeV"), (1.3, "2 TeV")]
-)
-def test_the_highest_energy_holds_nearly_all_events(make_sample, highest, value):
-    energy = np.geomspace(0.05, highest, 30_000)
-    sample = make_sample(energy=energy, offset=np.zeros(energy.size))
-
-    assert _energies(sample)["binning.energy_max"] == value
-
-
-@pytest.mark.parametrize("last", [30.0, 3000.0])
-def test_a_few_events_of_high_energy_keep_the_range(make_sample, last):
-    energy = np.concatenate([np.geomspace(0.05, 1, 30_000), [last, last]])
-    sample = make_sample(energy=energy, offset=np.zeros(energy.size))
-
-    assert _energies(sample)["binning.energy_max"] == ""
-
-
-def test_the_range_is_at_least_a_decade(thresholds):
-    energy = np.full(30_000, 1.5)
-    sample = thresholds(1.2, energy=energy, offset=np.zeros(energy.size))
-
-    assert _energies(sample)["binning.energy_min"] == "0.5 TeV"
-    assert _energies(sample)["binning.energy_max"] == "5 TeV"
-
-
-def test_few_events_take_wide_bins(make_sample):
-    energy = np.geomspace(0.2, 60, 300)
-    sample = make_sample(energy=energy, offset=np.zeros(energy.size))
-    found = propose_energies(sample, **_ENERGY, field_bins=())
-
-    assert found[2].value == "4"
-    assert found[2].reason == "only about 1,200 events in the whole store"
-    assert _energies(sample, per_decade=3)["binning.per_decade"] == ""
-
-
-@pytest.mark.parametrize("taken", [(24, 20), (20, 24)])
-def test_axes_never_have_equal_lengths(make_sample, taken):
-    assert _energies(make_sample(), field_bins=taken)["binning.per_decade"] == "9"
+    assert found[0].reason == "the effective areas end at 2.5 deg"
 
 
 def test_a_store_without_readable_events_keeps_the_defaults(make_sample):
     nothing = make_sample(energy=np.empty(0), offset=np.empty(0), fov_limit=np.nan)
 
-    assert set(_energies(nothing).values()) == {""}
     assert set(_field(nothing).values()) == {""}
 
 

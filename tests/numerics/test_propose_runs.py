@@ -35,13 +35,15 @@ def make_runs(make_run):
         ((290, 1650, 1600, 1500, 1400), "", "1 of 5 runs is shorter than 5 min"),
         (
             (280, 290, 294, 1600),
-            "120 s",
-            "3 of 4 runs are shorter than 5 min; half of them last 4.9 min or less",
+            "100 s",
+            "3 of 4 runs are shorter than 5 min, with 35% of the live time; "
+            + "half of the runs last 4.9 min or less",
         ),
         (
             (40, 50, np.nan),
-            "30 s",
-            "2 of 2 runs are shorter than 5 min; half of them last 0.75 min or less",
+            "20 s",
+            "2 of 2 runs are shorter than 5 min, with 100% of the live time; "
+            + "half of the runs last 45 s or less",
         ),
         ((np.nan, 0), "", "the live times are not known"),
     ],
@@ -57,6 +59,28 @@ def test_most_runs_pass_the_least_live_time(
     assert found.reason == reason
 
 
+@pytest.mark.parametrize(
+    "livetimes",
+    [
+        np.full(40, 5.4),
+        np.full(12, 0.3),
+        np.geomspace(1.0, 250.0, 50),
+        np.append(np.full(100, 20.0), np.full(30, 100.0)),
+        np.append(np.full(30, 290.0), np.full(30, 310.0)),
+    ],
+)
+def test_no_more_than_a_tenth_of_the_live_time_is_lost(
+    make_sample, make_runs, livetimes
+):
+    sample = make_sample(runs=make_runs("livetime", *livetimes))
+
+    found = propose_livetime(sample, min_livetime=300.0)
+
+    limit = float(found.value.removesuffix(" s"))
+    assert 0 < limit < 300
+    assert livetimes[livetimes < limit].sum() <= 0.1 * livetimes.sum()
+
+
 def test_safe_energies_of_the_table_are_taken(make_sample, make_runs):
     sample = make_sample(runs=make_runs("safe_energy_min", 0.2, 0.75))
 
@@ -68,29 +92,50 @@ def test_safe_energies_of_the_table_are_taken(make_sample, make_runs):
 
 
 @pytest.mark.parametrize(
-    ("has_area", "rest"),
+    ("safe", "rest"),
     [
-        (True, "the effective areas tell it"),
-        (False, "nothing tells it, and all energies are taken"),
+        (
+            {0: (0.2, "table"), 1: (0.3, "aeff")},
+            "from the effective areas, 0.3 TeV in 1 of 2 runs looked at",
+        ),
+        (
+            {0: (0.2, "table"), 1: (0.0, "none")},
+            "nothing tells it, and all energies are taken",
+        ),
     ],
 )
-def test_runs_without_a_safe_energy_are_told(make_sample, make_runs, has_area, rest):
+def test_runs_without_a_safe_energy_are_told(make_sample, make_runs, safe, rest):
     runs = make_runs("safe_energy_min", 0.2, np.nan, 0.75)
 
-    (found,) = propose_safe_energy(make_sample(runs=runs, has_area=has_area))
+    (found,) = propose_safe_energy(make_sample(runs=runs, safe=safe))
 
     assert found.reason == (
-        f"SAFE_ENERGY_LO of 2 of 3 runs, 0.2 to 0.75 TeV; of the others {rest}"
+        f"SAFE_ENERGY_LO of 2 of 3 runs, 0.2 to 0.75 TeV; of the others: {rest}"
     )
 
 
 def test_effective_areas_come_next(make_sample, make_runs):
-    sample = make_sample(runs=make_runs("safe_energy_min", np.nan, np.nan))
+    runs = make_runs("safe_energy_min", np.nan, np.nan)
+    safe = {0: (0.071, "aeff"), 1: (0.0785, "aeff")}
 
-    (found,) = propose_safe_energy(sample)
+    (found,) = propose_safe_energy(make_sample(runs=runs, safe=safe))
 
     assert found.is_kept
-    assert found.reason == "the effective areas tell it"
+    assert found.reason == (
+        "from the effective areas, 0.071 to 0.079 TeV in 2 of 2 runs looked at"
+    )
+
+
+def test_the_only_offset_of_effective_areas_is_told(make_sample, make_runs):
+    runs = make_runs("safe_energy_min", np.nan)
+    safe = {0: (0.071, "aeff at 0.4 deg")}
+
+    (found,) = propose_safe_energy(make_sample(runs=runs, safe=safe))
+
+    assert found.reason == (
+        "from the effective areas at 0.4 deg, as they do not reach further, "
+        "0.071 TeV in 1 of 2 runs looked at"
+    )
 
 
 def test_events_come_last(make_sample, make_runs):
@@ -99,7 +144,7 @@ def test_events_come_last(make_sample, make_runs):
         runs=make_runs("safe_energy_min", np.nan),
         energy=energy,
         offset=np.zeros(energy.size),
-        has_area=False,
+        safe={0: (0.0, "none")},
     )
 
     (found,) = propose_safe_energy(sample)
@@ -113,7 +158,7 @@ def test_without_anything_all_energies_are_taken(make_sample, make_runs):
         runs=make_runs("safe_energy_min", np.nan),
         energy=np.empty(0),
         offset=np.empty(0),
-        has_area=False,
+        safe={0: (0.0, "none")},
     )
 
     (found,) = propose_safe_energy(sample)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -47,6 +49,18 @@ def test_a_power_law_is_recovered(run_counts):
     np.testing.assert_allclose(reference.energy_range, [x[2], x[-1]])
     value = log_reference(x, reference.coefficients, reference.energy_range)
     np.testing.assert_allclose(value[2:9], (np.log(50.0) - 2.5 * x)[2:9], atol=0.01)
+
+
+def test_events_in_a_single_bin_are_no_spectrum(run_counts):
+    counts = np.zeros(run_counts.counts_3d.shape)
+    counts[4] = 5.0
+    single = replace(run_counts, counts_3d=counts)
+    points = join_runs([single, single], np.arange(2), fov_alignment="ALTAZ")
+
+    with pytest.raises(
+        NoEventsError, match=r"one bin, 1 to 1\.778 TeV.*column ENERGY of the events"
+    ):
+        fit_reference(points)
 
 
 def test_beyond_the_range_it_goes_on_as_a_power_law():

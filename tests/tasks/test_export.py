@@ -8,13 +8,13 @@ from gammapy.datasets import MapDataset
 from gammapy.makers import MapDatasetMaker
 from gammapy.maps import MapAxis, WcsGeom
 
-from bkgpipe.errors import NoRunsError
+from bkgpipe.errors import NoRunsError, OutputError
 from bkgpipe.io.count import read_tallies
 from bkgpipe.io.gadf import Origin
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.store import read_runs
 from bkgpipe.production.summary import read_export_entries, read_summary
-from bkgpipe.tasks.export import find_origin
+from bkgpipe.tasks.export import WRITERS, find_origin
 from bkgpipe.tasks.store import MakeStore
 
 
@@ -114,6 +114,19 @@ def test_no_model_at_all_is_a_failure_in_words(production, build, tmp_path):
     assert len(read_summary(task.settings).refused) == 8
     with pytest.raises(NoRunsError, match=r"no run got a model.*bkgpipe status"):
         task.sibling(MakeStore).run()
+
+
+def test_a_run_that_is_refused_leaves_no_model_behind(production, build, monkeypatch):
+    def refuse(_path, *, model, **_others):
+        raise OutputError(what="no rates", where=f"run {model.obs_id}", fix="None")
+
+    monkeypatch.setitem(WRITERS, "bkg_2d", refuse)
+    task = production()
+
+    assert not build(task.sibling(MakeStore))
+
+    assert len(read_summary(task.settings).refused) == 8
+    assert not list(task.settings.folder("export").rglob("*.fits"))
 
 
 def test_origin_is_that_of_the_first_run_that_can_be_read(production, build, tmp_path):
