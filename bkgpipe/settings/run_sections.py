@@ -237,7 +237,10 @@ class CountSettings:
         maximum=1,
     )
     aeff_offset: float = key(
-        quantity("deg"), "1 deg", "Offset at which that area is taken", minimum=0
+        quantity("deg"),
+        "1 deg",
+        "Offset at which that area is taken, or the nearest of the responses",
+        minimum=0,
     )
     control_offset: float = key(
         quantity("deg"), "4 deg", "Outer edge of the ring of control events", minimum=0

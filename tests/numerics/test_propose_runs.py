@@ -36,14 +36,18 @@ def make_runs(make_run):
         (
             (280, 290, 294, 1600),
             "100 s",
-            "3 of 4 runs are shorter than 5 min, with 35% of the live time; "
-            + "half of the runs last 4.9 min or less",
+            (
+                "3 of 4 runs are shorter than 5 min, with 35% of the live time; "
+                "half of the runs last 4.9 min or less"
+            ),
         ),
         (
             (40, 50, np.nan),
             "20 s",
-            "2 of 2 runs are shorter than 5 min, with 100% of the live time; "
-            + "half of the runs last 45 s or less",
+            (
+                "2 of 2 runs are shorter than 5 min, with 100% of the live time; "
+                "half of the runs last 45 s or less"
+            ),
         ),
         ((np.nan, 0), "", "the live times are not known"),
     ],
