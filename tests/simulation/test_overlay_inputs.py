@@ -162,7 +162,7 @@ def unsafe(tmp_path, overlay_stores) -> Path:
 
 def test_safe_energies_come_from_the_effective_area_otherwise(make_overlay, unsafe):
     run = read_runs(unsafe).runs[0]
-    expected = read_safe_energy(unsafe, run, fraction=0.1, offset=1.0)
+    expected, _ = read_safe_energy(unsafe, run, fraction=0.1, offset=1.0)
 
     inputs = _read(make_overlay(f"overlay.store={unsafe}", _FEW))
 
