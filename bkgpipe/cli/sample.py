@@ -12,6 +12,7 @@ from bkgpipe.datamodel import Events, Run, StoreSample
 from bkgpipe.errors import DriftScanError, InputError
 from bkgpipe.io.fov_limit import read_fov_limits
 from bkgpipe.io.store import read_events
+from bkgpipe.numerics.count import require_livetime
 from bkgpipe.numerics.geometry import (
     fov_matrix,
     galactic_latitude,
@@ -120,6 +121,7 @@ def look_at_runs(
     for run in chosen:
         try:
             events, _ = read_events(settings.store, run)
+            require_livetime(run, events)  # as count does
             clocks = clocks.add(run, events)
             if run.obs_id in sampled:
                 safe[run.obs_id] = run_safe_energy(settings, run)

@@ -40,7 +40,7 @@ class ClockSurvey:
         run : Run
             The run, as the observation table describes it.
         events : Events
-            Its events.
+            Its events, with at least one good time interval.
 
         Returns
         -------

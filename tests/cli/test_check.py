@@ -192,6 +192,19 @@ def test_an_events_file_that_cannot_be_used_is_a_problem(bkgpipe, folder, find_e
     assert "Clock:    7 of 8 runs read" in result.stdout
 
 
+def test_a_run_without_good_time_is_a_problem(bkgpipe, folder, find_events):
+    path = find_events(folder / "store", 1004)
+    with fits.open(path, memmap=False) as hdus:
+        hdus["GTI"].data = hdus["GTI"].data[:0]
+        hdus.writeto(path, overwrite=True)
+
+    result = bkgpipe("check")
+
+    assert result.exit_code == 1
+    assert "Problem: run 1004: on-time is 0.0 s" in result.stdout
+    assert "Clock:    7 of 8 runs read" in result.stdout
+
+
 @pytest.mark.usefixtures("folder")
 def test_energies_that_hold_the_events_are_told(bkgpipe):
     result = bkgpipe("check", "--set", "binning.energy_min=0.02 TeV")
