@@ -85,20 +85,38 @@ def report(
 @click.option(
     "--energy-range",
     type=(float, float),
-    default=(0.5, 30.0),
-    show_default=True,
-    help="Lowest and highest energy [TeV].",
+    help="Lowest and highest energy [TeV]; from the events if not given.",
 )
-@click.option("--energy-bins", default=7, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--energy-bins", type=click.IntRange(1), help="Four per decade if not given."
+)
+@click.option(
+    "--offset-max",
+    type=click.FloatRange(0, min_open=True),
+    help="Largest offset [deg]; 2 or that of the models if not given.",
+)
 @click.option(
     "--min-events",
     default=300,
     show_default=True,
     type=click.IntRange(1),
-    help="Runs with fewer events outside the mask are not scored.",
+    help="Runs with fewer events outside the mask are joined by night.",
+)
+@click.option(
+    "--axes", is_flag=True, help="Judge models also on other energy axes than theirs."
 )
 @click.option("--table", type=click.Path(path_type=Path), help="ECSV file of the runs.")
 @click.option("--plot", type=click.Path(path_type=Path), help="PNG file to draw.")
+@click.option(
+    "--axes-table",
+    type=click.Path(path_type=Path),
+    help="ECSV file of the axes; implies --axes.",
+)
+@click.option(
+    "--axes-plot",
+    type=click.Path(path_type=Path),
+    help="PNG file of the axes; implies --axes.",
+)
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.")
 @settings_options
 @json_option
@@ -112,10 +130,17 @@ def validate(
 ) -> None:
     """Make models without some runs, and score them on those runs."""
     from bkgpipe.cli.validate import ValidateOptions, validate_production
+    from bkgpipe.cli.validate_write import Outputs
 
+    names = ("table", "plot", "axes_table", "axes_plot")
+    outputs = Outputs(**{name: options.pop(name) for name in names})
+    options["axes"] |= bool(outputs.axes_table or outputs.axes_plot)
     given = [*overrides, *([f"run.workers={workers}"] if workers else [])]
     validate_production(
-        config, given, options=ValidateOptions(**options), as_json=as_json
+        config,
+        given,
+        options=ValidateOptions(outputs=outputs, **options),
+        as_json=as_json,
     )
 
 

@@ -5,42 +5,41 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 
-from bkgpipe._version import __version__
 from bkgpipe.cli.run import run_production
-from bkgpipe.datamodel import ExclusionMask, ProductHeader, Run, RunCounts, RunTable
-from bkgpipe.datamodel.validation import (
-    NORMS,
-    FieldCounts,
-    ModelScore,
-    RunScore,
-    ScoreBins,
-    Validation,
-    summarise_validation,
+from bkgpipe.cli.validate_fold import Rival, Scoring
+from bkgpipe.cli.validate_write import (
+    Outputs,
+    describe,
+    validation_answer,
+    write_outputs,
 )
-from bkgpipe.errors import InputError, NoRunsError
-from bkgpipe.io.hdf5 import read_fields, read_record
-from bkgpipe.io.projection import project_model, read_model, read_store_model
-from bkgpipe.io.store import read_events
-from bkgpipe.io.validation import write_scores, write_validation
+from bkgpipe.datamodel import Run, RunTable
+from bkgpipe.datamodel.axes_test import EnergyAxis
+from bkgpipe.datamodel.validation import ScoreBins, Validation
+from bkgpipe.datamodel.validation_plan import RunGlance, ScoredEnergies
+from bkgpipe.errors import NoRunsError
+from bkgpipe.numerics.folds import make_folds
 from bkgpipe.numerics.select import select_runs
-from bkgpipe.numerics.validate import count_field, make_folds, score_run
-from bkgpipe.production.gather import validation_files
-from bkgpipe.production.inputs import digest, read_store
+from bkgpipe.numerics.validate_axes import make_axes
+from bkgpipe.numerics.validate_plan import (
+    choose_energies,
+    count_in_range,
+    share_nights,
+)
+from bkgpipe.production.inputs import read_store
+from bkgpipe.production.validation import glance_at_runs
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks.targets import write_file
-from bkgpipe.view.images import save_figure
-from bkgpipe.view.validation import describe_validation, figure_validation
 
 __all__ = ["ValidateOptions", "validate_production"]
 
-_OWN = "this production"
+_OFFSET_MAX = 2.0  # deg, if models reach so far
+_PER_DECADE = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +58,18 @@ class ValidateOptions:
         Another store whose models are scored on the same runs and bins.
     against_livetime : bool
         Its models are per live time, not per on-time as GADF wants.
-    energy_range : tuple of float
-        Lowest and highest energy [TeV].
-    energy_bins : int
-        Number of energy bins.
+    energy_range : tuple of float or None
+        Lowest and highest energy [TeV]; from the events if None.
+    energy_bins : int or None
+        Number of energy bins; four a decade if None.
+    offset_max : float or None
+        Largest offset [deg]; 2 deg, or as far as models reach, if None.
     min_events : int
-        Runs with fewer events outside the mask are not scored.
-    table, plot : Path or None
-        ECSV file for the runs, PNG file for the figure.
+        Runs with fewer events outside the mask are joined by night.
+    axes : bool
+        Judge models also on energy axes that are not their own.
+    outputs : Outputs
+        Files to write.
     """
 
     folds: int = 5
@@ -74,27 +77,19 @@ class ValidateOptions:
     seed: int = 1
     against: Path | None = None
     against_livetime: bool = False
-    energy_range: tuple[float, float] = (0.5, 30.0)
-    energy_bins: int = 7
+    energy_range: tuple[float, float] | None = None
+    energy_bins: int | None = None
+    offset_max: float | None = None
     min_events: int = 300
-    table: Path | None = None
-    plot: Path | None = None
+    axes: bool = False
+    outputs: Outputs = field(default_factory=Outputs)
 
     @property
-    def bins(self) -> ScoreBins:
-        """Energies and pixels."""
-        return ScoreBins(
-            energy_edges=np.geomspace(*self.energy_range, self.energy_bins + 1)
-        )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Scores:
-    """Scores of all folds so far: of our models, of others, and runs without."""
-
-    own: dict[int, RunScore]
-    other: dict[int, RunScore]
-    left_out: dict[int, str]
+    def rival(self) -> Rival | None:
+        """The other store."""
+        if self.against is None:
+            return None
+        return Rival(store=self.against, per_livetime=self.against_livetime)
 
 
 def validate_production(
@@ -116,7 +111,7 @@ def validate_production(
     Raises
     ------
     BkgpipeError
-        If settings or stores cannot be used, there are too few runs for the folds, or
+        If settings or stores cannot be used, there are too few runs for two folds, or
         no run has enough events.
     """
     started = time.monotonic()
@@ -126,25 +121,117 @@ def validate_production(
         settings.select.cuts,
         export_obs_ids=settings.export.obs_ids,
     )
-    rng = np.random.default_rng(options.seed)
-    folds = make_folds(table.selected, n_folds=options.folds, by=options.by, rng=rng)
-    scores = _Scores(own={}, other={}, left_out={})
+    folds = _make_folds(table, options)
+    scoring = _plan(settings, table, options)
     for number, fold in enumerate(folds, start=1):
         runs = _exported(table, fold)
         if not runs:
             continue
-        click.echo(f"Fold {number} of {len(folds)}: {len(runs)} runs", err=True)
+        noun = "run" if len(runs) == 1 else "runs"
+        click.echo(f"Fold {number} of {len(folds)}: {len(runs)} {noun}", err=True)
         changes = _fold_overrides(settings, fold, runs, number=number)
-        _score_fold(
-            _produce(read_settings(config, [*overrides, *changes]), number),
-            runs,
-            options=options,
-            scores=scores,
-        )
-    validation = _gather(scores, folds, options)
-    _write(validation, settings, options, seconds=time.monotonic() - started)
+        made = _produce(read_settings(config, [*overrides, *changes]), number)
+        scoring.score_fold(made, runs)
+    scoring.join_nights()
+    validation, axes = _gather(scoring, folds, options), scoring.axes_test()
+    seconds = time.monotonic() - started
+    write_outputs(validation, axes, settings, options.outputs, seconds=seconds)
     click.echo(
-        json.dumps(_answer(validation)) if as_json else describe_validation(validation)
+        json.dumps(validation_answer(validation, axes))
+        if as_json
+        else describe(validation, axes)
+    )
+
+
+def _make_folds(
+    table: RunTable, options: ValidateOptions
+) -> tuple[tuple[int, ...], ...]:
+    rng = np.random.default_rng(options.seed)
+    folds = make_folds(table.selected, n_folds=options.folds, by=options.by, rng=rng)
+    if len(folds) < options.folds:
+        noun = "run" if options.by == "random" else options.by
+        click.echo(
+            f"{len(folds)} folds instead of {options.folds}: there is no more than one "
+            f"{noun} for each.",
+            err=True,
+        )
+    return folds
+
+
+def _plan(settings: Settings, table: RunTable, options: ValidateOptions) -> Scoring:
+    """Choose energies, and say before the first fold what can be scored."""
+    reach = settings.binning.offset_max
+    offset_max = options.offset_max or min(_OFFSET_MAX, reach)
+    runs = _exported(table, (run.obs_id for run in table.selected))
+    glances = glance_at_runs(settings, runs, offset_max=offset_max)
+    energies = _choose_energies(settings, glances, options)
+    _tell_plan(runs, glances, energies, options)
+    return Scoring(
+        bins=ScoreBins(energy_edges=energies.edges, offset_max=offset_max),
+        axes=_make_axes(settings, options) if options.axes else (),
+        min_events=options.min_events,
+        rival=options.rival,
+    )
+
+
+def _make_axes(settings: Settings, options: ValidateOptions) -> tuple[EnergyAxis, ...]:
+    energy_max = settings.binning.energy_max
+    if options.energy_range is not None:
+        energy_max = min(energy_max, options.energy_range[1])
+    return make_axes(settings.binning.energy_min, energy_max)
+
+
+def _choose_energies(
+    settings: Settings, glances: Sequence[RunGlance], options: ValidateOptions
+) -> ScoredEnergies:
+    binning = settings.binning
+    if options.energy_range is None:
+        found = choose_energies(
+            glances, energy_min=binning.energy_min, energy_max=binning.energy_max
+        )
+        low, high, reason = found.low, found.high, found.reason
+    else:
+        (low, high), reason = options.energy_range, "as asked for"
+    n_bins = options.energy_bins or max(1, round(_PER_DECADE * np.log10(high / low)))
+    return ScoredEnergies(low=low, high=high, n_bins=n_bins, reason=reason)
+
+
+def _tell_plan(
+    runs: Sequence[Run],
+    glances: Sequence[RunGlance],
+    energies: ScoredEnergies,
+    options: ValidateOptions,
+) -> None:
+    n_events = count_in_range(glances, energies.low, energies.high)
+    shares = share_nights(runs, n_events, min_events=options.min_events)
+    click.echo(
+        f"Energies: {energies.low:g} to {energies.high:g} TeV in {energies.n_bins} "
+        f"bins, {energies.reason}.",
+        err=True,
+    )
+    if shares.joined:
+        n_joined = sum(len(block) for block in shares.joined)
+        click.echo(
+            f"About {n_joined} runs with fewer than {options.min_events} events are "
+            f"scored together with others of their night, in {len(shares.joined)} "
+            "nights.",
+            err=True,
+        )
+    if shares.left_out:
+        click.echo(
+            f"About {len(shares.left_out)} runs have too few events to be scored, even "
+            "with others of their night.",
+            err=True,
+        )
+    if glances and not shares.alone and not shares.joined:
+        _refuse(next(iter(shares.left_out.values())))
+
+
+def _refuse(reason: str) -> None:
+    raise NoRunsError(
+        what=f"no run could be scored; the first one: {reason}",
+        where="validate",
+        fix="Lower --min-events, or check [mask] and the energy range",
     )
 
 
@@ -180,163 +267,15 @@ def _produce(settings: Settings, number: int) -> Settings:
     return settings
 
 
-def _score_fold(
-    settings: Settings,
-    runs: list[Run],
-    *,
-    options: ValidateOptions,
-    scores: _Scores,
-) -> None:
-    facts = _read_facts(settings)
-    bins = options.bins
-    for run in runs:
-        try:
-            field = _count(settings, run, bins, facts.get(run.obs_id))
-            if field.n_events < options.min_events:
-                raise _too_few(field, options.min_events)
-            found = _score(settings, run, field, facts[run.obs_id], options=options)
-        except InputError as error:
-            scores.left_out[run.obs_id] = error.what
-            continue
-        scores.own[run.obs_id] = found[0]
-        if options.against is not None:
-            scores.other[run.obs_id] = found[-1]
-
-
-def _read_facts(settings: Settings) -> dict[int, dict[str, Any]]:
-    names = ["ontime", "livetime", "safe_energy_min"]
-    facts: dict[int, dict[str, Any]] = {}
-    for path in sorted(settings.folder("count").glob("count_*.h5")):
-        facts.update(read_fields(path, RunCounts, names).records)
-    return facts
-
-
-def _count(
-    settings: Settings, run: Run, bins: ScoreBins, facts: dict[str, Any] | None
-) -> FieldCounts:
-    if facts is None:
-        raise InputError(
-            what="was refused by count",
-            where=f"run {run.obs_id}",
-            fix="See bkgpipe status for the reason",
-        )
-    chunk = run.obs_id // settings.data.chunk_size
-    path = settings.folder("mask") / f"mask_{chunk}.h5"
-    events, _ = read_events(settings.store, run)
-    return count_field(
-        run,
-        events,
-        read_record(path, run.obs_id, ExclusionMask),
-        bins=bins,
-        safe_energy_min=facts["safe_energy_min"],
-    )
-
-
-def _too_few(field: FieldCounts, min_events: int) -> InputError:
-    return InputError(
-        what=f"{field.n_events} events outside the mask, fewer than {min_events}",
-        where=f"run {field.obs_id}",
-        fix="Lower --min-events to score it",
-    )
-
-
-def _score(
-    settings: Settings,
-    run: Run,
-    field: FieldCounts,
-    facts: dict[str, Any],
-    *,
-    options: ValidateOptions,
-) -> list[RunScore]:
-    """Score our model of a run, and that of the other store if there is one."""
-    word = settings.export.format[0]
-    name = f"store/models/{word}_{run.obs_id}.fits"
-    models = [(read_model(settings.folder("export") / name, word=word), "ontime")]
-    if options.against is not None:
-        time_name = "livetime" if options.against_livetime else "ontime"
-        models.append((read_store_model(options.against, run.obs_id), time_name))
-    return [
-        score_run(
-            field,
-            project_model(model, run, bins=field.bins, seconds=facts[time_name]),
-        )
-        for model, time_name in models
-    ]
-
-
 def _gather(
-    scores: _Scores, folds: tuple[tuple[int, ...], ...], options: ValidateOptions
+    scoring: Scoring, folds: tuple[tuple[int, ...], ...], options: ValidateOptions
 ) -> Validation:
-    if not scores.own:
-        reason = next(iter(scores.left_out.values()), "no run gets a model")
-        raise NoRunsError(
-            what=f"no run could be scored; the first one: {reason}",
-            where="validate",
-            fix="Lower --min-events, or check [mask] and the energy range",
-        )
-    found = {_OWN: scores.own, str(options.against): scores.other}
-    models = tuple(
-        ModelScore(name=name, runs=tuple(part[key] for key in sorted(part)))
-        for name, part in found.items()
-        if part
-    )
+    if not scoring.scores:
+        _refuse(next(iter(scoring.left_out.values()), "no run gets a model"))
     return Validation(
-        bins=options.bins,
-        models=models,
+        bins=scoring.bins,
+        models=scoring.model_scores(),
         folds=folds,
         kept_together=options.by,
-        left_out=scores.left_out,
+        left_out=scoring.left_out,
     )
-
-
-def _write(
-    validation: Validation,
-    settings: Settings,
-    options: ValidateOptions,
-    *,
-    seconds: float,
-) -> None:
-    if options.table is not None:
-        header = ProductHeader(
-            stage="validate",
-            fingerprint=settings.fingerprint("export"),
-            inputs=digest(validation.folds),
-            seconds=seconds,
-            version=__version__,
-        )
-        write_file(options.table, lambda path: write_scores(path, header, validation))
-    if options.plot is not None:
-        figure = figure_validation(validation)
-        write_file(options.plot, lambda path: save_figure(figure, path))
-    _keep(validation, settings)
-
-
-def _keep(validation: Validation, settings: Settings) -> None:
-    """Leave numbers and figure where the report looks for them."""
-    numbers, picture = validation_files(settings)
-    summary, figure = summarise_validation(validation), figure_validation(validation)
-    write_file(picture, lambda path: save_figure(figure, path))
-    write_file(numbers, lambda path: write_validation(path, summary))
-    click.echo("bkgpipe report puts this into the report.", err=True)
-
-
-def _answer(validation: Validation) -> dict[str, object]:
-    return {
-        "models": [_model_answer(model) for model in validation.models],
-        "folds": [list(fold) for fold in validation.folds],
-        "left_out": validation.left_out,
-    }
-
-
-def _model_answer(model: ModelScore) -> dict[str, object]:
-    pulls = model.pulls
-    return {
-        "name": model.name,
-        "runs": len(model.runs),
-        "events": model.n_events,
-        "deviance": dict(zip(NORMS, model.deviance.tolist(), strict=True)),
-        "noise": dict(zip(NORMS, model.noise.tolist(), strict=True)),
-        "ratio": {"mean": model.ratios.mean(), "std": model.ratios.std()},
-        "pulls": {"mean": pulls.mean(), "std": pulls.std()} if pulls.size else None,
-        "unpredicted": model.n_unpredicted,
-    }

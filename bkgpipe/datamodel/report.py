@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bkgpipe.datamodel.axes_test import AxesSummary
 from bkgpipe.datamodel.clock import Clock
 from bkgpipe.datamodel.counts import Conservation
 from bkgpipe.datamodel.dependence import Dependence
@@ -171,6 +172,8 @@ class Report:
         Largest offset of the models [deg].
     validation : ValidationSummary or None
         What ``bkgpipe validate`` found for this production.
+    axes : AxesSummary or None
+        What ``bkgpipe validate --axes`` found.
     folders : dict of str to str
         Folder of the products of each stage, as ``count-3fa9c1``.
     inputs : str
@@ -200,6 +203,7 @@ class Report:
     n_all_masks: int = 0
     field_radius: float = 0.0
     validation: ValidationSummary | None = None
+    axes: AxesSummary | None = None
     folders: dict[str, str] = field(default_factory=dict)
     inputs: str = ""
 

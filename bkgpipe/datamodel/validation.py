@@ -97,8 +97,10 @@ class FieldCounts:
     is_seen : np.ndarray
         True for safe energies and pixels that are kept, shape ``(n_energy, n_pixels,
         n_pixels)``; ratios and pulls are taken there.
-    is_scored : np.ndarray
-        True for those of them that hold enough for the deviance, same shape.
+    even : np.ndarray
+        The run's own events of each energy, spread evenly over what is kept, same
+        shape. It depends on the run alone, so pixels chosen by it are the same for
+        each model, and not biased as by the counts of each pixel.
     """
 
     obs_id: int
@@ -106,14 +108,20 @@ class FieldCounts:
     counts: np.ndarray
     kept_share: np.ndarray
     is_seen: np.ndarray
-    is_scored: np.ndarray
+    even: np.ndarray
 
     def __post_init__(self) -> None:
         n_energy, n_pixels = self.bins.n_energy, self.bins.n_pixels
         require_shape("counts", self.counts, (n_energy, n_pixels, n_pixels))
         require_shape("kept_share", self.kept_share, (self.bins.n_fine,) * 2)
         require_shape("is_seen", self.is_seen, self.counts.shape)
-        require_shape("is_scored", self.is_scored, self.counts.shape)
+        require_shape("even", self.even, self.counts.shape)
+
+    @property
+    def is_scored(self) -> np.ndarray:
+        """True for seen pixels that hold enough for the deviance."""
+        is_scored: np.ndarray = self.is_seen & (self.even >= self.bins.min_counts)
+        return is_scored
 
     @property
     def n_events(self) -> int:
@@ -123,12 +131,12 @@ class FieldCounts:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RunScore:
-    """How well a model predicts one run.
+    """How well a model predicts one run, or the poor runs of one night.
 
     Attributes
     ----------
     obs_id : int
-        Run number.
+        Run number; the first one of a night.
     counts_energy, predicted_energy : np.ndarray
         Events counted and predicted in each energy bin, shape ``(n_energy,)``; zero in
         bins that are not safe.
@@ -137,6 +145,8 @@ class RunScore:
         of freedom; shape ``(3,)`` in order of `NORMS`.
     n_unpredicted : int
         Pixels with events where the model predicts none.
+    joined : tuple of int
+        Runs of the same night that are scored with it.
     """
 
     obs_id: int
@@ -146,6 +156,7 @@ class RunScore:
     noise: np.ndarray
     dof: np.ndarray
     n_unpredicted: int = 0
+    joined: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("deviance", "noise", "dof"):
@@ -200,6 +211,11 @@ class ModelScore:
         """What Poisson noise alone would give for it, in order of `NORMS`."""
         noise: np.ndarray = self._sum("noise") / self._sum("dof")
         return noise
+
+    @property
+    def n_runs(self) -> int:
+        """Runs, each of a night counted."""
+        return sum(1 + len(run.joined) for run in self.runs)
 
     @property
     def n_events(self) -> int:
@@ -353,7 +369,7 @@ def _summarise(model: ModelScore) -> ScoreSummary:
     pulls, ratios = model.pulls, model.ratios
     return ScoreSummary(
         name=model.name,
-        n_runs=len(model.runs),
+        n_runs=model.n_runs,
         n_events=model.n_events,
         deviance=tuple(model.deviance.tolist()),
         noise=tuple(model.noise.tolist()),

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 from gammapy.data import DataStore, FixedPointingInfo
-from gammapy.irf import Background2D, Background3D
+from gammapy.irf import Background2D, Background3D, FoVAlignment
 from gammapy.makers.utils import make_map_background_irf
 from gammapy.maps import MapAxis, WcsGeom
 
@@ -18,10 +18,14 @@ from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.validation import ScoreBins
 from bkgpipe.errors import InputError
 
-__all__ = ["make_geometry", "project_model", "read_model", "read_store_model"]
+__all__ = [
+    "make_geometry",
+    "model_energies",
+    "project_model",
+    "read_model",
+    "read_store_model",
+]
 
-# Finer steps in energy over which gammapy integrates
-_ENERGY_OVERSAMPLING = 4
 _CLASSES = {"bkg_3d": Background3D, "bkg_2d": Background2D}
 _UNREADABLE = (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError)
 
@@ -96,8 +100,30 @@ def _no_model(where: str, reason: object) -> InputError:
     )
 
 
+def model_energies(model: Background2D | Background3D) -> tuple[float, float]:
+    """Return the energies that a model has bins for.
+
+    Parameters
+    ----------
+    model : Background2D or Background3D
+        The model.
+
+    Returns
+    -------
+    tuple of float
+        Lowest and highest energy [TeV].
+    """
+    edges = model.axes["energy"].edges.to_value("TeV")
+    return float(edges[0]), float(edges[-1])
+
+
 def project_model(
-    model: Background2D | Background3D, run: Run, *, bins: ScoreBins, seconds: float
+    model: Background2D | Background3D,
+    run: Run,
+    *,
+    bins: ScoreBins,
+    seconds: float,
+    oversampling: int = 4,
 ) -> np.ndarray:
     """Predict the events of a run.
 
@@ -111,6 +137,8 @@ def project_model(
         Energies and pixels.
     seconds : float
         Time by which the rate is multiplied: GADF wants the on-time [s].
+    oversampling : int
+        Finer steps in each energy bin, over which gammapy integrates.
 
     Returns
     -------
@@ -118,10 +146,16 @@ def project_model(
         Events predicted in finer pixels, shape ``(n_energy, n_fine, n_fine)``; zero
         where the model is not defined.
 
+    Raises
+    ------
+    InputError
+        If the model turns with the sky and the start of the run is not known.
+
     References
     ----------
     gammapy, ``make_map_background_irf``, as `MapDatasetMaker` calls it.
     """
+    start = _start_time(model, run)
     altitude = run.altitude if np.isfinite(run.altitude) else 0.0
     has_place = np.isfinite([run.longitude, run.latitude]).all()
     place = (
@@ -135,12 +169,25 @@ def project_model(
         ontime=seconds * u.s,
         bkg=model,
         geom=make_geometry(run, bins),
-        time_start=Time(run.time_start, format="mjd", scale="tt"),
-        oversampling=_ENERGY_OVERSAMPLING,
+        time_start=start,
+        oversampling=oversampling,
         location=place,
     )
     predicted: np.ndarray = np.nan_to_num(found.data, nan=0.0, posinf=0.0, neginf=0.0)
     return predicted
+
+
+def _start_time(model: Background2D | Background3D, run: Run) -> Time:
+    if np.isfinite(run.time_start):
+        return Time(run.time_start, format="mjd", scale="tt")
+    if not model.has_offset_axis and model.fov_alignment == FoVAlignment.ALTAZ:
+        raise InputError(
+            what="has no start time, without which an ALTAZ model cannot be projected",
+            where=f"run {run.obs_id}",
+            fix="Set [export] alignment = RADEC",
+        )
+    # gammapy asks for a time, but does not use it for a model that stays on the sky
+    return Time("J2000")
 
 
 def make_geometry(run: Run, bins: ScoreBins) -> WcsGeom:

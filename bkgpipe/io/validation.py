@@ -22,7 +22,8 @@ __all__ = ["read_validation", "write_scores", "write_validation"]
 
 _COLUMNS = {
     "model": Column(str, "", "models that were scored"),
-    "obs_id": Column(int, "", "run number"),
+    "obs_id": Column(int, "", "run number, the first one of a night"),
+    "n_runs": Column(int, "", "runs of the night that are scored as one"),
     "fold": Column(int, "", "fold that the run was left out with"),
     "counts": Column(int, "", "events counted outside the mask"),
     "predicted": Column(float, "", "events predicted there"),
@@ -59,6 +60,7 @@ def write_scores(path: Path, header: ProductHeader, validation: Validation) -> N
     pairs = [(model.name, run) for model in validation.models for run in model.runs]
     names = ("obs_id", "counts", "predicted", "ratio", "n_unpredicted")
     values = {name: [getattr(run, name) for _, run in pairs] for name in names}
+    values["n_runs"] = [1 + len(run.joined) for _, run in pairs]
     values["model"] = [model for model, _ in pairs]
     values["fold"] = [validation.fold_of(run.obs_id) for _, run in pairs]
     for measure, meaning in _MEASURES.items():

@@ -1,33 +1,30 @@
-"""Split runs into folds, and score what models predict for them."""
+"""Score what models predict for runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 from scipy.special import xlogy
 from scipy.stats import poisson
 
 from bkgpipe.datamodel import Events, ExclusionMask, Run
 from bkgpipe.datamodel.checks import require_shape
+from bkgpipe.datamodel.field_match import FieldMatch
 from bkgpipe.datamodel.validation import FieldCounts, RunScore, ScoreBins
-from bkgpipe.errors import NoRunsError, SettingsError
 from bkgpipe.numerics.geometry import fov_matrix, pointing_of, unit_vectors
 from bkgpipe.numerics.mask import is_kept_vectors
 
 __all__ = [
     "count_field",
     "expected_deviance",
-    "make_folds",
+    "join_matches",
+    "match_field",
     "poisson_deviance",
-    "score_run",
+    "score_match",
 ]
 
-_MAX_SEPARATION = 1.0  # deg, between pointings of one field
 _N_SAMPLES = 3  # along each side of a finer pixel, for the share that is kept
 
 # An event where a model predicts none would be impossible: the deviance infinite
@@ -35,98 +32,6 @@ _LEAST_PREDICTED = 1e-6
 
 # The expected deviance is tabulated; beyond, its expansion is good to 1e-4
 _TABLE_MIN, _TABLE_MAX, _TABLE_SIZE = 1e-7, 50.0, 3000
-
-
-def make_folds(
-    runs: Sequence[Run], *, n_folds: int, by: str, rng: np.random.Generator
-) -> tuple[tuple[int, ...], ...]:
-    """Split runs into folds of about as many runs each.
-
-    Parameters
-    ----------
-    runs : sequence of Run
-        Runs.
-    n_folds : int
-        Number of folds.
-    by : str
-        ``run`` takes every `n_folds`-th run, ``random`` any; ``night`` and ``field``
-        keep the runs of a night (noon to noon) or with pointings less than 1 deg apart
-        together.
-    rng : np.random.Generator
-        Randomness of ``random``.
-
-    Returns
-    -------
-    tuple of tuple of int
-        Run numbers of each fold, sorted.
-
-    Raises
-    ------
-    SettingsError
-        If there are fewer than two folds.
-    NoRunsError
-        If there are fewer runs, nights or fields than folds.
-    """
-    if n_folds < 2:
-        raise SettingsError(
-            what=f"{n_folds} fold(s) leave no run to make a model from",
-            where="--folds",
-            fix="Ask for two or more",
-        )
-    ordered = sorted(runs, key=lambda run: run.obs_id)
-    if by == "random":
-        ordered = [ordered[i] for i in rng.permutation(len(ordered))]
-    blocks = _blocks(ordered, _LABELS[by](ordered))
-    if len(blocks) < n_folds:
-        raise NoRunsError(
-            what=f"{len(runs)} run(s) in {len(blocks)} block(s) for {n_folds} folds",
-            where=f"folds by {by}",
-            fix="Select more runs, or ask for fewer folds or for folds by run",
-        )
-    # The largest blocks first, each into the smallest fold; of blocks of one run
-    # each fold takes every n-th
-    folds: list[list[int]] = [[] for _ in range(n_folds)]
-    for block in sorted(blocks, key=len, reverse=True):
-        min(folds, key=len).extend(block)
-    return tuple(tuple(sorted(fold)) for fold in folds)
-
-
-def _each_alone(runs: Sequence[Run]) -> np.ndarray:
-    return np.arange(len(runs))
-
-
-def _nights(runs: Sequence[Run]) -> np.ndarray:
-    time = np.array([run.time_start for run in runs])
-    longitude = np.nan_to_num([run.longitude for run in runs])
-    # the sun of the site, and half a day, so that it changes at noon
-    nights: np.ndarray = np.floor(time + longitude / 360.0 - 0.5)
-    return nights
-
-
-def _fields(runs: Sequence[Run]) -> np.ndarray:
-    """Join pointings that are near each other, and those near these."""
-    pointings = np.array([pointing_of(run) for run in runs]).reshape(-1, 2)
-    chord = 2.0 * np.sin(np.radians(_MAX_SEPARATION) / 2.0)
-    tree = cKDTree(unit_vectors(pointings[:, 0], pointings[:, 1]))
-    pairs = tree.query_pairs(chord, output_type="ndarray")
-    size = (len(runs), len(runs))
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=size)
-    return np.asarray(connected_components(graph, directed=False)[1])
-
-
-_LABELS: dict[str, Callable[[Sequence[Run]], np.ndarray]] = {
-    "run": _each_alone,
-    "random": _each_alone,
-    "night": _nights,
-    "field": _fields,
-}
-
-
-def _blocks(runs: Sequence[Run], labels: np.ndarray) -> list[list[int]]:
-    blocks: dict[float, list[int]] = {}
-    for run, label in zip(runs, labels.tolist(), strict=True):
-        blocks.setdefault(label, []).append(run.obs_id)
-    return list(blocks.values())
 
 
 def count_field(
@@ -183,16 +88,14 @@ def count_field(
         counts=counts.astype(np.int64),
         kept_share=kept_share,
         is_seen=is_seen,
-        is_scored=is_seen & _is_rich(counts, area, min_counts=bins.min_counts),
+        even=_spread_evenly(counts, area),
     )
 
 
-def _is_rich(counts: np.ndarray, area: np.ndarray, *, min_counts: float) -> np.ndarray:
-    """Choose pixels by the run alone, so that they are the same for each model."""
-    # the mean over a field, not the pixel's own counts, which would bias the score
+def _spread_evenly(counts: np.ndarray, area: np.ndarray) -> np.ndarray:
     density = counts.sum(axis=(1, 2)) / max(float(area.sum()), np.finfo(float).tiny)
-    is_rich: np.ndarray = np.multiply.outer(density, area) >= min_counts
-    return is_rich
+    even: np.ndarray = np.multiply.outer(density, area)
+    return even
 
 
 def _is_near(vectors: np.ndarray, bins: ScoreBins) -> np.ndarray:
@@ -287,8 +190,8 @@ def _deviance_table() -> tuple[np.ndarray, np.ndarray]:
     return np.log(predicted[:, 0]), mean
 
 
-def score_run(field: FieldCounts, predicted: np.ndarray) -> RunScore:
-    """Score what a model predicts for a run.
+def match_field(field: FieldCounts, predicted: np.ndarray) -> FieldMatch:
+    """Put what a model predicts for a run beside what was counted.
 
     Parameters
     ----------
@@ -300,20 +203,69 @@ def score_run(field: FieldCounts, predicted: np.ndarray) -> RunScore:
 
     Returns
     -------
-    RunScore
-        Deviance as predicted, after a free norm, and after one for each energy bin.
+    FieldMatch
+        Both in the pixels that are seen.
 
     Raises
     ------
     BinningMismatchError
         If the prediction has another shape.
     """
-    bins = field.bins
+    bins, is_seen = field.bins, field.is_seen
     require_shape("predicted", predicted, (bins.n_energy, bins.n_fine, bins.n_fine))
-    mean = _in_pixels(predicted * field.kept_share, bins)
+    return FieldMatch(
+        obs_ids=(field.obs_id,),
+        counts=field.counts * is_seen,
+        predicted=_in_pixels(predicted * field.kept_share, bins) * is_seen,
+        is_scored=field.is_scored,
+        even=field.even * is_seen,
+    )
+
+
+def join_matches(matches: Sequence[FieldMatch], *, min_counts: float) -> FieldMatch:
+    """Join runs that are too poor to be scored alone.
+
+    Parameters
+    ----------
+    matches : sequence of FieldMatch
+        Runs; at least one.
+    min_counts : float
+        As in `ScoreBins`.
+
+    Returns
+    -------
+    FieldMatch
+        Their sum, in pixels about the pointing of each.
+    """
+    even = np.sum([match.even for match in matches], axis=0)
+    return FieldMatch(
+        obs_ids=tuple(sorted(obs_id for each in matches for obs_id in each.obs_ids)),
+        counts=np.sum([match.counts for match in matches], axis=0),
+        predicted=np.sum([match.predicted for match in matches], axis=0),
+        is_scored=(even > 0) & (even >= min_counts),
+        even=even,
+    )
+
+
+def score_match(match: FieldMatch) -> RunScore:
+    """Score what a model predicts for a run, or for some that are joined.
+
+    Parameters
+    ----------
+    match : FieldMatch
+        Events counted and predicted.
+
+    Returns
+    -------
+    RunScore
+        Deviance as predicted, after a free norm, and after one for each energy bin.
+    """
     energies = [
-        (field.counts[e][scored], np.maximum(mean[e][scored], _LEAST_PREDICTED))
-        for e, scored in enumerate(field.is_scored)
+        (
+            match.counts[e][scored],
+            np.maximum(match.predicted[e][scored], _LEAST_PREDICTED),
+        )
+        for e, scored in enumerate(match.is_scored)
     ]
     counts, floored = (np.concatenate(part) for part in zip(*energies, strict=True))
     parts = [
@@ -324,9 +276,10 @@ def score_run(field: FieldCounts, predicted: np.ndarray) -> RunScore:
     deviance, noise, dof = np.array(parts).T
     is_floored = floored <= _LEAST_PREDICTED
     return RunScore(
-        obs_id=field.obs_id,
-        counts_energy=(field.counts * field.is_seen).sum(axis=(1, 2)).astype(float),
-        predicted_energy=(mean * field.is_seen).sum(axis=(1, 2)),
+        obs_id=match.obs_ids[0],
+        joined=match.obs_ids[1:],
+        counts_energy=match.counts.sum(axis=(1, 2)).astype(float),
+        predicted_energy=match.predicted.sum(axis=(1, 2)),
         deviance=deviance,
         noise=noise,
         dof=dof,

@@ -20,8 +20,10 @@ from bkgpipe.datamodel import (
     RunConditions,
     RunSpectrum,
 )
+from bkgpipe.datamodel.axes_test import AxesSummary
 from bkgpipe.datamodel.validation import ValidationSummary
 from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.axes_test import read_axes
 from bkgpipe.io.count import read_heads, read_mask_effects, read_tallies
 from bkgpipe.io.hdf5 import read_checksums, read_fields
 from bkgpipe.io.regression import read_fit
@@ -40,7 +42,9 @@ from bkgpipe.production.summary import find_chunks
 from bkgpipe.settings import Settings
 
 __all__ = [
+    "axes_files",
     "find_models",
+    "read_axes_test",
     "read_clocks",
     "read_dependence",
     "read_excluded",
@@ -293,8 +297,12 @@ def validation_files(settings: Settings) -> tuple[Path, Path]:
     tuple of Path
         Numbers as JSON, figure as PNG; they need not exist.
     """
+    return _validate_files(settings, "result")
+
+
+def _validate_files(settings: Settings, kind: str) -> tuple[Path, Path]:
     folder = settings.data.output / "validate"
-    name = f"result-{settings.fingerprint('export')}"
+    name = f"{kind}-{settings.fingerprint('export')}"
     return folder / f"{name}.json", folder / f"{name}.png"
 
 
@@ -318,4 +326,43 @@ def read_validated(settings: Settings) -> ValidationSummary | None:
         return read_validation(numbers)
     except DamagedFileError as error:
         _log.warning("The report leaves the validation out: %s", error)
+        return None
+
+
+def axes_files(settings: Settings) -> tuple[Path, Path]:
+    """Name the files in which the test on several axes is kept.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    tuple of Path
+        Numbers as JSON, figure as PNG; they need not exist.
+    """
+    return _validate_files(settings, "axes")
+
+
+def read_axes_test(settings: Settings) -> AxesSummary | None:
+    """Read what ``bkgpipe validate --axes`` found for a production.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    AxesSummary or None
+        Numbers; None when it was not run, or its files are damaged, which is logged.
+    """
+    numbers, picture = axes_files(settings)
+    if not numbers.exists() or not picture.exists():
+        return None
+    try:
+        return read_axes(numbers)
+    except DamagedFileError as error:
+        _log.warning("The report leaves the test on several axes out: %s", error)
         return None

@@ -26,7 +26,9 @@ from bkgpipe.io.record import (
 )
 from bkgpipe.io.stack import read_groups
 from bkgpipe.production.gather import (
+    axes_files,
     find_models,
+    read_axes_test,
     read_clocks,
     read_dependence,
     read_excluded,
@@ -47,7 +49,7 @@ from bkgpipe.tasks.targets import ProductTarget, write_file
 from bkgpipe.tasks.versions import versions
 from bkgpipe.view.figures import figure_rate
 from bkgpipe.view.images import save_figure
-from bkgpipe.view.report import VALIDATION_FILE, make_figures, make_pages
+from bkgpipe.view.report import AXES_FILE, VALIDATION_FILE, make_figures, make_pages
 from bkgpipe.view.report_model import ModelPlace, make_model_page
 from bkgpipe.view.report_tables import model_page_name
 
@@ -224,11 +226,14 @@ def _write_figures(folder: Path, report: Report) -> list[str]:
 
 
 def _write_validation(folder: Path, settings: Settings, report: Report) -> list[str]:
-    if report.validation is None:
-        return []
-    _, picture = validation_files(settings)
-    write_file(folder / VALIDATION_FILE, partial(shutil.copyfile, picture))
-    return [VALIDATION_FILE]
+    pictures: dict[str, Path] = {}
+    if report.validation is not None:
+        _, pictures[VALIDATION_FILE] = validation_files(settings)
+    if report.axes is not None:
+        _, pictures[AXES_FILE] = axes_files(settings)
+    for name, picture in pictures.items():
+        write_file(folder / name, partial(shutil.copyfile, picture))
+    return list(pictures)
 
 
 def _remove_withdrawn(folder: Path, known: set[str]) -> None:
@@ -274,6 +279,7 @@ def _read_report(
         n_all_masks=len(table.used),
         field_radius=settings.binning.offset_max,
         validation=read_validated(settings),
+        axes=read_axes_test(settings),
         folders={
             stage: settings.folder(stage).name
             for stage in STAGES

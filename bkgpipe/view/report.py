@@ -17,6 +17,7 @@ from bkgpipe.view.ranking import (
     ranking_rows,
     worst_first,
 )
+from bkgpipe.view.report_axes import axes_picture, axes_table
 from bkgpipe.view.report_lists import (
     clocks_table,
     plain_table,
@@ -34,11 +35,12 @@ from bkgpipe.view.report_tables import (
 )
 from bkgpipe.view.sky import figure_sky
 
-__all__ = ["VALIDATION_FILE", "make_figures", "make_pages"]
+__all__ = ["AXES_FILE", "VALIDATION_FILE", "make_figures", "make_pages"]
 
 _SHOWN_MODELS = 2  # with their pictures, on the index
 _LISTED_MODELS = 50
 VALIDATION_FILE = "validation.png"
+AXES_FILE = "axes.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,6 +172,7 @@ def _make_index(report: Report, kind: str) -> str:
             model_picture(note, kind=kind) for note in report.models[:_SHOWN_MODELS]
         ],
         validation=validation_table(report.validation) if report.validation else None,
+        axes=axes_table(report.axes) if report.axes else None,
     )
 
 
@@ -220,6 +223,8 @@ def _pictures(report: Report) -> dict[str, Picture]:
     found = {name: _WORDS[name](report) for name in make_figures(report)}
     if report.validation:
         found[VALIDATION_FILE] = _validation_picture(report)
+    if report.axes:
+        found[AXES_FILE] = axes_picture(report.axes, file=AXES_FILE)
     return found
 
 

@@ -55,10 +55,20 @@ def _what(validation: Validation) -> str:
     bins, model = validation.bins, validation.models[0]
     low, high = bins.energy_edges[[0, -1]]
     return (
-        f"Poisson deviance per degree of freedom: {len(model.runs)} runs, "
+        f"Poisson deviance per degree of freedom: {_runs(model)}, "
         f"{model.n_events} events, {low:g} to {high:g} TeV in {bins.n_energy} bins, "
         f"pixels of {bins.pixel:g} deg to {bins.offset_max:g} deg, "
         f"{len(validation.folds)} folds by {validation.kept_together}"
+    )
+
+
+def _runs(model: ModelScore) -> str:
+    n_nights = sum(bool(run.joined) for run in model.runs)
+    if not n_nights:
+        return f"{model.n_runs} runs"
+    n_alone = len(model.runs) - n_nights
+    return (
+        f"{model.n_runs} runs ({n_alone} alone, the others joined by {n_nights} nights)"
     )
 
 

@@ -86,7 +86,7 @@ def test_a_run_without_enough_events_is_told(bkgpipe: Call) -> None:
     ("words", "code", "told"),
     [
         (("--folds", "1"), 2, "Ask for two or more"),
-        (("--folds", "9"), 1, "Select more runs"),
+        (("--by", "field", "--set", "select.obs_ids=1001"), 1, "Select more runs"),
         (("--set", "data.store=nowhere"), 1, "nowhere"),
     ],
 )
@@ -96,3 +96,52 @@ def test_what_cannot_be_split_is_refused(
     result = bkgpipe("validate", *words)
     assert result.exit_code == code
     assert told in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_nothing_need_be_said_of_energies_folds_and_events(bkgpipe: Call) -> None:
+    some = ("--set", "select.obs_ids=1001, 1002, 1003")
+    result = bkgpipe("validate", *some, "--json")
+    assert result.exit_code == 0, result.output
+    before = result.stderr[: result.stderr.index("Fold 1 of 3: 1 run\n")]
+    assert "3 folds instead of 5: there is no more than one run for each." in before
+    assert "to where events end." in before
+    answer = json.loads(result.stdout)
+    low, high = answer["energies"][0], answer["energies"][-1]
+    assert f"Energies: {low:g} to {high:g} TeV" in before
+
+
+@pytest.mark.usefixtures("folder")
+def test_poor_runs_are_scored_by_night(bkgpipe: Call) -> None:
+    alone = bkgpipe("validate", "--folds", "2", "--min-events", "1", "--json")
+    assert alone.exit_code == 0, alone.output
+    (model,) = json.loads(alone.stdout)["models"]
+    most = str(model["events"])
+    words = ("--folds", "2", "--min-events", most, "--table", "runs.ecsv")
+    result = bkgpipe("validate", *words, "--json")
+    assert result.exit_code == 0, result.output
+    assert "scored together with others of their night, in 1 nights" in result.stderr
+    answer = json.loads(result.stdout)
+    assert answer["joined"] == [list(range(1001, 1009))]
+    assert answer["models"][0]["runs"] == 8
+    assert answer["models"][0]["events"] == model["events"]
+    assert Table.read("runs.ecsv")["n_runs"].tolist() == [8]
+
+
+@pytest.mark.usefixtures("folder")
+def test_models_are_judged_on_other_axes(bkgpipe: Call) -> None:
+    outputs = ("--axes-table", "axes.ecsv", "--axes-plot", "axes.png")
+    result = bkgpipe("validate", *_FAST, *outputs, "--json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["axes"]
+    table = Table.read("axes.ecsv")
+    assert table["axis"].tolist() == [row["axis"] for row in rows]
+    above = [row for row in rows if row["energies"] == "above the safe energy"]
+    assert {row["oversampling"] for row in above} == {1, 4, 10}
+    assert len(above) == 9
+    for row in rows:
+        assert len(row["counts"]) == len(row["energy_edges"]) - 1
+        assert sum(row["counts"]) == row["n_events"] > 0
+    assert Path("axes.png").stat().st_size > 1000
+    again = bkgpipe("validate", *_FAST, "--axes")
+    assert "above the safe energy: 8 runs" in again.stdout

@@ -68,7 +68,7 @@ def test_counts_of_another_shape_are_refused() -> None:
             counts=np.zeros((2, 16, 15)),
             kept_share=np.zeros((80, 80)),
             is_seen=np.zeros((2, 16, 16), dtype=bool),
-            is_scored=np.zeros((2, 16, 16), dtype=bool),
+            even=np.zeros((2, 16, 16)),
         )
 
 

@@ -15,6 +15,7 @@ from bkgpipe.datamodel.validation import ScoreBins
 from bkgpipe.errors import InputError
 from bkgpipe.io.projection import (
     make_geometry,
+    model_energies,
     project_model,
     read_model,
     read_store_model,
@@ -82,6 +83,22 @@ def test_a_run_without_a_place_can_be_projected(run: Run) -> None:
     nowhere = replace(run, longitude=np.nan, latitude=np.nan, altitude=np.nan)
     predicted = project_model(_model_2d(), nowhere, bins=BINS, seconds=1.0)
     assert (predicted > 0).all()
+
+
+def test_a_model_that_stays_on_the_sky_needs_no_time(run: Run) -> None:
+    timeless = replace(run, time_start=np.nan)
+    model = _model_3d(np.ones((12, 14)))
+    found, expected = (
+        project_model(model, each, bins=BINS, seconds=1.0) for each in (timeless, run)
+    )
+    np.testing.assert_array_equal(found, expected)
+    model._fov_alignment = "ALTAZ"
+    with pytest.raises(InputError, match=r"run .*no start time.*alignment = RADEC"):
+        project_model(model, timeless, bins=BINS, seconds=1.0)
+
+
+def test_a_model_tells_its_energies() -> None:
+    assert model_energies(_model_2d()) == pytest.approx((0.1, 100.0))
 
 
 def test_an_altaz_model_turns_with_the_sky(run: Run) -> None:

@@ -9,15 +9,16 @@ from scipy.stats import poisson
 
 from bkgpipe.datamodel import Events, ExclusionMask, ExclusionRegion, Run
 from bkgpipe.datamodel.validation import FieldCounts, RunScore, ScoreBins
-from bkgpipe.errors import BinningMismatchError, NoRunsError, SettingsError
+from bkgpipe.errors import BinningMismatchError
 from bkgpipe.numerics.geometry import from_fov
 from bkgpipe.numerics.mask import make_exclusion_mask
 from bkgpipe.numerics.validate import (
     count_field,
     expected_deviance,
-    make_folds,
+    join_matches,
+    match_field,
     poisson_deviance,
-    score_run,
+    score_match,
 )
 
 MakeRun = Callable[..., Run]
@@ -46,7 +47,7 @@ def _field(counts: np.ndarray, share: float = 1.0) -> FieldCounts:
         counts=counts,
         kept_share=np.full((BINS.n_fine, BINS.n_fine), share),
         is_seen=np.ones(counts.shape, dtype=bool),
-        is_scored=np.ones(counts.shape, dtype=bool),
+        even=np.ones(counts.shape),
     )
 
 
@@ -61,69 +62,13 @@ def _gradient(level: float) -> np.ndarray:
     return level * energy * slope[:, np.newaxis] * slope[::-1]
 
 
+def _score_field(field: FieldCounts, predicted: np.ndarray) -> RunScore:
+    return score_match(match_field(field, predicted))
+
+
 def _score(mean: np.ndarray, predicted: np.ndarray, seed: int) -> RunScore:
     counts = np.random.default_rng(seed).poisson(mean)
-    return score_run(_field(counts), _fine(predicted))
-
-
-@pytest.mark.parametrize("by", ["run", "random", "night", "field"])
-def test_folds_are_disjoint_and_complete(make_run: MakeRun, by: str) -> None:
-    runs = [
-        make_run(obs_id=i, time_start=53000.9 + i // 3, ra=10.0 * (i % 6))
-        for i in range(20, 43)
-    ]
-    folds = make_folds(runs, n_folds=4, by=by, rng=_rng())
-    assert len(folds) == 4
-    assert sorted(sum(folds, ())) == list(range(20, 43))
-
-
-def test_folds_by_run_take_every_nth(make_run: MakeRun) -> None:
-    runs = [make_run(obs_id=i) for i in (9, 3, 5, 7, 1)]
-    assert make_folds(runs, n_folds=2, by="run", rng=_rng()) == ((1, 5, 9), (3, 7))
-
-
-def test_random_folds_follow_the_seed(make_run: MakeRun) -> None:
-    runs = [make_run(obs_id=i) for i in range(20)]
-    folds = make_folds(runs, n_folds=3, by="random", rng=_rng())
-    assert folds == make_folds(runs, n_folds=3, by="random", rng=_rng())
-    assert folds != make_folds(runs, n_folds=3, by="run", rng=_rng())
-
-
-def test_a_night_lasts_from_noon_to_noon_at_the_site(make_run: MakeRun) -> None:
-    # at 105 deg west midnight is 7 h UTC, noon 19 h UTC
-    times = {1: 20.0, 2: 24.0, 3: 30.9, 4: 43.5, 5: 54.0}
-    runs = [
-        make_run(obs_id=i, longitude=-105.0, time_start=53000.0 + hour / 24.0)
-        for i, hour in times.items()
-    ]
-    folds = make_folds(runs, n_folds=2, by="night", rng=_rng())
-    assert folds == ((1, 2, 3), (4, 5))
-
-
-def test_a_field_joins_pointings_that_are_near(make_run: MakeRun) -> None:
-    # the ends of a chain of wobbles belong together, and so do both sides of RA = 0
-    places = {1: (83.0, 22.0), 2: (83.8, 22.0), 3: (84.6, 22.0)}
-    places |= {4: (359.7, -30.0), 5: (0.3, -30.0)}
-    runs = [make_run(obs_id=i, ra=ra, dec=dec) for i, (ra, dec) in places.items()]
-    folds = make_folds(runs, n_folds=2, by="field", rng=_rng())
-    assert folds == ((1, 2, 3), (4, 5))
-
-
-def test_one_fold_is_refused(make_run: MakeRun) -> None:
-    with pytest.raises(SettingsError, match=r"--folds: .*Ask for two"):
-        make_folds([make_run()], n_folds=1, by="run", rng=_rng())
-
-
-@pytest.mark.parametrize("by", ["run", "night", "field"])
-def test_too_few_blocks_are_refused(make_run: MakeRun, by: str) -> None:
-    runs = [make_run(obs_id=1)]
-    with pytest.raises(NoRunsError, match=f"folds by {by}: .*Select more runs"):
-        make_folds(runs, n_folds=2, by=by, rng=_rng())
-
-
-def test_no_runs_are_refused() -> None:
-    with pytest.raises(NoRunsError, match=r"0 run\(s\)"):
-        make_folds([], n_folds=2, by="run", rng=_rng())
+    return _score_field(_field(counts), _fine(predicted))
 
 
 def test_deviance_is_twice_the_log_likelihood_ratio() -> None:
@@ -181,7 +126,7 @@ def test_degrees_of_freedom_count_pixels_less_norms() -> None:
 
 def test_kept_share_scales_the_prediction() -> None:
     mean = _gradient(2.0)
-    score = score_run(_field(np.ones(mean.shape, dtype=int), 0.25), _fine(mean))
+    score = _score_field(_field(np.ones(mean.shape, dtype=int), 0.25), _fine(mean))
     assert score.predicted == pytest.approx(0.25 * mean.sum())
 
 
@@ -189,23 +134,42 @@ def test_events_where_none_are_predicted_are_told() -> None:
     mean = _gradient(1.0)
     predicted = mean.copy()
     predicted[0, :2, :3] = 0.0
-    score = score_run(_field(np.ones(mean.shape, dtype=int)), _fine(predicted))
+    score = _score_field(_field(np.ones(mean.shape, dtype=int)), _fine(predicted))
     assert score.n_unpredicted == 6
     assert np.isfinite(score.deviance).all()
+
+
+def test_poor_runs_are_scored_as_one() -> None:
+    mean = _gradient(1.0)
+    counts = np.ones(mean.shape, dtype=int)
+    first = replace(_field(counts), even=np.full(mean.shape, 0.1))
+    is_seen = np.ones(mean.shape, dtype=bool)
+    is_seen[0] = False  # another safe energy
+    second = replace(_field(2 * counts), obs_id=7, is_seen=is_seen, even=first.even)
+    matches = [match_field(each, _fine(mean)) for each in (second, first)]
+    joined = join_matches(matches, min_counts=0.15)
+    assert joined.obs_ids == (1, 7)
+    assert joined.is_scored.all(axis=(1, 2)).tolist() == [False, True, True]
+    score = score_match(joined)
+    assert (score.obs_id, score.joined) == (1, (7,))
+    n_pixels = BINS.n_pixels**2
+    assert score.counts_energy.tolist() == [n_pixels, 3 * n_pixels, 3 * n_pixels]
+    expected = np.array([1, 2, 2]) * mean.sum(axis=(1, 2))
+    np.testing.assert_allclose(score.predicted_energy, expected)
 
 
 def test_a_run_without_any_scored_pixel_scores_nothing() -> None:
     counts = np.zeros((3, BINS.n_pixels, BINS.n_pixels), dtype=int)
     nowhere = np.zeros(counts.shape, dtype=bool)
-    empty = replace(_field(counts), is_seen=nowhere, is_scored=nowhere)
-    score = score_run(empty, _fine(_gradient(1.0)))
+    empty = replace(_field(counts), is_seen=nowhere)
+    score = _score_field(empty, _fine(_gradient(1.0)))
     assert score.counts == 0
     assert score.dof.tolist() == [0.0, 0.0, 0.0]
 
 
 def test_a_prediction_of_another_shape_is_refused() -> None:
     with pytest.raises(BinningMismatchError, match=r"predicted: .*\[binning\]"):
-        score_run(_field(np.ones((3, 16, 16), dtype=int)), np.ones((3, 80, 79)))
+        _score_field(_field(np.ones((3, 16, 16), dtype=int)), np.ones((3, 80, 79)))
 
 
 def test_events_are_counted_where_they_are(make_run: MakeRun) -> None:
