@@ -60,7 +60,7 @@ def test_validation_comes_into_the_report(bkgpipe: Call) -> None:
     assert bkgpipe("run").exit_code == 0
     (index,) = Path("out").glob("report-*/index.html")
     assert "Validation" not in index.read_text()
-    validated = bkgpipe("validate", *_FAST, "--json")
+    validated = bkgpipe("validate", *_FAST, "--axes", "--json")
     assert validated.exit_code == 0, validated.output
     result = bkgpipe("report", "--models", "1")
     assert "pages," in result.stdout
@@ -69,3 +69,5 @@ def test_validation_comes_into_the_report(bkgpipe: Call) -> None:
     (answer,) = json.loads(validated.stdout)["models"]
     assert f">{answer['deviance']['as predicted']:.4f}<" in page
     assert (index.parent / "validation.png").stat().st_size > 1000
+    assert "8 + half a bin" in page
+    assert (index.parent / "axes.png").stat().st_size > 1000

@@ -5,7 +5,9 @@ import logging
 import numpy as np
 import pytest
 
+from bkgpipe.datamodel.axes_test import AxesSummary
 from bkgpipe.datamodel.validation import ScoreSummary, ValidationSummary
+from bkgpipe.io.axes_test import write_axes
 from bkgpipe.io.count import read_counts
 from bkgpipe.io.mask import read_masks
 from bkgpipe.io.smooth import read_models
@@ -13,7 +15,9 @@ from bkgpipe.io.stack import read_groups
 from bkgpipe.io.validation import write_validation
 from bkgpipe.production import gather
 from bkgpipe.production.gather import (
+    axes_files,
     find_models,
+    read_axes_test,
     read_clocks,
     read_dependence,
     read_excluded,
@@ -162,3 +166,18 @@ def test_clocks_that_differ_are_gathered(production, build, tmp_path, halve_good
     assert list(found) == [1003]
     assert found[1003].good_time == pytest.approx(150.0)
     assert found[1003].ontime == pytest.approx(300.0)
+
+
+def test_axes_are_those_of_the_same_settings(production, caplog):
+    settings = production().settings
+    assert read_axes_test(settings) is None
+    numbers, picture = axes_files(settings)
+    numbers.parent.mkdir(parents=True)
+    picture.write_bytes(b"")
+    summary = AxesSummary(rows=(), offset_max=2.0, inside_offset=1.25)
+    write_axes(numbers, summary)
+    assert read_axes_test(settings) == summary
+    numbers.write_text("[]")
+    with caplog.at_level(logging.WARNING):
+        assert read_axes_test(settings) is None
+    assert "Run bkgpipe validate --axes again" in caplog.text

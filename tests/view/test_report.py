@@ -15,6 +15,7 @@ from bkgpipe.datamodel import (
     RunRate,
     RunTable,
 )
+from bkgpipe.datamodel.axes_test import AxesSummary, AxisRow
 from bkgpipe.datamodel.validation import ScoreSummary, ValidationSummary
 from bkgpipe.view import make_pages
 from bkgpipe.view.report import make_figures
@@ -77,6 +78,23 @@ def full(report: Report, ranking: Ranking) -> Report:
         n_unpredicted=0,
     )
     region = ExclusionRegion(name="Crab", origin="gc", ra=83.6, dec=22.0, radius=0.3)
+    axis = AxisRow(
+        model="this production",
+        energies="above the safe energy",
+        axis="32",
+        oversampling=1,
+        n_runs=105,
+        n_events=150_000,
+        n_uncovered=0,
+        total=1.002,
+        rms=0.074,
+        worst=0.24,
+        worst_energy=0.38,
+        chi2=3033.0,
+        n_bins=69,
+        scatter=0.21,
+        scatter_median=0.056,
+    )
     return replace(
         report,
         dependence=Dependence(energy_min=0.7, runs=(rate,)),
@@ -93,6 +111,7 @@ def full(report: Report, ranking: Ranking) -> Report:
             energy_max=30.0,
             n_left_out=2,
         ),
+        axes=AxesSummary(rows=(axis,), offset_max=2.0, inside_offset=1.25),
         folders={"count": "count-3fa9c1"},
         inputs="0123456789abcdef",
     )
@@ -123,7 +142,7 @@ def test_pages_are_well_formed(pages: dict[str, str]):
 def test_pages_load_nothing_but_the_images_beside_them(
     full: Report, pages: dict[str, str]
 ):
-    files = {*pages, *make_figures(full), "validation.png"}
+    files = {*pages, *make_figures(full), "validation.png", "axes.png"}
     files |= {"model-3.html", "model-3.png"}
     for html in pages.values():
         assert "http:" not in html
@@ -148,6 +167,7 @@ def test_images_have_words(pages: dict[str, str]):
         "sky.png",
         "dependence.png",
         "validation.png",
+        "axes.png",
         "rankings.png",
         "ranking.png",
         "model-3.png",
@@ -188,6 +208,14 @@ def test_validation_is_shown_with_what_it_was(pages: dict[str, str]):
     text = re.sub(r"\s+", " ", _Page(pages["index.html"]).text)
     assert "5 folds by night, 0.5 to 30 TeV, 2 runs not scored" in text
     assert "this production 3 1,500 1.1000" in text
+
+
+def test_other_axes_are_shown(pages: dict[str, str]):
+    text = re.sub(r"\s+", " ", _Page(pages["index.html"]).text)
+    assert "Offsets to 2 deg, to 1.25 deg below the safe energy" in text
+    assert (
+        "above the safe energy 32 105 150,000 1.002 7.4% +24.0% 0.38 3033 / 69" in text
+    )
 
 
 def test_conditions_and_provenance(pages: dict[str, str]):
