@@ -163,6 +163,8 @@ def _plan(settings: Settings, table: RunTable, options: ValidateOptions) -> Scor
     reach = settings.binning.offset_max
     offset_max = options.offset_max or min(_OFFSET_MAX, reach)
     runs = _exported(table, (run.obs_id for run in table.selected))
+    if not runs:
+        _refuse("no run gets a model")
     glances = glance_at_runs(settings, runs, offset_max=offset_max)
     energies = _choose_energies(settings, glances, options)
     _tell_plan(runs, glances, energies, options)
@@ -213,8 +215,7 @@ def _tell_plan(
         n_joined = sum(len(block) for block in shares.joined)
         click.echo(
             f"About {n_joined} runs with fewer than {options.min_events} events are "
-            f"scored together with others of their night, in {len(shares.joined)} "
-            "nights.",
+            f"scored together with others of their night: {len(shares.joined)} in all.",
             err=True,
         )
     if shares.left_out:

@@ -196,4 +196,4 @@ def share_nights(
 
 def _too_few(n_own: int, total: int, block: tuple[int, ...], min_events: int) -> str:
     night = f", {total} with {len(block) - 1} more of its night" if block[1:] else ""
-    return f"{n_own} events outside the mask{night}, fewer than {min_events}"
+    return f"{n_own} events to score{night}, fewer than {min_events}"

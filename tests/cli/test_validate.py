@@ -82,6 +82,15 @@ def test_a_run_without_enough_events_is_told(bkgpipe: Call) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_runs_that_get_no_model_are_told_before_the_first_fold(bkgpipe: Call) -> None:
+    words = ("--set", "select.exclude_obs_ids=1001", "--set", "export.obs_ids=1001")
+    result = bkgpipe("validate", *words)
+    assert result.exit_code == 1
+    assert "no run gets a model" in result.stderr
+    assert "Fold" not in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
@@ -120,7 +129,7 @@ def test_poor_runs_are_scored_by_night(bkgpipe: Call) -> None:
     words = ("--folds", "2", "--min-events", most, "--table", "runs.ecsv")
     result = bkgpipe("validate", *words, "--json")
     assert result.exit_code == 0, result.output
-    assert "scored together with others of their night, in 1 nights" in result.stderr
+    assert "scored together with others of their night: 1 in all." in result.stderr
     answer = json.loads(result.stdout)
     assert answer["joined"] == [list(range(1001, 1009))]
     assert answer["models"][0]["runs"] == 8

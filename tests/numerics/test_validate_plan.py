@@ -88,9 +88,9 @@ def test_poor_runs_are_joined_by_night(make_run: MakeRun) -> None:
     assert found.alone == (2,)
     assert found.joined == ((1, 3),)
     assert found.left_out == {
-        4: "80 events outside the mask, 170 with 1 more of its night, fewer than 300",
-        5: "90 events outside the mask, 170 with 1 more of its night, fewer than 300",
-        6: "20 events outside the mask, fewer than 300",
+        4: "80 events to score, 170 with 1 more of its night, fewer than 300",
+        5: "90 events to score, 170 with 1 more of its night, fewer than 300",
+        6: "20 events to score, fewer than 300",
     }
 
 
