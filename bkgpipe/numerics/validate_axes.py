@@ -133,17 +133,16 @@ def count_zones(
         If the pointing is not known.
     """
     matrix = fov_matrix(*pointing_of(run))
-    is_valid = np.isfinite([events.ra, events.dec, events.energy]).all(axis=0)
-    sky = unit_vectors(events.ra[is_valid], events.dec[is_valid])
+    good = events.keep(events.is_valid & events.is_in_good_time)
+    sky = unit_vectors(good.ra, good.dec)
     cosine = (sky @ matrix.T)[:, 0]
     is_kept = is_kept_vectors(mask, sky)
-    energy = events.energy[is_valid]
     near = min(INSIDE_OFFSET, offset_max)
     return FieldZones(
         obs_id=run.obs_id,
         safe_energy_min=safe_energy_min,
-        inside=energy[is_kept & (cosine >= np.cos(np.radians(near)))],
-        all_offsets=energy[is_kept & (cosine >= np.cos(np.radians(offset_max)))],
+        inside=good.energy[is_kept & (cosine >= np.cos(np.radians(near)))],
+        all_offsets=good.energy[is_kept & (cosine >= np.cos(np.radians(offset_max)))],
         kept_share=_kept_shares(matrix, mask, near=near, offset_max=offset_max),
     )
 

@@ -56,10 +56,10 @@ def glance_at_run(
     InputError
         If the pointing is not known.
     """
-    is_valid = np.isfinite([events.ra, events.dec, events.energy]).all(axis=0)
-    sky = unit_vectors(events.ra[is_valid], events.dec[is_valid])
+    good = events.keep(events.is_valid & events.is_in_good_time)
+    sky = unit_vectors(good.ra, good.dec)
     is_near = offset_angle(sky @ fov_matrix(*pointing_of(run)).T) <= offset_max
-    counts, _ = np.histogram(events.energy[is_valid][is_near], _STEPS)
+    counts, _ = np.histogram(good.energy[is_near], _STEPS)
     return RunGlance(obs_id=run.obs_id, counts=counts, safe_energy_min=safe_energy_min)
 
 

@@ -103,6 +103,22 @@ def test_zones_are_cut_by_offset_and_mask(make_run: MakeRun) -> None:
     assert found.is_covered.tolist() == [False, True, True, True, True, True]
 
 
+def test_events_outside_good_time_are_in_no_zone(make_run: MakeRun) -> None:
+    run = make_run()
+    seconds = np.array([-3.0, -1.0, 10.0, np.nan])
+    events = Events(
+        obs_id=1,
+        ra=np.full(4, run.ra),
+        dec=np.full(4, run.dec),
+        energy=np.arange(1.0, 5.0),
+        time=run.time_start + seconds / 86400.0,
+        gti=np.array([[run.time_start, run.time_stop]]),
+    )
+    mask = make_exclusion_mask(run, (), nside=64, search_radius=4.0)
+    zones = count_zones(run, events, mask, offset_max=2.0, safe_energy_min=0.3)
+    assert zones.inside.tolist() == zones.all_offsets.tolist() == [2.0, 3.0]
+
+
 def test_a_field_within_the_inner_zone_is_judged_in_all_of_it(
     make_run: MakeRun,
 ) -> None:

@@ -36,6 +36,21 @@ def _falling(low: float, n_events: int = 20000) -> np.ndarray:
     return low / np.sqrt(share)
 
 
+def test_events_outside_good_time_are_not_looked_at(make_run: MakeRun) -> None:
+    run = make_run()
+    seconds = np.array([-3.0, -1.0, 10.0, np.nan])
+    events = Events(
+        obs_id=run.obs_id,
+        ra=np.full(4, run.ra),
+        dec=np.full(4, run.dec),
+        energy=np.ones(4),
+        time=run.time_start + seconds / 86400.0,
+        gti=np.array([[run.time_start, run.time_stop]]),
+    )
+    found = glance_at_run(run, events, offset_max=2.0, safe_energy_min=0.0)
+    assert found.counts.sum() == 2
+
+
 def test_energies_begin_where_most_runs_are_safe(make_run: MakeRun) -> None:
     safe = (0.2, 0.3, 0.4, 1.3)
     glances = [_glance(make_run(), _falling(0.1), safe=value) for value in safe]
