@@ -77,7 +77,18 @@ class Images:
         return Images(counts=self.counts, predicted=predicted)
 
     def draw(self, rng: np.random.Generator) -> Images:
-        """Draw counts from the prediction, and scale it to them."""
+        """Draw counts from the prediction, and scale it to them.
+
+        Parameters
+        ----------
+        rng : np.random.Generator
+            Source of chance.
+
+        Returns
+        -------
+        Images
+            Counts drawn, and the model with the norm that fits them.
+        """
         bands = rng.poisson(self.predicted[:, 1:])
         counts = np.concatenate([bands.sum(axis=1, keepdims=True), bands], axis=1)
         return Images(counts=counts, predicted=self.predicted).scaled
@@ -105,7 +116,7 @@ def main(arguments: argparse.Namespace) -> None:
         print(f"Fold {first + 1} of {_FOLDS} is done", flush=True)
     rows = [row for name, parts in images.items() for row in _rows(name, parts)]
     header = ["background models", "energies", "radius [deg]", "mean", "width"]
-    header += ["mean of Poisson noise", "width of Poisson noise", "largest"]
+    header += ["noise: mean", "noise: width", "largest", "noise: largest"]
     table = rows_to_markdown(header, rows)
     publish(table, name="empty fields", page=arguments.page)
 
@@ -202,7 +213,8 @@ def _rows(
             for value, spread in zip(noise.mean(axis=0), noise.std(axis=0), strict=True)
         ]
         row = [name if i == 0 else "", key[0], f"{key[1]}", f"{mean:.3f}"]
-        yield [*row, f"**{width:.3f}**", *cells[:2], f"{largest:.1f}"]
+        ends = f"{largest:.1f}", f"{noise[:, 2].mean():.1f} ± {noise[:, 2].std():.1f}"
+        yield [*row, f"**{width:.3f}**", *cells[:2], *ends]
 
 
 def _moments(fields: Sequence[Images]) -> np.ndarray:

@@ -229,8 +229,8 @@ def _fit(target: Target, name: str, stacked: Stacked) -> Found:
 def _models(target: Target, dataset_name: str) -> tuple[SkyModel, FoVBackgroundModel]:
     spatial = target.spatial.copy()
     spatial.frame = "icrs"
-    for parameter in spatial.parameters:
-        parameter.frozen = False
+    for name in target.free:
+        spatial.parameters[name].frozen = False
     for name, value in {"lon_0": target.ra, "lat_0": target.dec}.items():
         place = spatial.parameters[name]
         place.quantity = value * u.deg
@@ -247,7 +247,7 @@ def _models(target: Target, dataset_name: str) -> tuple[SkyModel, FoVBackgroundM
 
 
 def _shape(spatial: SpatialModel) -> str:
-    names = {"sigma": "sigma", "e": "e", "radius": "r", "width": "w"}
+    names = {"sigma": "sigma", "e": "e", "r_0": "r", "eta": "eta"}
     return ", ".join(
         f"{word} {spatial.parameters[name].value:.3f} ± "
         f"{spatial.parameters[name].error:.3f}"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from astropy.coordinates import SkyCoord
 from gammapy.modeling.models import (
     GaussianSpatialModel,
+    GeneralizedGaussianSpatialModel,
     PointSpatialModel,
-    ShellSpatialModel,
     SpatialModel,
 )
 
@@ -35,6 +35,8 @@ class Target:
         https://github.com/lmohrmann/hess_ost_paper_material
     others : tuple of tuple of float
         Other sources, which the fit leaves out: position and radius [deg].
+    free : tuple of str
+        Parameters of the shape that gammapy freezes and the fit frees.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Target:
     reference: float
     paper: tuple[float, float, float, float]
     others: tuple[tuple[float, float, float], ...] = ()
+    free: tuple[str, ...] = ()
 
     @property
     def position(self) -> SkyCoord:
@@ -81,6 +84,7 @@ TARGETS = (
         dec=-59.16,
         radius=0.6,
         spatial=GaussianSpatialModel(sigma="0.12 deg", e=0.7, phi="140 deg"),
+        free=("e", "phi"),
         reference=1.4,
         paper=(2.91361e-12, 1.35954e-13, 2.41311, 0.0525351),
         others=((225.8, -58.24, 0.8),),  # HESS J1503-582
@@ -91,7 +95,8 @@ TARGETS = (
         ra=258.39,
         dec=-39.76,
         radius=0.9,
-        spatial=ShellSpatialModel(radius="0.4 deg", width="0.2 deg"),
+        # A shell is not smooth in its parameters: Minuit finds no minimum
+        spatial=GeneralizedGaussianSpatialModel(r_0="0.5 deg", eta=0.1),
         reference=1.15,
         paper=(1.33086e-11, 4.74099e-13, 2.21401, 0.0349274),
         others=(
