@@ -5,8 +5,8 @@ each fitted by gammapy with a power law, position and extension, and norm and ti
 the background, three times: with models from the OFF runs alone, which never saw the
 field, with models from all runs, and with those of the observatory in the store. All
 three fits have the same events and bins: energies above the peak of the observatory's
-background and with a bias below 10 %, as in Mohrmann et al. 2019, A&A 632, A72, and
-offsets below 2 deg.
+background (a rule of Mohrmann et al. 2019, A&A 632, A72), bias below 10 %, and offsets
+below 2 deg.
 
 It prints two tables in Markdown, fluxes and backgrounds, and writes ``gallery.ecsv``
 and ``gallery.png`` to FOLDER. It takes some minutes.
@@ -252,7 +252,7 @@ def _shape(spatial: SpatialModel) -> str:
         f"{word} {spatial.parameters[name].value:.3f} ± "
         f"{spatial.parameters[name].error:.3f}"
         for name, word in names.items()
-        if name in spatial.parameters.names
+        if name in spatial.parameters.free_parameters.names
     )
 
 
