@@ -9,7 +9,14 @@ import numpy as np
 from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.checks import require_shape
 
-__all__ = ["FitPoints", "RegressionFit", "RegressionRate", "RunConditions", "RunHead"]
+__all__ = [
+    "Excursion",
+    "FitPoints",
+    "RegressionFit",
+    "RegressionRate",
+    "RunConditions",
+    "RunHead",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +43,8 @@ class RunConditions:
         energy of 1 TeV [log(s-1 sr-1)].
     control_low : float
         Logarithm of the rate of control events below the safe energy, likewise.
+    control_rim : float
+        Logarithm of the rate of control events at the rim of the field, likewise.
     safe_energy : float
         Lowest energy at which the run contributes [TeV].
     """
@@ -48,6 +57,7 @@ class RunConditions:
     time: float
     control_outer: float
     control_low: float
+    control_rim: float = float("nan")
     safe_energy: float = float("nan")
 
 
@@ -168,31 +178,46 @@ class RegressionFit:
         Knots in log energy, shape ``(n_energy_splines + 4,)`` [log TeV].
     offset_knots : np.ndarray
         Knots in offset squared, shape ``(n_offset_splines + 4,)`` [deg2].
+    low_knots : np.ndarray
+        Knots in log10(energy / safe energy) of the splines near the safe energy, shape
+        ``(n_low + 7,)``; empty where all energies are safe.
+    lowest_distance : float
+        Least log10(energy / safe energy) that was fitted.
     reference : np.ndarray
         Coefficients of the cubic in log energy, highest power first, shape ``(4,)``.
+    reference_range : np.ndarray
+        Log energies between which it was fitted, shape ``(2,)`` [log TeV].
     energy_range : np.ndarray
-        Least and largest log energy of a bin with exposure, shape ``(2,)`` [log TeV].
+        Log centres of the first and the last energy bin with an event that was fitted,
+        shape ``(2,)`` [log TeV].
     condition_names : tuple of str
         Names of the standardised conditions.
     condition_mean, condition_scale : np.ndarray
         Mean and standard deviation of each in the runs, shape ``(n_conditions,)``.
     condition_low, condition_high : np.ndarray
         Range of each in the runs, shape ``(n_conditions,)``.
+    time_gap : float
+        Longest time between two runs [d].
     epoch_edges : np.ndarray
         Times at which an epoch ends, shape ``(n_epochs - 1,)`` [d].
     coefficients : np.ndarray
         Shape ``(n_energy_splines, n_columns)``.
+    low_coefficients : np.ndarray
+        Those of the splines near the safe energy, ``(n_low, n_parts)``.
     covariance : np.ndarray
-        Covariance of the coefficients in C order, ``(n, n)`` with
-        n = n_energy_splines x n_columns: Poisson noise, scatter of the runs, and what
-        the penalty may have taken.
+        Covariance of the coefficients in C order, first those of all energies, ``(n,
+        n)``: Poisson noise, scatter of the runs, and what the penalty may have taken.
     deviance : float
-        Poisson deviance of all bins.
+        Deviance of all bins.
     edf : float
         Effective degrees of freedom.
     scatter : float
         Relative scatter of the counts of single runs about the fit beyond Poisson
         noise; NaN as long as it is not measured.
+    low_scatter : float
+        The same of single energies below the safe energy.
+    residual : np.ndarray
+        Events of all runs at each energy, and what the fit expects, ``(2, n_energy)``.
     n_steps : int
         Newton steps taken.
     n_runs : int
@@ -214,19 +239,26 @@ class RegressionFit:
     dropped: tuple[str, ...]
     energy_knots: np.ndarray
     offset_knots: np.ndarray
+    low_knots: np.ndarray
+    lowest_distance: float
     reference: np.ndarray
+    reference_range: np.ndarray
     energy_range: np.ndarray
     condition_names: tuple[str, ...]
     condition_mean: np.ndarray
     condition_scale: np.ndarray
     condition_low: np.ndarray
     condition_high: np.ndarray
+    time_gap: float
     epoch_edges: np.ndarray
     coefficients: np.ndarray
+    low_coefficients: np.ndarray
     covariance: np.ndarray
     deviance: float
     edf: float
     scatter: float
+    low_scatter: float
+    residual: np.ndarray
     n_steps: int
     n_runs: int
     livetime: float
@@ -238,12 +270,36 @@ class RegressionFit:
     def __post_init__(self) -> None:
         shape = (self.energy_knots.size - 4, len(self.columns))
         require_shape("coefficients", self.coefficients, shape)
-        n_coefficients = shape[0] * shape[1]
+        n_coefficients = shape[0] * shape[1] + self.low_coefficients.size
         require_shape("covariance", self.covariance, (n_coefficients, n_coefficients))
         for name in ("mean", "scale", "low", "high"):
             values = getattr(self, f"condition_{name}")
             require_shape(f"condition_{name}", values, (len(self.condition_names),))
         require_shape("trials", self.trials, (len(self.trials), 5))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Excursion:
+    """A condition of a run beyond those of the fit.
+
+    Attributes
+    ----------
+    name : str
+        Condition.
+    value : float
+        That of the run; NaN where it is missing.
+    low, high : float
+        Range in the fit.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        found = f"{self.value:.4g}" if np.isfinite(self.value) else "missing"
+        return f"{self.name} {found} (fit: {self.low:.4g} to {self.high:.4g})"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -258,13 +314,19 @@ class RegressionRate:
         Rate, shape ``(n_energy, n_offset)`` [s-1 TeV-1 sr-1].
     error_3d, error_2d : np.ndarray
         Relative statistical errors, of the same shapes.
-    is_extrapolated : bool
-        True when a condition was missing, or beyond those of the fit and moved to the
+    is_fitted : np.ndarray
+        True for the energies that the fit has seen, shape ``(n_energy,)``.
+    excursions : tuple of Excursion
+        Conditions that are missing, or beyond those of the fit and moved to the
         nearest.
+    excursion_error : float
+        How much the rate may be wrong for that, relative.
     """
 
     rate_3d: np.ndarray
     rate_2d: np.ndarray
     error_3d: np.ndarray
     error_2d: np.ndarray
-    is_extrapolated: bool
+    is_fitted: np.ndarray
+    excursions: tuple[Excursion, ...] = ()
+    excursion_error: float = 0.0

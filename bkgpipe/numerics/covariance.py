@@ -18,7 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from bkgpipe.numerics.array_fit import ArrayFit, CountsArrays, expected_counts
+from bkgpipe.numerics.array_fit import ArrayFit
+from bkgpipe.numerics.count_arrays import CountsArrays, expected_counts
 
 __all__ = ["estimate_covariance"]
 
@@ -52,7 +53,7 @@ def estimate_covariance(
     basis: np.ndarray,
     field: np.ndarray,
     penalty: np.ndarray,
-    columns: tuple[str, ...],
+    labels: tuple[str, ...],
     trends: np.ndarray,
 ) -> np.ndarray:
     """Estimate the covariance from noise, scatter of the points, and shrinkage.
@@ -72,8 +73,8 @@ def estimate_covariance(
         The fit.
     basis, field, penalty : np.ndarray
         As in `fit_arrays`.
-    columns : tuple of str
-        Term that each column of the design belongs to.
+    labels : tuple of str
+        Term that each coefficient belongs to, of length n.
     trends : np.ndarray
         Functions of energy along which the logarithm of a point's rate may scatter,
         the first one constant, shape ``(n_energy, n_trends)``.
@@ -81,7 +82,7 @@ def estimate_covariance(
     Returns
     -------
     np.ndarray
-        Covariance of the coefficients in C order, ``(n, n)``.
+        Covariance of all coefficients, ``(n, n)``.
     """
     factor = cho_factor(fit.normal + penalty)
     inverse = cho_solve(factor, np.eye(len(penalty)))
@@ -89,7 +90,7 @@ def estimate_covariance(
     spread = _scatter_root(points, fit.normal, inverse)
     scores = np.einsum("gtn,ts->gsn", points.score, spread).reshape(-1, len(penalty))
     middle = fit.normal + scores.T @ scores
-    middle += _shrinkage(fit, inverse, penalty, columns)
+    middle += _shrinkage(fit, inverse, penalty, labels)
     covariance: np.ndarray = inverse @ middle @ inverse
     return covariance
 
@@ -106,13 +107,28 @@ def _gather(
     along = basis[:, :, np.newaxis] * trends[:, np.newaxis, :]
     squares = trends[:, :, np.newaxis] * trends[:, np.newaxis, :]
     for block in arrays.blocks():
-        mean = expected_counts(block, fit.coefficients, basis=basis, field=field)
+        mean = expected_counts(
+            block, fit.coefficients, fit.low_coefficients, basis=basis, field=field
+        )
         spectrum = mean.sum(axis=2)
-        residual.append((block.counts.sum(axis=2) - spectrum) @ trends)
-        slope.append(np.tensordot(spectrum, squares, axes=1))
-        moments = (mean @ field) @ block.design.swapaxes(1, 2)
+        # norms that scatter at each energy by themselves have no trend
+        firm = np.ones(spectrum.shape)
+        if block.low:
+            firm -= block.low.variance > 0
+        excess = (block.counts.sum(axis=2) - spectrum) * firm
+        residual.append(excess @ trends)
+        slope.append(np.tensordot(spectrum * firm, squares, axes=1))
+        first = (mean @ field) * firm[:, :, np.newaxis]
+        moments = first @ block.design.swapaxes(1, 2)
         part = np.einsum("gek,ejt->gtjk", moments, along, optimize=True)
-        score.append(part.reshape(*part.shape[:2], -1))
+        part = part.reshape(*part.shape[:2], -1)
+        if block.low:
+            moments = first @ block.low.design.swapaxes(1, 2)
+            low = np.einsum(
+                "gek,gej,et->gtjk", moments, block.low.basis, trends, optimize=True
+            )
+            part = np.concatenate([part, low.reshape(*low.shape[:2], -1)], axis=2)
+        score.append(part)
     return _Points(
         residual=np.concatenate(residual),
         slope=np.concatenate(slope),
@@ -150,15 +166,14 @@ def _scatter_root(
 
 
 def _shrinkage(
-    fit: ArrayFit, inverse: np.ndarray, penalty: np.ndarray, columns: tuple[str, ...]
+    fit: ArrayFit, inverse: np.ndarray, penalty: np.ndarray, labels: tuple[str, ...]
 ) -> np.ndarray:
     """Return the penalty, each term times the mean square of its coefficients."""
-    gamma, n_splines = fit.coefficients.ravel(), len(fit.coefficients)
+    gamma = np.concatenate([fit.coefficients.ravel(), fit.low_coefficients.ravel()])
     edf = np.sum(inverse * fit.normal, axis=1)
     scaled = np.zeros(penalty.shape)
-    for term in dict.fromkeys(columns):
-        is_term = np.array([name == term for name in columns])
-        index = np.flatnonzero(np.tile(is_term, n_splines))
+    for term in dict.fromkeys(labels):
+        index = np.flatnonzero([name == term for name in labels])
         block = penalty[np.ix_(index, index)]
         square = gamma[index] @ block @ gamma[index]
         block = block * square / max(edf[index].sum(), _LEAST_EDF)

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from bkgpipe.datamodel.regression import FitPoints, RegressionFit, RunConditions
+from bkgpipe.datamodel.regression import (
+    Excursion,
+    FitPoints,
+    RegressionFit,
+    RunConditions,
+)
 from bkgpipe.numerics.terms import (
     CONDITION_NAMES,
     TERMS,
+    WRITTEN_NAMES,
     TermInputs,
     condition_table,
     find_epochs,
     sky_directions,
 )
+from bkgpipe.numerics.threshold import threshold_design
 
 __all__ = [
     "ConditionScales",
     "choose_terms",
     "design_columns",
+    "find_excursions",
     "find_scales",
     "fit_design",
-    "is_outside",
     "join_design",
+    "join_thresholds",
     "scales_of",
+    "threshold_columns",
 ]
 
+_TIME = CONDITION_NAMES.index("time")
 _CONSTANT = 1e-6  # a standard deviation below this is rounding
 _RANGE_TOLERANCE = 1e-9
 _BLOCK = 4096  # runs; bounds the memory that their designs take
@@ -45,6 +55,8 @@ class ConditionScales:
         NaN where a run lacks it.
     low, high : np.ndarray
         Least and largest value, likewise.
+    time_gap : float
+        Longest time between two runs [d].
     epoch_edges : np.ndarray
         Times between epochs, shape ``(n_epochs - 1,)`` [d].
     """
@@ -53,6 +65,7 @@ class ConditionScales:
     scale: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    time_gap: float
     epoch_edges: np.ndarray
 
 
@@ -76,6 +89,7 @@ def find_scales(conditions: Sequence[RunConditions]) -> ConditionScales:
         scale=np.where(spread < _CONSTANT, 1.0, spread),
         low=table.min(axis=0),
         high=table.max(axis=0),
+        time_gap=float(np.diff(np.sort(table[:, _TIME])).max(initial=0.0)),
         epoch_edges=find_epochs(conditions),
     )
 
@@ -98,6 +112,7 @@ def scales_of(fit: RegressionFit) -> ConditionScales:
         scale=fit.condition_scale,
         low=fit.condition_low,
         high=fit.condition_high,
+        time_gap=fit.time_gap,
         epoch_edges=fit.epoch_edges,
     )
 
@@ -216,26 +231,70 @@ def join_design(
     columns : tuple of str
         As of `design_columns`.
     """
-    first, columns = design_columns(
-        points.conditions[:1], terms, scales, n_radial=n_radial
-    )
-    design = np.zeros((points.n_points, first[0].size))
-    for start in range(0, points.n_runs, _BLOCK):
-        runs = slice(start, start + _BLOCK)
-        part, _ = design_columns(
-            points.conditions[runs], terms, scales, n_radial=n_radial
-        )
-        index = (points.point[runs], np.arange(len(part)))
-        shape = (points.n_points, len(part))
-        shares = csr_array((points.share[runs], index), shape=shape)
-        design += shares @ part.reshape(len(part), -1)
-    return design.reshape(-1, *first.shape[1:]), columns
+    _, columns = design_columns(points.conditions[:1], terms, scales, n_radial=n_radial)
+
+    def make(conditions: Sequence[RunConditions]) -> np.ndarray:
+        return design_columns(conditions, terms, scales, n_radial=n_radial)[0]
+
+    return _join(points, make), columns
 
 
-def is_outside(
+def threshold_columns(
+    conditions: Sequence[RunConditions],
+    scales: ConditionScales,
+    *,
+    offset_knots: np.ndarray,
+) -> np.ndarray:
+    """Build what the threshold splines of runs are multiplied by.
+
+    Parameters
+    ----------
+    conditions : sequence of RunConditions
+        Conditions of each run, as of `design_columns`.
+    scales : ConditionScales
+        Scales of the fit.
+    offset_knots : np.ndarray
+        Knots in offset squared [deg2].
+
+    Returns
+    -------
+    np.ndarray
+        As of `threshold_design`.
+    """
+    inputs = _term_inputs(conditions, scales, n_radial=offset_knots.size - 4)
+    return threshold_design(inputs, offset_knots)
+
+
+def join_thresholds(
+    points: FitPoints, scales: ConditionScales, *, offset_knots: np.ndarray
+) -> np.ndarray:
+    """Build the same for points: the weighted mean of those of their runs.
+
+    Parameters
+    ----------
+    points : FitPoints
+        Points, and the conditions of their runs.
+    scales : ConditionScales
+        Scales of the fit.
+    offset_knots : np.ndarray
+        Knots in offset squared [deg2].
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``(n_points, n_parts, n_radial + 4)``.
+    """
+
+    def make(conditions: Sequence[RunConditions]) -> np.ndarray:
+        return threshold_columns(conditions, scales, offset_knots=offset_knots)
+
+    return _join(points, make)
+
+
+def find_excursions(
     conditions: RunConditions, terms: tuple[str, ...], scales: ConditionScales
-) -> bool:
-    """Tell whether conditions that the terms use are missing or beyond the fit's.
+) -> tuple[Excursion, ...]:
+    """Find the conditions that the terms use and that are missing or beyond the fit's.
 
     Parameters
     ----------
@@ -248,15 +307,43 @@ def is_outside(
 
     Returns
     -------
-    bool
-        True when a prediction extrapolates.
+    tuple of Excursion
+        Those with which a prediction extrapolates.
     """
     used = {need for name in terms for need in TERMS[name].needs}
-    index = [number for number, name in enumerate(CONDITION_NAMES) if name in used]
-    value = condition_table([conditions])[0, index]
-    slack = _RANGE_TOLERANCE * scales.scale[index]
-    low, high = scales.low[index] - slack, scales.high[index] + slack
-    return not bool(np.all((value >= low) & (value <= high)))
+    table = condition_table([conditions])[0]
+    found = []
+    for number, name in enumerate(CONDITION_NAMES):
+        low, high = scales.low[number], scales.high[number]
+        slack = _RANGE_TOLERANCE * scales.scale[number]
+        if name in used and not low - slack <= table[number] <= high + slack:
+            found.append(
+                Excursion(
+                    name=WRITTEN_NAMES.get(name, name),
+                    value=float(table[number]),
+                    low=float(low),
+                    high=float(high),
+                )
+            )
+    return tuple(found)
+
+
+def _join(
+    points: FitPoints, make: Callable[[Sequence[RunConditions]], np.ndarray]
+) -> np.ndarray:
+    """Average what is made for the runs of each point, some runs at a time."""
+    joined, shape = None, ()
+    for start in range(0, points.n_runs, _BLOCK):
+        runs = slice(start, start + _BLOCK)
+        part = make(points.conditions[runs])
+        index = (points.point[runs], np.arange(len(part)))
+        shares = csr_array(
+            (points.share[runs], index), shape=(points.n_points, len(part))
+        )
+        found = shares @ part.reshape(len(part), -1)
+        joined, shape = (found if joined is None else joined + found), part.shape[1:]
+    design: np.ndarray = np.asarray(joined).reshape(-1, *shape)
+    return design
 
 
 def _reason(name: str, scales: ConditionScales) -> str:
@@ -275,6 +362,10 @@ def _term_inputs(
     conditions: Sequence[RunConditions], scales: ConditionScales, *, n_radial: int
 ) -> TermInputs:
     table = condition_table(conditions)
+    # A trend in time says nothing long before or after the runs of the fit
+    time, gap = table[:, _TIME], scales.time_gap
+    is_far = (time < scales.low[_TIME] - gap) | (time > scales.high[_TIME] + gap)
+    table[is_far, _TIME] = np.nan
     table = np.where(np.isfinite(table), table, scales.mean)
     clipped = np.clip(table, scales.low, scales.high)
     cos_zenith = clipped[:, 0]

@@ -7,10 +7,8 @@ from functools import lru_cache
 import numpy as np
 
 from bkgpipe.datamodel import Binning, RegressionFit, RunConditions
-from bkgpipe.numerics.design import fit_design
 from bkgpipe.numerics.field import mean_functions
-from bkgpipe.numerics.reference import log_centers
-from bkgpipe.numerics.splines import spline_basis
+from bkgpipe.numerics.fitted import weight_slopes
 
 __all__ = ["norm_error"]
 
@@ -44,10 +42,9 @@ def norm_error(
         Relative statistical error of the sum, that of the norm from run to run not
         included.
     """
-    basis = spline_basis(log_centers(binning), fit.energy_knots)
     image = _image(binning, tuple(fit.offset_knots.tolist()))
     share = weight.reshape(weight.shape[0], -1) / weight.sum()
-    gradient = (basis.T @ (share @ image) @ fit_design(fit, conditions).T).ravel()
+    gradient = weight_slopes(fit, conditions, share @ image, binning)
     variance = float(gradient @ fit.covariance @ gradient)
     return float(np.sqrt(max(variance, 0.0)))
 

@@ -10,11 +10,13 @@ from scipy.special import xlogy
 
 from bkgpipe.datamodel.regression import FitPoints, RegressionFit
 from bkgpipe.errors import NoRunsError
-from bkgpipe.numerics.array_fit import CountsArrays, expected_counts
-from bkgpipe.numerics.design import join_design, scales_of
+from bkgpipe.numerics.count_arrays import CountsArrays, expected_counts
+from bkgpipe.numerics.design import join_design, join_thresholds, scales_of
 from bkgpipe.numerics.field import mean_functions
-from bkgpipe.numerics.reference import log_centers, log_reference
+from bkgpipe.numerics.fitted import log_spectrum
+from bkgpipe.numerics.reference import log_centers
 from bkgpipe.numerics.splines import spline_basis
+from bkgpipe.numerics.threshold import find_energies, low_energies
 
 __all__ = [
     "PenaltyTrial",
@@ -253,22 +255,29 @@ def _nights(points: FitPoints) -> np.ndarray:
 
 
 def _deviance(fit: RegressionFit, points: FitPoints) -> np.ndarray:
-    binning = points.binning
-    design, _ = join_design(
-        points, fit.terms, scales_of(fit), n_radial=fit.offset_knots.size - 4
-    )
-    x = log_centers(binning)
-    spectrum = np.exp(log_reference(x, fit.reference, fit.energy_range))
-    spectrum *= binning.energy_width
-    counts = points.counts.reshape(points.n_points, binning.n_energy, -1)
-    exposure = points.exposure.reshape(counts.shape)
+    """Return the deviance at safe energies: below, norms of runs scatter too much."""
+    binning, knots = points.binning, fit.offset_knots
+    scales, energies = scales_of(fit), find_energies(points)
+    design, _ = join_design(points, fit.terms, scales, n_radial=knots.size - 4)
+    is_safe = (energies.unsafe_share == 0)[:, :, np.newaxis]
+    spectrum = np.exp(log_spectrum(fit, binning)) * binning.energy_width
+    counts = points.counts.reshape(points.n_points, binning.n_energy, -1) * is_safe
+    exposure = points.exposure.reshape(counts.shape) * is_safe
+    low = None
+    if fit.low_knots.size:
+        parts = join_thresholds(points, scales, offset_knots=knots)
+        low = low_energies(points, energies, knots=fit.low_knots, design=parts)
     mean = expected_counts(
         CountsArrays(
-            counts=counts, base=exposure * spectrum[:, np.newaxis], design=design
+            counts=counts,
+            base=exposure * spectrum[:, np.newaxis],
+            design=design,
+            low=low,
         ),
         fit.coefficients,
-        basis=spline_basis(x, fit.energy_knots),
-        field=mean_functions(binning, offset_knots=fit.offset_knots),
+        fit.low_coefficients,
+        basis=spline_basis(log_centers(binning), fit.energy_knots),
+        field=mean_functions(binning, offset_knots=knots),
     )
     ratio = np.divide(counts, mean, out=np.ones(mean.shape), where=counts > 0)
     deviance: np.ndarray = 2 * (mean - counts + xlogy(counts, ratio)).sum(axis=(1, 2))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bkgpipe.datamodel.binning import Binning
-from bkgpipe.datamodel.counts import RunCounts
+from bkgpipe.datamodel.counts import RunCounts, in_safe_bins
 from bkgpipe.datamodel.regression import FitPoints, RunConditions, RunHead
 from bkgpipe.errors import NoRunsError
 from bkgpipe.numerics.design import choose_terms, find_scales
@@ -175,19 +175,19 @@ class _Sums:
         self.exposure = np.zeros((n_points, *binning.shape_3d))
         self.conditions: list[RunConditions] = []
         self.livetime: list[float] = []
-        self.n_events: list[float] = []
-        self.exposure_of: list[np.ndarray] = []
+        self.safe_counts_of: list[np.ndarray] = []
+        self.safe_exposure_of: list[np.ndarray] = []
 
     def add(self, run: RunCounts, point: int, conditions: RunConditions) -> None:
         self.binning.require_same(run.binning, where=f"run {run.obs_id}")
-        exposure = run.safe_exposure_3d
-        counts = np.where(exposure > 0, run.counts_3d, 0)
+        # a bin without exposure may hold an event at its rim
+        counts = np.where(run.exposure_3d > 0, run.counts_3d, 0)
         self.counts[point] += counts
-        self.exposure[point] += exposure
+        self.exposure[point] += run.exposure_3d
         self.conditions.append(conditions)
         self.livetime.append(run.livetime)
-        self.n_events.append(float(counts.sum()))
-        self.exposure_of.append(exposure.sum(axis=(1, 2)))
+        self.safe_counts_of.append(in_safe_bins(counts.sum(axis=(1, 2)), run.is_safe))
+        self.safe_exposure_of.append(run.safe_exposure_3d.sum(axis=(1, 2)))
 
     def points(self, point: np.ndarray) -> FitPoints:
         return FitPoints(
@@ -201,18 +201,19 @@ class _Sums:
         )
 
     def _shares(self, point: np.ndarray) -> np.ndarray:
-        """Weigh runs half by exposure, half by events.
+        """Weigh runs half by exposure, half by events, at safe energies.
 
         The logarithm of a mean of exponentials is the integral, from 0 to 1, of the
         mean of the exponents weighted by exposure x exp(t x exponent): the trapezoidal
         rule for it leaves no error of second order in their spread.
         """
-        exposure = np.array(self.exposure_of)
+        exposure = np.array(self.safe_exposure_of)
+        counts = np.array(self.safe_counts_of, dtype=np.float64)
         total = exposure.sum(axis=0)
-        counts = self.counts.sum(axis=(0, 2, 3))
-        rate = np.divide(counts, total, out=np.zeros(total.size), where=total > 0)
+        rate = np.zeros(total.size)
+        np.divide(counts.sum(axis=0), total, out=rate, where=total > 0)
         by_exposure = _share(exposure @ rate, point)
-        by_events = _share(np.array(self.n_events), point)
+        by_events = _share(counts.sum(axis=1), point)
         shares: np.ndarray = (by_exposure + by_events) / 2
         return shares
 

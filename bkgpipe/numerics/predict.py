@@ -9,15 +9,19 @@ import numpy as np
 
 from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.regression import RegressionFit, RegressionRate, RunConditions
-from bkgpipe.numerics.design import fit_design, is_outside, scales_of
+from bkgpipe.numerics.design import find_excursions, scales_of
 from bkgpipe.numerics.field import (
     annulus_points,
     field_functions,
     mean_functions,
 )
-from bkgpipe.numerics.reference import log_centers, log_reference
+from bkgpipe.numerics.fitted import (
+    field_covariances,
+    field_weights,
+    is_fitted,
+    log_spectrum,
+)
 from bkgpipe.numerics.sampling import solid_angle_in_disc
-from bkgpipe.numerics.splines import spline_basis
 
 __all__ = ["predict"]
 
@@ -45,19 +49,19 @@ def predict(
     RegressionRate
         Rates per live time, finite and positive, and their statistical errors.
     """
-    design = fit_design(fit, conditions)
-    field, basis = _field_of(fit, binning), _basis(fit, binning)
-    log_shape = basis @ fit.coefficients @ design
+    field = _field_of(fit, binning)
+    log_shape = field_weights(fit, conditions, binning)
     rate_3d = _rates(fit, log_shape @ field.image.T, binning)
     rate_2d = _rates(fit, log_shape @ field.points.T, binning)
     rate_2d = rate_2d.reshape(*binning.shape_2d, -1).mean(axis=-1)
-    covariances = _covariances(fit, design, basis)
+    covariances = field_covariances(fit, conditions, binning)
     return RegressionRate(
         rate_3d=rate_3d.reshape(binning.shape_3d),
         rate_2d=_same_counts(rate_2d, rate_3d @ field.solid_angle, binning),
         error_3d=_errors(covariances, field.image).reshape(binning.shape_3d),
         error_2d=_errors(covariances, field.annuli),
-        is_extrapolated=is_outside(conditions, fit.terms, scales_of(fit)),
+        is_fitted=is_fitted(fit, conditions, binning),
+        excursions=find_excursions(conditions, fit.terms, scales_of(fit)),
     )
 
 
@@ -112,27 +116,11 @@ def _make_field(
     )
 
 
-def _basis(fit: RegressionFit, binning: Binning) -> np.ndarray:
-    return spline_basis(log_centers(binning), fit.energy_knots)
-
-
 def _rates(fit: RegressionFit, log_shape: np.ndarray, binning: Binning) -> np.ndarray:
     """Put the shape, (n_energy, n_places), on the reference spectrum."""
-    reference = log_reference(log_centers(binning), fit.reference, fit.energy_range)
+    reference = log_spectrum(fit, binning)
     rates: np.ndarray = np.exp(reference[:, np.newaxis] + log_shape)
     return rates
-
-
-def _covariances(
-    fit: RegressionFit, design: np.ndarray, basis: np.ndarray
-) -> np.ndarray:
-    """Propagate the covariance to the functions of the field at each energy."""
-    n_energy, n_columns = fit.coefficients.shape
-    covariance = fit.covariance.reshape(n_energy, n_columns, n_energy, n_columns)
-    at_energy = np.tensordot(basis, covariance, (1, 0))
-    at_energy = np.einsum("kcjd,kj->kcd", at_energy, basis)
-    covariances: np.ndarray = design.T @ at_energy @ design
-    return covariances
 
 
 def _errors(covariances: np.ndarray, functions: np.ndarray) -> np.ndarray:

@@ -26,7 +26,8 @@ class Reference:
     coefficients : np.ndarray
         Log rate as polynomial in log energy, highest power first, shape ``(4,)``.
     energy_range : np.ndarray
-        Least and largest log energy of a bin with exposure, shape ``(2,)`` [log TeV].
+        Log energy of the first bin that was looked at and of the last one with an
+        event, shape ``(2,)`` [log TeV].
     """
 
     coefficients: np.ndarray
@@ -51,18 +52,20 @@ def log_centers(binning: Binning) -> np.ndarray:
     return centers
 
 
-def fit_reference(points: FitPoints) -> Reference:
+def fit_reference(points: FitPoints, is_used: np.ndarray) -> Reference:
     """Fit a cubic in log energy to the summed counts of all runs.
 
     Parameters
     ----------
     points : FitPoints
         Counts and exposure.
+    is_used : np.ndarray
+        Where to look, shape ``(n_points, n_energy)``.
 
     Returns
     -------
     Reference
-        The spectrum.
+        The spectrum, up to the last energy with an event.
 
     Raises
     ------
@@ -70,8 +73,8 @@ def fit_reference(points: FitPoints) -> Reference:
         If there is no event where there is exposure.
     """
     binning = points.binning
-    counts = points.counts.sum(axis=(0, 2, 3))
-    exposure = points.exposure.sum(axis=(0, 2, 3))
+    counts = (points.counts.sum(axis=(2, 3)) * is_used).sum(axis=0)
+    exposure = (points.exposure.sum(axis=(2, 3)) * is_used).sum(axis=0)
     seen = exposure > 0
     if not counts[seen].sum() > 0:
         raise NoEventsError(
@@ -90,10 +93,11 @@ def fit_reference(points: FitPoints) -> Reference:
             "energies in [binning]",
         )
     base = exposure[seen] * binning.energy_width[seen]
-    x = log_centers(binning)[seen]
+    x = log_centers(binning)
+    last = np.flatnonzero(seen & (counts > 0))[-1]
     return Reference(
-        coefficients=_fit_cubic(x, counts[seen], base),
-        energy_range=np.array([x[0], x[-1]]),
+        coefficients=_fit_cubic(x[seen], counts[seen], base),
+        energy_range=np.array([x[seen][0], x[last]]),
     )
 
 

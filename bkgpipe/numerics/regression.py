@@ -6,16 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from bkgpipe.datamodel.regression import FitPoints, RegressionFit
 from bkgpipe.errors import SettingsError
-from bkgpipe.numerics.array_fit import ArrayFit, CountsArrays, fit_arrays
+from bkgpipe.numerics.array_fit import ArrayFit, fit_arrays
+from bkgpipe.numerics.count_arrays import CountsArrays, LowEnergies
 from bkgpipe.numerics.covariance import estimate_covariance
 from bkgpipe.numerics.design import (
     ConditionScales,
     choose_terms,
     find_scales,
     join_design,
+    join_thresholds,
 )
 from bkgpipe.numerics.field import mean_functions
 from bkgpipe.numerics.reference import (
@@ -24,9 +27,17 @@ from bkgpipe.numerics.reference import (
     log_centers,
     log_reference,
 )
-from bkgpipe.numerics.scatter import count_run_terms, norm_scatter
+from bkgpipe.numerics.scatter import count_run_terms, run_scatters
 from bkgpipe.numerics.splines import difference_penalty, spline_basis, spline_knots
 from bkgpipe.numerics.terms import CONDITION_NAMES, DEFAULT_TERMS, TERMS
+from bkgpipe.numerics.threshold import (
+    LOW_PARTS,
+    Energies,
+    find_energies,
+    low_energies,
+    threshold_knots,
+    threshold_penalty,
+)
 
 __all__ = ["fit_regression"]
 
@@ -41,10 +52,20 @@ class _Plan:
     dropped: tuple[str, ...]
     columns: tuple[str, ...]
     scales: ConditionScales
+    energies: Energies
     reference: Reference
+    energy_range: np.ndarray
     energy_knots: np.ndarray
     offset_knots: np.ndarray
+    low_knots: np.ndarray
     design: np.ndarray
+    low: LowEnergies | None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Term that each coefficient belongs to."""
+        n_low = max(0, self.low_knots.size - 7)
+        return self.columns * (self.energy_knots.size - 4) + LOW_PARTS * n_low
 
 
 def fit_regression(
@@ -52,10 +73,10 @@ def fit_regression(
     *,
     fov_alignment: str,
     terms: tuple[str, ...] = DEFAULT_TERMS,
-    energy_splines: int = 5,
+    energy_splines: int = 0,
     offset_splines: int = 6,
     penalty: float = 1.0,
-    term_penalty: float = 100.0,
+    term_penalty: float = 1000.0,
     ridge: float = 10.0,
 ) -> RegressionFit:
     """Fit log counts by splines in energy and offset squared, and condition terms.
@@ -69,7 +90,7 @@ def fit_regression(
     terms : tuple of str
         Condition terms, names of `TERMS`.
     energy_splines : int
-        Splines per decade of energy.
+        Splines per decade of energy; zero takes as many as there are energy bins.
     offset_splines : int
         Splines in offset squared.
     penalty : float
@@ -122,18 +143,23 @@ def _fit_fields(
     model = {
         "basis": spline_basis(centers, plan.energy_knots),
         "field": field[is_seen],
-        "penalty": _penalty(plan.energy_knots.size - 4, plan.columns, strengths),
+        "penalty": _penalty(plan, strengths),
     }
     result = fit_arrays(arrays, **model)
     trends = np.vander(centers, 2, increasing=True)
+    scatter, low_scatter = _scatters(result, points, plan)
+    spectra = (result.observed, result.expected)
     return {
         "coefficients": result.coefficients,
+        "low_coefficients": result.low_coefficients,
         "covariance": estimate_covariance(
-            arrays, result, **model, columns=plan.columns, trends=trends
+            arrays, result, **model, labels=plan.labels, trends=trends
         ),
         "deviance": result.deviance,
         "edf": result.edf,
-        "scatter": _scatter(result, points, plan.terms),
+        "scatter": scatter,
+        "low_scatter": low_scatter,
+        "residual": np.stack([of.sum(axis=0) for of in spectra]),
         "n_steps": result.n_steps,
     }
 
@@ -144,20 +170,31 @@ def _make_plan(
     *,
     n_splines: tuple[int, int],
 ) -> _Plan:
-    scales, reference = find_scales(points.conditions), fit_reference(points)
+    scales, energies = find_scales(points.conditions), find_energies(points)
+    reference = fit_reference(points, energies.unsafe_share == 0)
     kept, dropped = choose_terms(terms, scales)
     limit = points.binning.offset_max**2
     offset_knots = spline_knots(0.0, limit, n_splines=n_splines[1])
     design, columns = join_design(points, kept, scales, n_radial=offset_knots.size - 4)
+    energy_range = _energy_range(points, energies)
+    low_knots, low = np.zeros(0), None
+    if energies.has_low:
+        low_knots = threshold_knots(energies.lowest)
+        low_design = join_thresholds(points, scales, offset_knots=offset_knots)
+        low = low_energies(points, energies, knots=low_knots, design=low_design)
     return _Plan(
         terms=kept,
         dropped=dropped,
         columns=columns,
         scales=scales,
+        energies=energies,
         reference=reference,
-        energy_knots=_energy_knots(reference, n_splines[0]),
+        energy_range=energy_range,
+        energy_knots=_energy_knots(points, energy_range, n_splines[0]),
         offset_knots=offset_knots,
+        low_knots=low_knots,
         design=design,
+        low=low,
     )
 
 
@@ -168,13 +205,17 @@ def _plan_fields(plan: _Plan) -> dict[str, Any]:
         "columns": plan.columns,
         "energy_knots": plan.energy_knots,
         "offset_knots": plan.offset_knots,
+        "low_knots": plan.low_knots,
+        "lowest_distance": plan.energies.lowest,
         "reference": plan.reference.coefficients,
-        "energy_range": plan.reference.energy_range,
+        "reference_range": plan.reference.energy_range,
+        "energy_range": plan.energy_range,
         "condition_names": CONDITION_NAMES,
         "condition_mean": plan.scales.mean,
         "condition_scale": plan.scales.scale,
         "condition_low": plan.scales.low,
         "condition_high": plan.scales.high,
+        "time_gap": plan.scales.time_gap,
         "epoch_edges": plan.scales.epoch_edges,
     }
 
@@ -195,11 +236,23 @@ def _check(terms: tuple[str, ...], strengths: tuple[float, ...]) -> None:
         )
 
 
-def _energy_knots(reference: Reference, per_decade: int) -> np.ndarray:
-    low, high = reference.energy_range
+def _energy_range(points: FitPoints, energies: Energies) -> np.ndarray:
+    """Return log centres of the first and the last energy with an event."""
+    counts = (points.counts.sum(axis=(2, 3)) * energies.is_used).sum(axis=0)
+    counted: np.ndarray = log_centers(points.binning)[counts > 0]
+    return counted[[0, -1]]
+
+
+def _energy_knots(
+    points: FitPoints, energy_range: np.ndarray, per_decade: int
+) -> np.ndarray:
+    low, high = energy_range
+    centers = log_centers(points.binning)
+    n_splines = int(np.count_nonzero((centers >= low) & (centers <= high)))
     if high <= low:
         high = low + 1.0
-    n_splines = int(np.ceil((high - low) / np.log(10) * per_decade)) + 1
+    if per_decade:
+        n_splines = int(np.ceil((high - low) / np.log(10) * per_decade)) + 1
     return spline_knots(low, high, n_splines=n_splines)
 
 
@@ -212,14 +265,25 @@ def _arrays(points: FitPoints, plan: _Plan, is_seen: np.ndarray) -> CountsArrays
         )
     )
     spectrum *= binning.energy_width
+    spectra = plan.energies.is_used * spectrum
     shape = (points.n_points, binning.n_energy, -1)
     base = points.exposure.reshape(shape)[:, :, is_seen]
-    base *= spectrum[:, np.newaxis]
+    base *= spectra[:, :, np.newaxis]
     counts = points.counts.reshape(shape)[:, :, is_seen]
-    return CountsArrays(counts=counts, base=base, design=plan.design)
+    counts = np.where(base > 0, counts, 0.0)
+    return CountsArrays(counts=counts, base=base, design=plan.design, low=plan.low)
 
 
-def _penalty(
+def _penalty(plan: _Plan, strengths: tuple[float, ...]) -> np.ndarray:
+    """Return the penalty on all coefficients, those of the thresholds last."""
+    penalty = _term_penalty(plan.energy_knots.size - 4, plan.columns, strengths)
+    if plan.low is not None:
+        penalty = block_diag(penalty, threshold_penalty(plan.low.basis.shape[2]))
+    matrix: np.ndarray = penalty + _JITTER * np.eye(len(penalty))
+    return matrix
+
+
+def _term_penalty(
     n_energy: int, columns: tuple[str, ...], strengths: tuple[float, ...]
 ) -> np.ndarray:
     """Return the penalty on the coefficients (energy, column) in C order."""
@@ -234,17 +298,17 @@ def _penalty(
         spline * np.kron(energy, np.diag(is_radial.astype(np.float64)))
         + spline * np.kron(np.eye(n_energy), radial)
         + np.kron(steps, np.diag((~is_radial).astype(np.float64)))
-        + _JITTER * np.eye(n_energy * len(columns))
     )
     return matrix
 
 
-def _scatter(result: ArrayFit, points: FitPoints, terms: tuple[str, ...]) -> float:
+def _scatters(result: ArrayFit, points: FitPoints, plan: _Plan) -> tuple[float, float]:
     if points.n_points < points.n_runs:
-        return float("nan")
-    return norm_scatter(
+        return float("nan"), float("nan")
+    return run_scatters(
         result.observed,
         result.expected,
+        is_safe=plan.energies.unsafe_share == 0,
         n_runs=points.n_runs,
-        n_terms=count_run_terms(terms),
+        n_terms=count_run_terms(plan.terms),
     )

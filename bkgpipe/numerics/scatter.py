@@ -10,18 +10,16 @@ from scipy.optimize import brentq
 from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.counts import RunCounts
 from bkgpipe.datamodel.regression import RegressionFit
-from bkgpipe.numerics.design import fit_design
 from bkgpipe.numerics.field import mean_functions
-from bkgpipe.numerics.reference import log_centers, log_reference
-from bkgpipe.numerics.splines import spline_basis
+from bkgpipe.numerics.fitted import field_weights, is_fitted, log_spectrum
 from bkgpipe.numerics.terms import TERMS, make_conditions
 
-__all__ = ["count_run_terms", "measure_scatter", "norm_scatter"]
+__all__ = ["count_run_terms", "measure_scatter", "norm_scatter", "run_scatters"]
 
 
 def measure_scatter(
     fit: RegressionFit, runs: Iterable[RunCounts], *, binning: Binning
-) -> float:
+) -> tuple[float, float]:
     """Estimate the scatter of single runs about a fit of points that they are part of.
 
     Parameters
@@ -35,30 +33,66 @@ def measure_scatter(
 
     Returns
     -------
-    float
-        As of `norm_scatter`.
+    tuple of float
+        As of `run_scatters`.
     """
     field = mean_functions(binning, offset_knots=fit.offset_knots)
-    centers = log_centers(binning)
-    reference = log_reference(centers, fit.reference, fit.energy_range)
-    slopes = spline_basis(centers, fit.energy_knots) @ fit.coefficients
-    observed, expected = [], []
+    spectrum = log_spectrum(fit, binning)[:, np.newaxis]
+    observed, expected, is_safe = [], [], []
     for run in runs:
         conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
-        log_rate = reference[:, np.newaxis] + slopes @ (
-            fit_design(fit, conditions) @ field.T
-        )
-        exposure = run.safe_exposure_3d.reshape(log_rate.shape)
+        log_rate = spectrum + field_weights(fit, conditions, binning) @ field.T
+        exposure = run.exposure_3d.reshape(log_rate.shape)
+        seen = (exposure > 0) & is_fitted(fit, conditions, binning)[:, np.newaxis]
         counts = run.counts_3d.reshape(log_rate.shape)
-        observed.append(float(counts[exposure > 0].sum()))
-        mean = (np.exp(log_rate) * exposure).sum(axis=1)
-        expected.append(float(binning.energy_width @ mean))
-    return norm_scatter(
+        observed.append((counts * seen).sum(axis=1))
+        mean = (np.exp(log_rate) * exposure * seen).sum(axis=1)
+        expected.append(binning.energy_width * mean)
+        is_safe.append(run.is_safe)
+    return run_scatters(
         np.array(observed),
         np.array(expected),
+        is_safe=np.array(is_safe),
         n_runs=fit.n_runs,
         n_terms=count_run_terms(fit.terms),
     )
+
+
+def run_scatters(
+    observed: np.ndarray,
+    expected: np.ndarray,
+    *,
+    is_safe: np.ndarray,
+    n_runs: int,
+    n_terms: int,
+) -> tuple[float, float]:
+    """Estimate the scatter of runs, and of single energies below their safe energy.
+
+    Parameters
+    ----------
+    observed, expected : np.ndarray
+        Counts of some runs of a fit, and what it expects, ``(n_some, n_energy)``.
+    is_safe : np.ndarray
+        True for safe energies, same shape.
+    n_runs : int
+        Runs in the fit.
+    n_terms : int
+        Terms in the fit that scale whole runs.
+
+    Returns
+    -------
+    tuple of float
+        Attributes ``scatter`` and ``low_scatter`` of `RegressionFit`.
+    """
+    low = ~is_safe & (expected > 0)
+    of_runs = norm_scatter(
+        (observed * is_safe).sum(axis=1),
+        (expected * is_safe).sum(axis=1),
+        n_runs=n_runs,
+        n_terms=n_terms,
+    )
+    n_low = max(1, int(low.sum()))
+    return of_runs, norm_scatter(observed[low], expected[low], n_runs=n_low, n_terms=0)
 
 
 def count_run_terms(terms: tuple[str, ...]) -> int:
@@ -105,6 +139,8 @@ def norm_scatter(
     Paule & Mandel 1982, Journal of Research of the NBS 87, 377.
     """
     seen = expected > 0
+    if not seen.any():
+        return 0.0
     square, mean = (observed - expected)[seen] ** 2, expected[seen]
     n_free = max(1, n_runs - 1 - 2 * n_terms) / n_runs * mean.size
 

@@ -16,6 +16,7 @@ __all__ = [
     "CONDITION_NAMES",
     "DEFAULT_TERMS",
     "TERMS",
+    "WRITTEN_NAMES",
     "Term",
     "TermInputs",
     "condition_table",
@@ -34,7 +35,18 @@ CONDITION_NAMES = (
     "safe_energy",
     "control_outer",
     "control_low",
+    "control_rim",
 )
+# What readers are told that the regression sees of some of them
+WRITTEN_NAMES = {
+    "zenith": "cosine of the zenith angle",
+    "azimuth": "north component of the pointing",
+    "deadtime": "log of the live-time fraction",
+    "safe_energy": "log of the safe energy",
+    "control_outer": "log rate of control events beyond the field",
+    "control_low": "log rate of control events below the safe energy",
+    "control_rim": "log rate of control events at the rim",
+}
 # A larger jump of the muon efficiency between runs is new mirrors or electronics
 _EPOCH_JUMP = 0.1
 # Control rates are integrals far above and below the safe energy, which has steps from
@@ -42,6 +54,7 @@ _EPOCH_JUMP = 0.1
 # deviance of runs left out, which is flat about them
 _OUTER_POWER = 0.5
 _LOW_POWER = -2.0
+_RIM_POWER = 2.0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,6 +139,7 @@ def make_conditions(run: RunCounts, *, fov_alignment: str) -> RunConditions:
     log_safe = float(np.log(run.lowest_energy))
     outer = _log_rate(control.counts_outer, control.exposure_outer)
     low = _log_rate(control.counts_low, control.exposure_low)
+    rim = _log_rate(control.counts_rim, control.exposure_rim)
     return RunConditions(
         cos_zenith=float(np.cos(np.radians(source.zenith))),
         azimuth=source.azimuth,
@@ -136,6 +150,7 @@ def make_conditions(run: RunCounts, *, fov_alignment: str) -> RunConditions:
         safe_energy=run.lowest_energy,
         control_outer=outer + _OUTER_POWER * log_safe,
         control_low=low + _LOW_POWER * log_safe,
+        control_rim=rim + _RIM_POWER * log_safe,
     )
 
 
@@ -202,6 +217,7 @@ def condition_table(conditions: Sequence[RunConditions]) -> np.ndarray:
             np.log(one.safe_energy) if one.safe_energy > 0 else np.nan,
             one.control_outer,
             one.control_low,
+            one.control_rim,
         )
         for one in conditions
     ]
@@ -266,12 +282,17 @@ def _uniform(inputs: TermInputs, *factors: np.ndarray) -> np.ndarray:
     return columns
 
 
-def _zenith(inputs: TermInputs) -> np.ndarray:
-    z = inputs.condition("zenith")
+def _radial(inputs: TermInputs, values: np.ndarray) -> np.ndarray:
+    """Columns that change the radial shape: values times each radial spline."""
     columns = _blank(inputs, inputs.n_radial)
     radial = np.arange(inputs.n_radial)
-    columns[:, radial, radial] = z[:, np.newaxis]
-    return np.concatenate([columns, _uniform(inputs, z**2)], axis=1)
+    columns[:, radial, radial] = values[:, np.newaxis]
+    return columns
+
+
+def _zenith(inputs: TermInputs) -> np.ndarray:
+    z = inputs.condition("zenith")
+    return np.concatenate([_radial(inputs, z), _radial(inputs, z**2)], axis=1)
 
 
 def _linear(name: str) -> Callable[[TermInputs], np.ndarray]:
@@ -281,10 +302,18 @@ def _linear(name: str) -> Callable[[TermInputs], np.ndarray]:
     return columns
 
 
-def _with_zenith(name: str) -> Callable[[TermInputs], np.ndarray]:
+def _radial_linear(name: str) -> Callable[[TermInputs], np.ndarray]:
+    def columns(inputs: TermInputs) -> np.ndarray:
+        return _radial(inputs, inputs.condition(name))
+
+    return columns
+
+
+def _radial_with_zenith(name: str) -> Callable[[TermInputs], np.ndarray]:
     def columns(inputs: TermInputs) -> np.ndarray:
         values = inputs.condition(name)
-        return _uniform(inputs, values, values * inputs.condition("zenith"))
+        with_zenith = _uniform(inputs, values * inputs.condition("zenith"))
+        return np.concatenate([_radial(inputs, values), with_zenith], axis=1)
 
     return columns
 
@@ -329,11 +358,12 @@ TERMS: MappingProxyType[str, Term] = MappingProxyType(
         "time": Term(needs=("time",), columns=_linear("time")),
         "safe_energy": Term(needs=("safe_energy",), columns=_linear("safe_energy")),
         "control_outer": Term(
-            needs=("control_outer",), columns=_linear("control_outer")
+            needs=("control_outer",), columns=_radial_linear("control_outer")
         ),
         "control_low": Term(
-            needs=("control_low",), columns=_with_zenith("control_low")
+            needs=("control_low",), columns=_radial_with_zenith("control_low")
         ),
+        "control_rim": Term(needs=("control_rim",), columns=_linear("control_rim")),
         "quadrupole": Term(needs=(), columns=_quadrupole),
         "deadtime": Term(needs=("deadtime",), columns=_linear("deadtime")),
     }
@@ -348,4 +378,5 @@ DEFAULT_TERMS = (
     "quadrupole",
     "control_outer",
     "control_low",
+    "control_rim",
 )

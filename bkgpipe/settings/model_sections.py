@@ -156,7 +156,11 @@ class SmoothSettings:
         "Conditions that the regression looks at",
     )
     energy_splines: int = key(
-        INTEGER, "5", "Splines of the regression per decade", minimum=1, maximum=20
+        INTEGER,
+        "0",
+        "Splines of the regression per decade; 0 takes one for each energy bin",
+        minimum=0,
+        maximum=40,
     )
     offset_splines: int = key(
         INTEGER, "6", "Splines of the regression in offset", minimum=4, maximum=30
@@ -165,7 +169,10 @@ class SmoothSettings:
         NUMBER, "1", "Strength of its penalty on bends of the splines", minimum=0
     )
     term_penalty: float = key(
-        NUMBER, "100", "Strength of its penalty on steps of a term in energy", minimum=0
+        NUMBER,
+        "1000",
+        "Strength of its penalty on steps of a term in energy",
+        minimum=0,
     )
     ridge: float = key(
         NUMBER, "10", "Strength of its pull of the terms to zero", minimum=0

@@ -80,8 +80,8 @@ class FitRegression(OfAllCounts):
         if points.n_points == points.n_runs:
             return fit
         sample = runs.read(every=-(-points.n_runs // _MAX_SCATTER_RUNS))
-        scatter = measure_scatter(fit, sample, binning=points.binning)
-        return replace(fit, scatter=scatter)
+        of_runs, of_low = measure_scatter(fit, sample, binning=points.binning)
+        return replace(fit, scatter=of_runs, low_scatter=of_low)
 
     def _choose_strengths(
         self, points: FitPoints
@@ -204,11 +204,11 @@ def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
     conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
     require_pointing(conditions, fit.terms, where=f"run {run.obs_id}")
     predicted = predict(fit, conditions, run.binning)
-    if predicted.is_extrapolated:
+    for excursion in predicted.excursions:
         _log.warning(
-            "Run %d: a condition is missing, or beyond those of the runs in the fit; "
-            "the mean, or the nearest, stands for it",
+            "Run %d: %s; the nearest value of the fit is taken, or the mean",
             run.obs_id,
+            excursion,
         )
     return RateModel(
         stack_id=run.obs_id,

@@ -1,0 +1,214 @@
+"""What a Newton step of a fit of arrays needs, added up over points and energies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bkgpipe.numerics.count_arrays import CountsArrays, LowEnergies, expected_counts
+
+__all__ = ["NewtonSums", "add_up", "saturated_deviance"]
+
+Parts = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NewtonSums:
+    """Sums over all bins.
+
+    Attributes
+    ----------
+    deviance : float
+        Deviance without penalty.
+    score : np.ndarray
+        Half its negative gradient, shape ``(n,)``.
+    normal : np.ndarray
+        Fisher information, shape ``(n, n)``.
+    expected : np.ndarray
+        Means of each point and energy, shape ``(n_points, n_energy)``.
+    """
+
+    deviance: float
+    score: np.ndarray
+    normal: np.ndarray
+    expected: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Moments:
+    """Sums over places: first moments residual and mean, second moments with weights.
+
+    Shapes ``(n_points, n_energy, n_functions)``, twice for the second.
+    """
+
+    residual: np.ndarray
+    weight: np.ndarray
+    surplus: float
+
+
+def saturated_deviance(arrays: CountsArrays) -> float:
+    """Return the part of the Poisson deviance that no coefficient changes.
+
+    The deviance is this + 2 x (sum of all means - sum of counts x exponents).
+
+    Parameters
+    ----------
+    arrays : CountsArrays
+        Counts and base.
+
+    Returns
+    -------
+    float
+        The constant part.
+    """
+    deviance = 0.0
+    for block in arrays.blocks():
+        seen = block.counts > 0
+        n = block.counts[seen]
+        deviance += 2.0 * float(np.sum(n * np.log(n / block.base[seen])) - n.sum())
+    return deviance
+
+
+def add_up(
+    arrays: CountsArrays,
+    coefficients: Parts,
+    constant: float,
+    *,
+    basis: np.ndarray,
+    field: np.ndarray,
+) -> NewtonSums:
+    """Add up deviance, score and information over all points.
+
+    Parameters
+    ----------
+    arrays : CountsArrays
+        Counts, base and design.
+    coefficients : tuple of np.ndarray
+        Those of all energies and those of the thresholds.
+    constant : float
+        What `saturated_deviance` returned.
+    basis, field : np.ndarray
+        As in `fit_arrays`.
+
+    Returns
+    -------
+    NewtonSums
+        The sums.
+    """
+    first, second = np.triu_indices(field.shape[1])
+    squares = np.column_stack([field, field[:, first] * field[:, second]])
+    n = sum(part.size for part in coefficients)
+    deviance, expected = constant, []
+    score, normal = np.zeros(n), np.zeros((n, n))
+    for block in arrays.blocks():
+        mean = expected_counts(block, *coefficients, basis=basis, field=field)
+        counted, total = block.counts @ field, mean.sum(axis=2)
+        moments = _moments(block, counted, total, mean @ squares)
+        gain = _score(counted, block, basis) @ np.concatenate(
+            [part.ravel() for part in coefficients]
+        )
+        deviance += 2.0 * float(total.sum() - gain) + moments.surplus
+        score += _score(moments.residual, block, basis)
+        normal += _normal(moments.weight, block, basis)
+        expected.append(total)
+    return NewtonSums(
+        deviance=deviance,
+        score=score,
+        normal=normal,
+        expected=np.concatenate(expected),
+    )
+
+
+def _moments(
+    block: CountsArrays, counted: np.ndarray, total: np.ndarray, sums: np.ndarray
+) -> _Moments:
+    """Take what totals with a variance of their own tell of the mean, and not more."""
+    n_functions = counted.shape[2]
+    first, second = np.triu_indices(n_functions)
+    mean = sums[:, :, :n_functions]
+    weight = np.empty((*mean.shape, n_functions))
+    weight[..., first, second] = sums[:, :, n_functions:]
+    weight[..., second, first] = sums[:, :, n_functions:]
+    if block.low is None:
+        return _Moments(residual=counted - mean, weight=weight, surplus=0.0)
+    variance, n = block.low.variance, block.counts.sum(axis=2)
+    lost = 1 - 1 / (1 + variance * total)
+    safe_total = np.where(total > 0, total, 1.0)
+    scale = 1 + lost * (n / safe_total - 1)
+    outer = mean[..., :, np.newaxis] * mean[..., np.newaxis, :]
+    weight -= (lost / safe_total)[..., np.newaxis, np.newaxis] * outer
+    residual = counted - scale[..., np.newaxis] * mean
+    free = (variance > 0) & (total > 0)
+    surplus = _surplus(n[free], total[free], variance[free])
+    return _Moments(residual=residual, weight=weight, surplus=surplus)
+
+
+def _surplus(n: np.ndarray, mean: np.ndarray, variance: np.ndarray) -> float:
+    """Return the negative binomial deviance of totals, less the Poisson one."""
+    poisson = mean - n
+    binomial = (n + 1 / variance) * np.log((1 + variance * n) / (1 + variance * mean))
+    return -2.0 * float(np.sum(poisson + binomial))
+
+
+def _score(residual: np.ndarray, block: CountsArrays, basis: np.ndarray) -> np.ndarray:
+    """Project first moments onto the coefficients, shape ``(n,)``."""
+    along = np.tensordot(
+        residual.swapaxes(0, 1), block.design.swapaxes(1, 2), axes=([1, 2], [0, 1])
+    )
+    score: np.ndarray = (basis.T @ along).ravel()
+    if block.low is None:
+        return score
+    in_design = residual @ block.low.design.swapaxes(1, 2)
+    low = np.tensordot(block.low.basis, in_design, axes=([0, 1], [0, 1]))
+    return np.concatenate([score, low.ravel()])
+
+
+def _normal(weight: np.ndarray, block: CountsArrays, basis: np.ndarray) -> np.ndarray:
+    """Project second moments onto the coefficients, shape ``(n, n)``."""
+    n_columns = block.design.shape[1]
+    weight = weight.swapaxes(0, 1)
+    left = block.design @ weight
+    flat = left.transpose(0, 2, 1, 3).reshape(len(basis), n_columns, -1)
+    right = block.design.transpose(0, 2, 1).reshape(-1, n_columns)
+    normal = _kron_sum(basis, flat @ right)
+    if block.low is None:
+        return normal
+    cross = _cross(left, block.low, basis)
+    return np.block([[normal, cross], [cross.T, _low_normal(weight, block.low)]])
+
+
+def _cross(left: np.ndarray, low: LowEnergies, basis: np.ndarray) -> np.ndarray:
+    """Return the information that both kinds of coefficients share."""
+    mixed = left @ low.design.swapaxes(1, 2)
+    by_energy = np.einsum("gem,egkl->ekml", low.basis, mixed, optimize=True)
+    cross = np.tensordot(basis, by_energy, axes=(0, 0))
+    size = basis.shape[1] * left.shape[2]
+    flat: np.ndarray = cross.reshape(size, -1)
+    return flat
+
+
+def _low_normal(weight: np.ndarray, low: LowEnergies) -> np.ndarray:
+    inner = (low.design @ weight) @ low.design.swapaxes(1, 2)
+    n_points, n_energy, n_low = low.basis.shape
+    pairs = low.basis[..., :, np.newaxis] * low.basis[..., np.newaxis, :]
+    flat = inner.swapaxes(0, 1).reshape(n_points * n_energy, -1)
+    blocks = pairs.reshape(n_points * n_energy, -1).T @ flat
+    n_parts = low.design.shape[1]
+    blocks = blocks.reshape(n_low, n_low, n_parts, n_parts).transpose(0, 2, 1, 3)
+    matrix: np.ndarray = blocks.reshape(n_low * n_parts, -1)
+    return matrix
+
+
+def _kron_sum(basis: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    """Return the sum over energies of (B B^T) kron (X^T W X)."""
+    n_energy, n_splines = basis.shape
+    n_columns = normal.shape[1]
+    pairs = (basis[:, :, np.newaxis] * basis[:, np.newaxis, :]).reshape(n_energy, -1)
+    blocks = (pairs.T @ normal.reshape(n_energy, -1)).reshape(
+        n_splines, n_splines, n_columns, n_columns
+    )
+    matrix: np.ndarray = blocks.transpose(0, 2, 1, 3).reshape(
+        n_splines * n_columns, n_splines * n_columns
+    )
+    return matrix
