@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from bkgpipe.datamodel import Binning, NodeModel, RateModel, Run
 from bkgpipe.errors import InputError, NoEventsError
+from bkgpipe.numerics.holes import fill_holes
 from bkgpipe.numerics.interpolation import (
     NodeGrid,
     latitude_axis,
@@ -17,20 +17,10 @@ from bkgpipe.numerics.interpolation import (
     single_axis,
     solve_nodes,
 )
+from bkgpipe.numerics.radial import squared_offset_2d, squared_offset_3d
 from bkgpipe.numerics.uncertainty import HOLE_ERROR
 
-__all__ = ["fill_holes", "make_node_model", "node_model_for_run"]
-
-_PSEUDO_COUNT = 0.5  # Jeffreys' prior of a Poisson mean, as in `rank`
-_MIN_EXPECTED = 1.0  # events per bin, in the mean over a neighbourhood, to trust it
-_HOLE = 0.01  # of what is expected: less is no rate, but the tail of a smoothed event
-_NEIGHBOURHOODS = ((2.0, 0.0, 0.0), (2.0, 1.0, 1.0))  # reach in bins, best first
-_DECADE = np.log(10)
-_STEEPEST, _FLATTEST, _USUAL = (
-    -5.0,
-    -1.0,
-    -3.0,
-)  # spectral index of cosmic-ray background
+__all__ = ["make_node_model", "node_model_for_run"]
 
 
 def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
@@ -63,13 +53,18 @@ def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
     deadc = _require_deadc(model.conditions.deadc, where=where)
     binning = model.binning
     bkg_3d, is_hole_3d = _nodes(
-        model.rate_3d, model.exposure_3d, _grid_3d(binning), where=where
+        model.rate_3d,
+        model.exposure_3d,
+        _grid_3d(binning),
+        squared_offset=squared_offset_3d(binning),
+        where=where,
     )
     # two dimensions are three with one bin in the field's first axis
     bkg_2d, is_hole_2d = _nodes(
         model.rate_2d[:, np.newaxis],
         model.exposure_2d[:, np.newaxis],
         _grid_2d(binning),
+        squared_offset=squared_offset_2d(binning)[np.newaxis],
         where=where,
     )
     return NodeModel(
@@ -121,64 +116,13 @@ def node_model_for_run(node_model: NodeModel, run: Run) -> NodeModel:
     )
 
 
-def fill_holes(
-    rate: np.ndarray, exposure: np.ndarray, energy_edges: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give bins without counts or exposure the rate to expect there.
-
-    Expected is m = R S: R the norm at that energy, from the part of the field that was
-    seen, S the shape of the field: (n + 1/2) / (sum of R x exposure x energy width
-    + 1/2) for n counts over the energies around (or all bins around, or at the nearest
-    bin with enough of them).
-    At energies without counts R is continued from the others as a power law, in both
-    directions: a step there would reach into the nodes of the energy next to it.
-
-    A bin with less than a hundredth of m is a hole. Where it has been seen with
-    exposure x width = w, it gets the mean of the posterior for no event and a prior of
-    1/2 event and mean m: 1/2 / (w + 1/2 / m), which is m when w is 0, and at most
-    1/2 / w. At an energy with such bins counts are so few that the other bins get their
-    posterior mean as well, (n + 1/2) / (w + 1/2 / m) for n counts: a single event would
-    stand out a thousandfold, and all but vanish when log(rate) is interpolated. Then
-    all bins seen at an energy that has counts are rescaled so that their sum is kept.
-
-    Parameters
-    ----------
-    rate : np.ndarray
-        Mean rate, zero in holes, ``(n_energy, n_first, n_second)`` [s-1 TeV-1 sr-1].
-    exposure : np.ndarray
-        Exposure, same shape [s sr].
-    energy_edges : np.ndarray
-        Edges in energy, shape ``(n_energy + 1,)`` [TeV].
-
-    Returns
-    -------
-    filled : np.ndarray
-        Rate, larger than zero, same shape and unit.
-    is_hole : np.ndarray
-        True for the holes, same shape.
-
-    References
-    ----------
-    Gelman et al. 2013, Bayesian Data Analysis, section 2.6 (Poisson with gamma prior).
-    """
-    seen = exposure * np.diff(energy_edges)[:, np.newaxis, np.newaxis]
-    counts = rate * seen
-    flat = _spectrum(counts, seen, energy_edges)
-    shape = _field_shape(counts, flat * seen)
-    mean = _spectrum(counts, shape * seen, energy_edges) * shape
-    is_hole = rate < _HOLE * mean
-    is_sparse = (is_hole & (seen > 0)).any(axis=(1, 2), keepdims=True)
-    filled = np.where(is_hole | is_sparse, _posterior_mean(counts, seen, mean), rate)
-    wanted = counts.sum(axis=(1, 2), keepdims=True)
-    found = (filled * seen).sum(axis=(1, 2), keepdims=True)
-    factor = np.ones(wanted.shape)
-    np.divide(wanted, found, out=factor, where=wanted > 0)
-    filled = np.where(seen > 0, filled * factor, filled)
-    return filled, is_hole
-
-
 def _nodes(
-    rate: np.ndarray, exposure: np.ndarray, grid: NodeGrid, *, where: str
+    rate: np.ndarray,
+    exposure: np.ndarray,
+    grid: NodeGrid,
+    *,
+    squared_offset: np.ndarray,
+    where: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     if not rate.any():
         raise NoEventsError(
@@ -186,7 +130,9 @@ def _nodes(
             where=where,
             fix="Stack more runs, or lower the safe energy or the [binning] range",
         )
-    filled, is_hole = fill_holes(rate, exposure, grid.energy_edges)
+    filled, is_hole = fill_holes(
+        rate, exposure, grid.energy_edges, squared_offset=squared_offset
+    )
     return solve_nodes(filled, grid), is_hole
 
 
@@ -219,61 +165,3 @@ def _require_deadc(deadc: float, *, where: str) -> float:
             fix="Give DEADC, or LIVETIME and ONTIME, in the observation table",
         )
     return deadc
-
-
-def _posterior_mean(
-    counts: np.ndarray | float, seen: np.ndarray, mean: np.ndarray
-) -> np.ndarray:
-    posterior: np.ndarray = (counts + _PSEUDO_COUNT) / (seen + _PSEUDO_COUNT / mean)
-    return posterior
-
-
-def _spectrum(
-    counts: np.ndarray, seen: np.ndarray, energy_edges: np.ndarray
-) -> np.ndarray:
-    """Return the norm of the rate at each energy, shape ``(n_energy, 1, 1)``."""
-    counts, seen = counts.sum(axis=(1, 2)), seen.sum(axis=(1, 2))
-    has_counts = counts > 0
-    log_energy = np.log(energy_edges[1:] * energy_edges[:-1]) / 2
-    known = log_energy[has_counts]
-    log_rate = np.log(counts[has_counts] / seen[has_counts])
-    continued = np.interp(log_energy, known, log_rate)
-    weight = np.sqrt(counts[has_counts])
-    above = np.maximum(log_energy - known[-1], 0)
-    below = np.minimum(log_energy - known[0], 0)
-    last, first = known >= known[-1] - _DECADE, known <= known[0] + _DECADE
-    continued += above * _slope(known[last], log_rate[last], weight[last])
-    continued += below * _slope(known[first], log_rate[first], weight[first])
-    # an energy seen without any event has a lower rate than the others suggest
-    norm = np.where(
-        has_counts, np.exp(continued), _posterior_mean(0.0, seen, np.exp(continued))
-    )
-    return norm[:, np.newaxis, np.newaxis]
-
-
-def _slope(log_energy: np.ndarray, log_rate: np.ndarray, weight: np.ndarray) -> float:
-    """Return the spectral index of a straight line through some energies."""
-    if log_energy.size < 2:
-        return _USUAL
-    slope = np.polyfit(log_energy, log_rate, 1, w=weight)[0]
-    return float(np.clip(slope, _STEEPEST, _FLATTEST))
-
-
-def _field_shape(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """Return counts over those expected of a flat field, from the neighbourhood."""
-    shape = np.ones(counts.shape)
-    is_known = np.zeros(counts.shape, dtype=bool)
-    for reach in _NEIGHBOURHOODS:
-        near = gaussian_filter(counts, reach, mode="constant")
-        near_expected = gaussian_filter(expected, reach, mode="constant")
-        is_new = ~is_known & (near_expected >= _MIN_EXPECTED)
-        ratio = (near + _PSEUDO_COUNT) / (near_expected + _PSEUDO_COUNT)
-        shape[is_new] = ratio[is_new]
-        is_known |= is_new
-    if not is_known.any():
-        return shape
-    nearest = distance_transform_edt(
-        ~is_known, return_distances=False, return_indices=True
-    )
-    filled: np.ndarray = shape[tuple(nearest)]
-    return filled

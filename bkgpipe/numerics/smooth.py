@@ -11,10 +11,13 @@ from scipy.special import i0e
 
 from bkgpipe.datamodel import RateModel, Stack
 from bkgpipe.errors import SettingsError
-from bkgpipe.numerics.uncertainty import HOLE_ERROR, poisson_error, weighted_error
+from bkgpipe.numerics.gaussian import Blur, blurred_rate
+from bkgpipe.numerics.radial import squared_offset_2d, squared_offset_3d
+from bkgpipe.numerics.uncertainty import HOLE_ERROR, poisson_error
 
 __all__ = ["SMOOTH_METHODS", "annulus_kernel", "mean_rate", "smooth_stack"]
 
+Rates = tuple[np.ndarray, np.ndarray]  # and their relative errors
 _MIN_SIGMA = 0.05  # of the widest annulus: a narrower Gaussian moves next to nothing
 
 
@@ -32,8 +35,9 @@ def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
     stack : Stack
         Counts and exposure.
     method : str
-        ``none`` divides counts by exposure. ``gaussian`` smooths both before, each
-        energy by itself, and keeps the counts of each energy.
+        ``none`` divides counts by exposure. ``gaussian`` smooths counts and what the
+        radial profile expects for the exposure, each energy by itself, takes their
+        ratio times the profile, and keeps the counts of each energy.
     sigma : float
         Width of the Gaussian in bins; in two dimensions in mean bins of offset.
 
@@ -53,8 +57,7 @@ def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
             where="section [smooth]",
             fix=f"Choose one of {', '.join(SMOOTH_METHODS)} and a sigma of at least 0",
         )
-    rate_3d, rate_2d = SMOOTH_METHODS[method](stack, sigma)
-    error_3d, error_2d = _ERRORS[method](stack, sigma)
+    (rate_3d, error_3d), (rate_2d, error_2d) = SMOOTH_METHODS[method](stack, sigma)
     return RateModel(
         stack_id=stack.stack_id,
         binning=stack.binning,
@@ -138,40 +141,42 @@ def annulus_kernel(offset_edges: np.ndarray, sigma: float) -> np.ndarray:
     return kernel
 
 
-def _plain(stack: Stack, _sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def _plain(stack: Stack, _sigma: float) -> tuple[Rates, Rates]:
     width = stack.binning.energy_width
     rate_3d = mean_rate(stack.counts_3d, stack.exposure_3d, width)
-    return rate_3d, mean_rate(stack.counts_2d, stack.exposure_2d, width)
+    rate_2d = mean_rate(stack.counts_2d, stack.exposure_2d, width)
+    return (
+        (rate_3d, poisson_error(stack.counts_3d)),
+        (rate_2d, poisson_error(stack.counts_2d)),
+    )
 
 
-def _gaussian(stack: Stack, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def _gaussian(stack: Stack, sigma: float) -> tuple[Rates, Rates]:
     if sigma == 0:
         return _plain(stack, sigma)
-    width, kernel = stack.binning.energy_width, _annuli(stack, sigma)
-
-    def blur_image(plane: np.ndarray) -> np.ndarray:
-        return _blur_image(plane, sigma)
-
-    def blur_annuli(plane: np.ndarray) -> np.ndarray:
-        blurred: np.ndarray = plane @ kernel.T
-        return blurred
-
-    rate_3d = _blurred_rate(stack.counts_3d, stack.exposure_3d, width, blur=blur_image)
-    rate_2d = _blurred_rate(stack.counts_2d, stack.exposure_2d, width, blur=blur_annuli)
-    return rate_3d, rate_2d
-
-
-def _plain_errors(stack: Stack, _sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    return poisson_error(stack.counts_3d), poisson_error(stack.counts_2d)
-
-
-def _gaussian_errors(stack: Stack, sigma: float) -> tuple[np.ndarray, np.ndarray]:
-    if sigma == 0:
-        return _plain_errors(stack, sigma)
-    image, kernel = stack.counts_3d.astype(np.float64), _annuli(stack, sigma)
-    error_3d = weighted_error(_blur_image(image, sigma), _blur_squared(image, sigma))
-    annuli = stack.counts_2d
-    return error_3d, weighted_error(annuli @ kernel.T, annuli @ kernel.T**2)
+    binning, kernel = stack.binning, _annuli(stack, sigma)
+    image = Blur(
+        mean=lambda cube: _blur_image(cube, sigma),
+        squared=lambda cube: _blur_squared(cube, sigma),
+    )
+    annuli = Blur(
+        mean=lambda cube: cube @ kernel.T, squared=lambda cube: cube @ kernel.T**2
+    )
+    in_3d = blurred_rate(
+        stack.counts_3d,
+        stack.exposure_3d,
+        binning.energy_width,
+        squared_offset=squared_offset_3d(binning),
+        blur=image,
+    )
+    rate_2d, error_2d = blurred_rate(
+        stack.counts_2d[:, np.newaxis],
+        stack.exposure_2d[:, np.newaxis],
+        binning.energy_width,
+        squared_offset=squared_offset_2d(binning)[np.newaxis],
+        blur=annuli,
+    )
+    return in_3d, (rate_2d[:, 0], error_2d[:, 0])
 
 
 def _annuli(stack: Stack, sigma: float) -> np.ndarray:
@@ -195,29 +200,6 @@ def _blur_squared(cube: np.ndarray, sigma: float) -> np.ndarray:
     return cube
 
 
-def _blurred_rate(
-    counts: np.ndarray,
-    exposure: np.ndarray,
-    energy_width: np.ndarray,
-    *,
-    blur: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
-    # counts and exposure apart: a hole or the rim lowers both alike, not the rate
-    rate = mean_rate(blur(counts.astype(np.float64)), blur(exposure), energy_width)
-    rate[exposure <= 0] = 0.0
-    expected = rate * exposure * energy_width.reshape(-1, *[1] * (counts.ndim - 1))
-    space = tuple(range(1, counts.ndim))
-    total, wanted = expected.sum(axis=space), counts.sum(axis=space)
-    factor = np.ones(total.shape)
-    np.divide(wanted, total, out=factor, where=total > 0)
-    kept: np.ndarray = rate * factor.reshape(-1, *[1] * (counts.ndim - 1))
-    return kept
-
-
-SMOOTH_METHODS: MappingProxyType[
-    str, Callable[[Stack, float], tuple[np.ndarray, np.ndarray]]
-] = MappingProxyType({"none": _plain, "gaussian": _gaussian})
-
-_ERRORS: MappingProxyType[
-    str, Callable[[Stack, float], tuple[np.ndarray, np.ndarray]]
-] = MappingProxyType({"none": _plain_errors, "gaussian": _gaussian_errors})
+SMOOTH_METHODS: MappingProxyType[str, Callable[[Stack, float], tuple[Rates, Rates]]] = (
+    MappingProxyType({"none": _plain, "gaussian": _gaussian})
+)

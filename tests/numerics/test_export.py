@@ -10,12 +10,10 @@ from astropy.time import Time
 from gammapy.irf import Background2D, Background3D
 from gammapy.makers.utils import make_map_background_irf
 from gammapy.maps import MapAxis, WcsGeom
-from hypothesis import given
-from hypothesis import strategies as st
 
 from bkgpipe.datamodel import Binning, Conditions, RateModel
 from bkgpipe.errors import InputError, NoEventsError
-from bkgpipe.numerics.export import fill_holes, make_node_model, node_model_for_run
+from bkgpipe.numerics.export import make_node_model, node_model_for_run
 
 CONDITIONS = Conditions(
     zenith=30.0, azimuth=10.0, cos_zenith=0.87, deadc=0.8, muon_efficiency=0.9
@@ -365,105 +363,3 @@ def test_single_bins_on_every_axis():
 
     np.testing.assert_allclose(nodes.bkg_3d, 3.0 * 0.8, rtol=1e-5)
     np.testing.assert_allclose(nodes.bkg_2d, 4.0 * 0.8, rtol=1e-5)
-
-
-def test_a_masked_hole_gets_the_shape_of_its_rim(smooth_model):
-    is_seen = np.ones(BINNING.shape_3d[1:])
-    is_seen[4:6, 3] = 0.0
-    rate = smooth_model.rate_3d.copy()
-    rate[:, 4:6, 3] = 0.0
-    exposure = smooth_model.exposure_3d * is_seen
-
-    filled, is_hole = fill_holes(rate, exposure, BINNING.energy_edges)
-
-    np.testing.assert_array_equal(is_hole, exposure == 0)
-    np.testing.assert_allclose(filled[:, is_seen > 0], rate[:, is_seen > 0], rtol=1e-12)
-    # no energy sees the hole, so its rim says what to expect
-    hole = smooth_model.rate_3d[:, 4:6, 3]
-    np.testing.assert_allclose(filled[:, 4:6, 3], hole, rtol=0.25)
-
-
-def test_a_bin_seen_at_other_energies_gets_their_shape(smooth_model):
-    rate, exposure = smooth_model.rate_3d.copy(), smooth_model.exposure_3d.copy()
-    rate[10, 8, 2] = exposure[10, 8, 2] = 0.0
-
-    filled, is_hole = fill_holes(rate, exposure, BINNING.energy_edges)
-
-    assert np.argwhere(is_hole).tolist() == [[10, 8, 2]]
-    assert filled[10, 8, 2] == pytest.approx(smooth_model.rate_3d[10, 8, 2], rel=0.1)
-
-
-def test_a_seen_hole_gets_at_most_half_an_event():
-    edges = np.array([1.0, 2.0, 4.0])
-    seen = np.full((2, 3, 4), 10.0)
-    exposure = seen / np.diff(edges)[:, None, None]
-    counts = np.full(seen.shape, 50.0)
-    counts[1, 0, 0] = 0.0
-
-    filled, _ = fill_holes(counts / seen, exposure, edges)
-
-    assert 0 < filled[1, 0, 0] * seen[1, 0, 0] < 0.5
-    np.testing.assert_array_equal(filled[0], counts[0] / seen[0])
-    np.testing.assert_allclose((filled * seen).sum((1, 2)), counts.sum((1, 2)))
-
-
-@given(st.integers(0, 1000), st.floats(0.001, 3.0), st.floats(0.0, 0.9))
-def test_filling_keeps_the_counts_of_each_energy(seed, mean, masked):
-    rng = np.random.default_rng(seed)
-    edges = np.geomspace(0.1, 10.0, 6)
-    exposure = rng.uniform(0.1, 2.0, (5, 4, 3)) * (rng.random((5, 4, 3)) >= masked)
-    seen = exposure * np.diff(edges)[:, None, None]
-    counts = rng.poisson(mean, seen.shape) * (seen > 0)
-    if not counts.any():
-        return
-    rate = np.divide(counts, seen, out=np.zeros(seen.shape), where=seen > 0)
-
-    filled, is_hole = fill_holes(rate, exposure, edges)
-
-    totals, wanted = (filled * seen).sum((1, 2)), counts.sum((1, 2))
-    np.testing.assert_allclose(totals[wanted > 0], wanted[wanted > 0])
-    assert (totals[wanted == 0] < 1.0).all()
-    assert (filled > 0).all()
-    assert np.isfinite(filled).all()
-    np.testing.assert_array_equal(is_hole, rate == 0)
-
-
-def test_energies_without_counts_continue_the_spectrum():
-    edges = np.geomspace(0.01, 1000.0, 26)
-    centers = np.sqrt(edges[1:] * edges[:-1])
-    spectrum = 100.0 * centers**-2.5
-    rate = np.broadcast_to(spectrum[:, None, None], (25, 3, 2)).copy()
-    exposure = np.full(rate.shape, 1e6)
-    for unseen in (slice(0, 6), slice(11, 13), slice(20, 25)):
-        rate[unseen] = exposure[unseen] = 0.0
-
-    filled, is_hole = fill_holes(rate, exposure, edges)
-
-    assert is_hole.sum() == 13 * 6
-    np.testing.assert_allclose(filled[:, 0, 0], spectrum, rtol=1e-9)
-
-
-@pytest.mark.parametrize(("index", "expected"), [(-8.0, -5.0), (0.5, -1.0)])
-def test_continued_spectrum_is_neither_too_steep_nor_too_flat(index, expected):
-    edges = np.geomspace(1.0, 100.0, 11)
-    centers = np.sqrt(edges[1:] * edges[:-1])
-    rate = np.broadcast_to(centers[:, None, None] ** index, (10, 2, 3)).copy()
-    exposure = np.ones(rate.shape)
-    rate[6:] = exposure[6:] = 0.0
-
-    filled, _ = fill_holes(rate, exposure, edges)
-
-    slope = np.diff(np.log(filled[5:, 0, 0])) / np.diff(np.log(centers[5:]))
-    np.testing.assert_allclose(slope, expected)
-
-
-def test_a_single_energy_is_continued_with_the_usual_slope():
-    edges = np.geomspace(1.0, 100.0, 5)
-    centers = np.sqrt(edges[1:] * edges[:-1])
-    rate, exposure = np.zeros((4, 2, 3)), np.zeros((4, 2, 3))
-    rate[1], exposure[1] = 5.0, 1.0
-
-    filled, _ = fill_holes(rate, exposure, edges)
-
-    expected = 5.0 * (centers / centers[1]) ** -3
-    np.testing.assert_allclose(filled[:, 1, 2], expected)

@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from bkgpipe.datamodel import Conditions, Stack
 from bkgpipe.errors import SettingsError
+from bkgpipe.numerics.radial import squared_offset_3d
 from bkgpipe.numerics.smooth import annulus_kernel, mean_rate, smooth_stack
 
 CONDITIONS = Conditions(
@@ -241,21 +242,41 @@ def test_errors_of_plain_rates_are_those_of_poisson(make_stack):
     assert model.systematic == 0.07
 
 
-def test_smoothing_weighs_the_variance_with_the_kernel_squared(make_stack):
-    stack = make_stack()
-    response = np.zeros((6, 8, 6, 8))
-    for lon, lat in np.ndindex(6, 8):
-        point = np.zeros((6, 8))
-        point[lon, lat] = 1.0
-        response[:, :, lon, lat] = gaussian_filter(point, 1.2, mode="constant")
-    sums, squares = (
-        np.einsum("abij,eij->eab", response**power, stack.counts_3d[1:])
-        for power in (1, 2)
-    )
+def test_errors_are_those_of_the_counts_passed_through_the_smoothing(make_stack):
+    stack = make_stack(rate=300.0, hole=True)
+    at = (2, 4, 5)
+    rates = []
+    for index in np.ndindex(stack.counts_3d.shape):
+        counts = stack.counts_3d.astype(np.float64)
+        counts[index] *= 1.1
+        model = smooth_stack(
+            replace(stack, counts_3d=counts), method="gaussian", sigma=1.2
+        )
+        rates.append(model.rate_3d[at])
 
     model = smooth_stack(stack, method="gaussian", sigma=1.2)
 
-    np.testing.assert_allclose(model.error_3d[1:], squares**0.5 / sums)
+    # d log(rate) / d log(counts) of each bin
+    slopes = np.log(np.array(rates) / model.rate_3d[at]) / 0.1
+    counts = stack.counts_3d.ravel()
+    seen = counts > 0
+    variance = np.sum(slopes[seen] ** 2 / counts[seen])
+    assert model.error_3d[at] == pytest.approx(np.sqrt(variance), rel=0.1)
+
+
+def test_a_peak_is_not_flattened(make_stack, make_binning):
+    binning = make_binning(
+        fov_lon_edges=np.linspace(-2.5, 2.5, 15),
+        fov_lat_edges=np.linspace(-2.5, 2.5, 17),
+    )
+    stack = make_stack(binning=binning)
+    peak = np.exp(-squared_offset_3d(binning) / (2 * 1.3**2))
+    width = binning.energy_width[:, None, None]
+    stack = replace(stack, counts_3d=1e3 * peak * stack.exposure_3d * width)
+
+    model = smooth_stack(stack, method="gaussian", sigma=1.5)
+
+    np.testing.assert_allclose(model.rate_3d[1:] / 1e3, [peak] * 3, rtol=0.02)
 
 
 @pytest.mark.parametrize("hole", [False, True])
