@@ -54,7 +54,8 @@ def read_regions(path: Path, *, nside: int) -> tuple[ExclusionRegion, ...]:
     -------
     tuple of ExclusionRegion
         Circles as discs; other shapes as the pixels of which they hold the centre, at
-        least one. Annotations are left out.
+        least one. A CRTF ``box`` lies between the meridians and the parallels of its
+        corners. Annotations are left out.
 
     Raises
     ------
@@ -73,20 +74,67 @@ def read_regions(path: Path, *, nside: int) -> tuple[ExclusionRegion, ...]:
     )
 
 
-def _parse(path: Path) -> Regions:
+def _parse(path: Path) -> list[Any]:
     try:
         text = path.read_text(encoding="utf-8")
-        kind = "crtf" if text.startswith("#CRTF") else "ds9"
+        parse = _parse_crtf if text.startswith("#CRTF") else _parse_ds9
         with warnings.catch_warnings():
             # the parser skips what it does not know, and that would not be excluded
             warnings.simplefilter("error", AstropyUserWarning)
-            return Regions.parse(text, format=kind)
+            return parse(text)
     except (OSError, ValueError, TypeError, IndexError, AstropyUserWarning) as error:
         raise InputError(
             what=f"the region file cannot be read ({error})",
             where=str(path),
             fix="Write it as DS9 or CRTF regions in sky coordinates",
         ) from error
+
+
+def _parse_ds9(text: str) -> list[Any]:
+    return list(Regions.parse(text, format="ds9"))
+
+
+def _parse_crtf(text: str) -> list[Any]:
+    shapes = Regions.parse(text, format="crtf")
+    # the parser makes one shape of each line but these
+    lines = [
+        line
+        for line in text.split("\n")
+        if line and not line.startswith("#") and line.split()[0] != "global"
+    ]
+    return [
+        _between_corners(shape) if _crtf_kind(line) == "box" else shape
+        for line, shape in zip(lines, shapes, strict=True)
+    ]
+
+
+def _crtf_kind(line: str) -> str:
+    """Word before the coordinates, as ``box`` of ``ann box [[...``."""
+    return line.partition("[")[0].split()[-1].lstrip("+-")
+
+
+def _between_corners(shape: Any) -> Any:
+    """Make a polygon of what the parser read from two opposite corners.
+
+    It takes the difference of their longitudes for a width, which it is on the equator
+    alone, and the longer way around when longitude zero is between them.
+    """
+    if not isinstance(shape, RectangleSkyRegion):
+        return shape
+    place = shape.center.spherical
+    lon, width = place.lon.deg, shape.width.to_value(u.deg)
+    if width > 180.0:
+        lon, width = lon + 180.0, 360.0 - width
+    north = shape.height.to_value(u.deg) / 2
+    n_steps = int(np.ceil(width))  # as a side of a polygon is a great circle
+    east = np.linspace(-width / 2, width / 2, n_steps + 1)
+    corners = SkyCoord(
+        lon + np.concatenate([east, -east]),
+        place.lat.deg + np.repeat([-north, north], east.size),
+        unit="deg",
+        frame=shape.center.frame.replicate_without_data(),
+    )
+    return PolygonSkyRegion(corners, meta=shape.meta)
 
 
 def _make_region(shape: Any, *, path: Path, number: int, nside: int) -> ExclusionRegion:
@@ -144,20 +192,22 @@ def _bounds(shape: Any) -> tuple[SkyCoord, float]:
 
 
 def _pixels(shape: Any, centre: SkyCoord, radius: float, nside: int) -> np.ndarray:
-    """Pixels that have their centre in a shape, seen in the plane tangent to it."""
+    """Pixels that have their centre in a shape, seen in a plane about its centre."""
     vector = centre.cartesian.xyz.value
     pixels = hp.query_disc(nside, vector, np.radians(radius * 1.02), inclusive=True)
     lon, lat = hp.pix2ang(nside, pixels, lonlat=True)
-    inside = shape.contains(SkyCoord(lon, lat, unit="deg"), _tangent_plane(centre))
+    # sides of polygons are great circles, other shapes keep lengths from the centre
+    plane = _plane(centre, "TAN" if isinstance(shape, PolygonSkyRegion) else "ARC")
+    inside = shape.contains(SkyCoord(lon, lat, unit="deg"), plane)
     found: np.ndarray = pixels[inside].astype(np.int64)
     if found.size:
         return found
     return np.array([hp.vec2pix(nside, *vector)], dtype=np.int64)
 
 
-def _tangent_plane(centre: SkyCoord) -> WCS:
+def _plane(centre: SkyCoord, projection: str) -> WCS:
     plane = WCS(naxis=2)
-    plane.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    plane.wcs.ctype = [f"RA---{projection}", f"DEC--{projection}"]
     plane.wcs.crval = [centre.ra.deg, centre.dec.deg]
     plane.wcs.crpix = [1.0, 1.0]
     plane.wcs.cdelt = [-0.01, 0.01]

@@ -107,6 +107,138 @@ def test_crtf(tmp_path: Path) -> None:
     assert box.pixels.size * PIXEL == pytest.approx(0.5, rel=0.01)
 
 
+def zone(width: float, south: float, north: float) -> float:
+    """Solid angle between two meridians and two parallels [deg2]."""
+    height = np.sin(np.radians(north)) - np.sin(np.radians(south))
+    return float(np.degrees(width * height))
+
+
+@pytest.mark.parametrize("frame", ["ICRS", "GALACTIC"])
+@pytest.mark.parametrize("dec", [0.0, -40.0, 60.0, 80.0, 89.0])
+@pytest.mark.parametrize("ra", [83.6, 359.5])
+def test_crtf_corner_boxes_lie_between_meridians_and_parallels(
+    read: Reader, ra: float, dec: float, frame: str
+) -> None:
+    (region,) = read(
+        f"#CRTFv0\nbox[[{(ra - 4) % 360}deg, {dec - 0.7}deg], "
+        f"[{(ra + 4) % 360}deg, {dec + 0.7}deg]], coord={frame}\n"
+    )
+
+    assert region.pixels.size * PIXEL == pytest.approx(
+        zone(8.0, dec - 0.7, dec + 0.7), rel=0.03
+    )
+    sky = hp.pix2ang(NSIDE, region.pixels, lonlat=True)
+    if frame == "GALACTIC":
+        sky = hp.Rotator(coord="CG")(*sky, lonlat=True)
+    east = (sky[0] - ra + 180) % 360 - 180
+    # half a pixel more is a pixel that has its centre inside
+    assert np.abs(east).max() < 4.05
+    assert np.abs(sky[1] - dec).max() < 0.75
+
+
+@pytest.mark.parametrize("corners", [("8h", "16h"), ("120deg", "240deg")])
+def test_wide_crtf_boxes_follow_the_parallels(read: Reader, corners: tuple) -> None:
+    west, east = corners
+    (region,) = read(
+        f"#CRTFv0\nglobal coord=ICRS\n\n# a comment\n"
+        f"box [[{west}, 60deg], [{east}, 62deg]], label='a box'\n"
+    )
+
+    assert region.name == "a box"
+    assert region.pixels.size * PIXEL == pytest.approx(zone(120, 60, 62), rel=0.01)
+    _, lat = hp.pix2ang(NSIDE, region.pixels, lonlat=True)
+    assert (lat.min(), lat.max()) == pytest.approx((60.0, 62.0), abs=0.05)
+
+
+CAP = 2 * np.pi * np.degrees(np.degrees(1.0))
+
+
+@pytest.mark.parametrize("frame", ["ICRS", "GALACTIC"])
+@pytest.mark.parametrize("dec", [0.0, -40.0, 60.0, 80.0])
+@pytest.mark.parametrize(
+    ("shape", "area"),
+    [
+        ("centerbox[[{place}], [3deg, 1.6deg]]", 4.8),
+        ("rotbox[[{place}], [3deg, 1.6deg], 30deg]", 4.8),
+        ("ellipse[[{place}], [2deg, 1deg], 30deg]", 2 * np.pi),
+        ("annulus[[{place}], [1deg, 2deg]]", 3 * np.pi),
+        ("box({ds9}, 3, 1.6, 30)", 4.8),
+        ("box({ds9}, 1, 0.8, 2, 1.6, 30)", 2.4),
+        ("ellipse({ds9}, 2, 1, 30)", 2 * np.pi),
+        ("ellipse({ds9}, 1, 0.5, 2, 1, 30)", 1.5 * np.pi),
+        ("annulus({ds9}, 1, 2)", 3 * np.pi),
+    ],
+)
+def test_shapes_about_a_centre_have_their_area(
+    read: Reader, shape: str, area: float, *, dec: float, frame: str
+) -> None:
+    text = shape.format(place=f"359.7deg, {dec}deg", ds9=f"359.7, {dec}")
+    is_crtf = "[" in shape
+    head = f"#CRTFv0\nglobal coord={frame}\n" if is_crtf else f"{frame.lower()}\n"
+
+    (region,) = read(head + text)
+
+    assert region.pixels.size * PIXEL == pytest.approx(area, rel=0.02)
+
+
+@pytest.mark.parametrize(("inner", "outer"), [(0.5, 1.0), (5.0, 10.0), (20.0, 40.0)])
+def test_annuli_of_any_size_have_their_area(
+    tmp_path: Path, inner: float, outer: float
+) -> None:
+    path = tmp_path / "sources.reg"
+    path.write_text(f"icrs\nannulus(83.6, 40.0, {inner}, {outer})")
+    nside = 1024 if outer < 2 else 256
+
+    (region,) = read_regions(path, nside=nside)
+
+    caps = np.cos(np.radians([outer, inner]))
+    area = region.pixels.size * np.degrees(np.degrees(hp.nside2pixarea(nside)))
+    assert area == pytest.approx(CAP * (caps[1] - caps[0]), rel=0.01)
+
+
+@pytest.mark.parametrize("dec", [0.0, -40.0, 60.0, 80.0])
+@pytest.mark.parametrize("text", ["#CRTFv0\npoly[{}], coord=ICRS", "icrs\npolygon({})"])
+def test_polygons_have_their_area(read: Reader, text: str, dec: float) -> None:
+    is_crtf, half = "poly[" in text, 1.5 / np.cos(np.radians(dec))
+    corners = [(-half, -1.0), (half, -1.0), (half, 1.0), (-half, 1.0)]
+    words = [
+        f"[{(x + 0.2) % 360}deg, {y + dec}deg]"
+        if is_crtf
+        else f"{(x + 0.2) % 360}, {y + dec}"
+        for x, y in corners
+    ]
+
+    (region,) = read(text.format(", ".join(words)))
+
+    area = zone(2 * half, dec - 1, dec + 1)
+    assert region.pixels.size * PIXEL == pytest.approx(area, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", ["crtf", "ds9"])
+def test_galactic_shapes_lie_along_galactic_north(read: Reader, kind: str) -> None:
+    text = {
+        "crtf": "#CRTFv0\nrotbox[[30deg, 40deg], [0.4deg, 4deg], 0deg], coord=GALACTIC",
+        "ds9": "galactic\nbox(30, 40, 0.4, 4, 0)",
+    }[kind]
+
+    (region,) = read(text)
+
+    sky = hp.pix2ang(NSIDE, region.pixels, lonlat=True)
+    lon, lat = hp.Rotator(coord="CG")(*sky, lonlat=True)
+    east = (lon - 30 + 180) % 360 - 180
+    assert np.ptp(lat) == pytest.approx(4.0, abs=0.1)
+    assert np.ptp(east * np.cos(np.radians(lat))) < 0.5
+
+
+def test_a_crtf_ellipse_turns_from_north_to_east(read: Reader) -> None:
+    (region,) = read(
+        "#CRTFv0\nellipse[[83.6deg, 22deg], [2deg, 0.2deg], 45deg], coord=ICRS\n"
+    )
+
+    lon, lat = hp.pix2ang(NSIDE, region.pixels, lonlat=True)
+    assert np.corrcoef(lon - 83.6, lat - 22.0)[0, 1] > 0.8
+
+
 def test_no_regions(read: Reader) -> None:
     assert read("# Region file format: DS9\nicrs\n") == ()
 
