@@ -30,8 +30,8 @@ class RadialFit:
     Attributes
     ----------
     profile : np.ndarray
-        Profile, larger than zero, shape ``(n_energy, n_first, n_second)``; at each
-        energy with counts its mean over what was seen is about one.
+        Profile, larger than zero, shape ``(n_energy, n_first, n_second)``; its mean is
+        one at each energy, over what was seen at all energies together.
     splines : np.ndarray
         Splines at the bins, shape ``(n_first, n_second, n_splines)``.
     normal, penalty : np.ndarray
@@ -118,6 +118,9 @@ def fit_profile(
     profile = expected_counts(
         flat, fit.coefficients, fit.low_coefficients, basis=basis, field=field
     )[0]
+    weight = ring_seen.sum(axis=0)
+    if weight.any():
+        profile /= profile @ (weight / weight.sum())[:, np.newaxis]
     return RadialFit(
         profile=profile[:, annulus].reshape(counts.shape),
         splines=field[annulus].reshape(*squared_offset.shape, n_splines),

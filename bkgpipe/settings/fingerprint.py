@@ -40,7 +40,15 @@ _OWN_KEYS = {
 }
 
 # To be raised when a stage makes something else of the same settings
-_REVISIONS = {"select": 2, "count": 4, "rank": 4, "stack": 2, "smooth": 3, "export": 3, "mask": 2}
+_REVISIONS = {
+    "select": 2,
+    "count": 4,
+    "rank": 4,
+    "stack": 2,
+    "smooth": 3,
+    "export": 3,
+    "mask": 2,
+}
 
 _PARENTS = {
     "select": (),

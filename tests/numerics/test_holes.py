@@ -198,6 +198,20 @@ def test_bins_of_which_little_was_seen_are_right_in_the_mean():
     assert mean[:, 0, 0].mean() == pytest.approx(1.0, abs=0.02)
 
 
+def test_energies_that_no_run_saw_continue_spectrum_and_profile():
+    edges = np.geomspace(0.1, 10.0, 9)
+    squares = np.add.outer(np.linspace(-2, 2, 12) ** 2, np.linspace(-2, 2, 13) ** 2)
+    spectrum = 1e6 * np.sqrt(edges[1:] * edges[:-1]) ** -2.5
+    truth = np.multiply.outer(spectrum, np.exp(-squares / 2))
+    exposure = np.ones(truth.shape)
+    exposure[[0, 1, 4, 7]] = 0.0
+
+    rate = np.where(exposure > 0, truth, 0.0)
+    filled, _ = fill_holes(rate, exposure, edges, squared_offset=squares)
+
+    np.testing.assert_allclose(filled, truth, rtol=0.03)
+
+
 def test_a_rate_without_holes_stays_as_it_is(true_rates):
     rate = true_rates[0] + 1e-9
 
