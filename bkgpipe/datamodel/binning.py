@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -76,6 +76,40 @@ class Binning:
         # 1 - cos loses half the digits at small offsets, sin^2 does not
         caps = 4 * np.pi * np.sin(np.radians(self.offset_edges) / 2) ** 2
         return np.diff(caps)
+
+    def cut(self, energies: slice) -> Binning:
+        """Return the axes of some neighbouring energy bins.
+
+        Parameters
+        ----------
+        energies : slice
+            Which, with a start and a stop.
+
+        Returns
+        -------
+        Binning
+            The axes.
+        """
+        if energies == slice(0, self.n_energy):
+            return self
+        edges = self.energy_edges[energies.start : energies.stop + 1]
+        return replace(self, energy_edges=edges)
+
+    def find(self, part: Binning) -> slice:
+        """Find the energy bins of a part of these axes.
+
+        Parameters
+        ----------
+        part : Binning
+            Axes that `cut` returned.
+
+        Returns
+        -------
+        slice
+            Its energy bins among these.
+        """
+        start = int(np.searchsorted(self.energy_edges, part.energy_edges[0]))
+        return slice(start, start + part.n_energy)
 
     def require_same(self, other: Binning, *, where: str) -> None:
         """Refuse another binning.

@@ -45,6 +45,14 @@ class RateModel:
     systematic : float
         Relative scatter of the norm from run to run beyond Poisson noise; NaN when
         unknown.
+    is_fitted : np.ndarray
+        True for the energies that have events, one after the other, shape
+        ``(n_energy,)``; empty for all.
+    low_scatter : float
+        Relative scatter of the norms of single runs at one energy below the safe
+        energy; NaN when unknown.
+    excursions : tuple of str
+        Conditions of the run beyond those of the fit, in words.
     """
 
     stack_id: int
@@ -60,8 +68,13 @@ class RateModel:
     error_3d: np.ndarray = field(default_factory=lambda: np.empty(0))
     error_2d: np.ndarray = field(default_factory=lambda: np.empty(0))
     systematic: float = float("nan")
+    is_fitted: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    low_scatter: float = float("nan")
+    excursions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.is_fitted.size:
+            require_shape("is_fitted", self.is_fitted, self.binning.shape_3d[:1])
         for name in ("rate_3d", "exposure_3d"):
             require_shape(name, getattr(self, name), self.binning.shape_3d)
         for name in ("rate_2d", "exposure_2d"):
@@ -80,7 +93,8 @@ class NodeModel:
     obs_id : int
         Run that it is for; -1 for the model of a group.
     binning : Binning
-        Axes.
+        Axes; the energies are those that have events, and a neighbour where readers
+        need it.
     bkg_3d : np.ndarray
         Rate at the centres, ``(n_energy, n_fov_lon, n_fov_lat)`` [s-1 TeV-1 sr-1].
     bkg_2d : np.ndarray
@@ -105,6 +119,15 @@ class NodeModel:
         Relative error of the norm: its scatter from run to run, or, once the model is
         scaled to its run, the statistical error of that factor; NaN when unknown, or
         when it depends on energy.
+    fit_range : np.ndarray
+        Least and largest energy that has events, shape ``(2,)``; empty if that is the
+        whole axis [TeV].
+    safe_energy : float
+        Safe energy of the run; NaN for the model of a group, and when unknown [TeV].
+    is_filled_3d, is_filled_2d : np.ndarray
+        True for filled bins, of the shapes of the models; empty for none.
+    excursions : tuple of str
+        Conditions of the run beyond those of the fit, in words.
     """
 
     stack_id: int
@@ -123,6 +146,26 @@ class NodeModel:
     error_3d: np.ndarray = field(default_factory=lambda: np.empty(0))
     error_2d: np.ndarray = field(default_factory=lambda: np.empty(0))
     systematic: float = float("nan")
+    fit_range: np.ndarray = field(default_factory=lambda: np.empty(0))
+    safe_energy: float = float("nan")
+    is_filled_3d: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    is_filled_2d: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    excursions: tuple[str, ...] = ()
+
+    @property
+    def is_safe(self) -> np.ndarray:
+        """True for energy bins above the safe energy as a whole, ``(n_energy,)``."""
+        low = self.binning.energy_edges[:-1]
+        is_safe: np.ndarray = ~(low < self.safe_energy * (1 - 1e-9))
+        return is_safe
+
+    @property
+    def is_fitted(self) -> np.ndarray:
+        """True for energy bins that have events, shape ``(n_energy,)``."""
+        edges = self.binning.energy_edges
+        low, high = self.fit_range if self.fit_range.size else edges[[0, -1]]
+        is_fitted: np.ndarray = (edges[:-1] >= low) & (edges[1:] <= high)
+        return is_fitted
 
     def __post_init__(self) -> None:
         require_shape("bkg_3d", self.bkg_3d, self.binning.shape_3d)
@@ -131,6 +174,11 @@ class NodeModel:
             if getattr(self, name).size:
                 require_shape(name, getattr(self, name), self.binning.shape_3d[:1])
         _require_errors(self)
+        for name in ("3d", "2d"):
+            is_filled = getattr(self, f"is_filled_{name}")
+            if is_filled.size:
+                shape = getattr(self, f"bkg_{name}").shape
+                require_shape(f"is_filled_{name}", is_filled, shape)
 
 
 def _require_errors(model: RateModel | NodeModel) -> None:

@@ -103,13 +103,19 @@ def row_table(
     Returns
     -------
     bytes
-        Header and data, a table of float64; the axes of a cell in FITS order are the
-        reversed ones.
+        Header and data, a table of float64, or of bytes for arrays of ``uint8``; the
+        axes of a cell in FITS order are the reversed ones.
     """
-    columns = [values.astype(">f8").tobytes() for values, _ in cells.values()]
+    columns = [_cell_bytes(values) for values, _ in cells.values()]
     data = b"".join(columns)
     head = _head(name, (1, len(data)), [*_column_cards(cells)], keywords)
     return head + _padded(data, b"\0")
+
+
+def _cell_bytes(values: np.ndarray) -> bytes:
+    if values.dtype == np.uint8:
+        return values.tobytes()
+    return values.astype(">f8").tobytes()
 
 
 def column_table(
@@ -181,7 +187,8 @@ def _head(
 def _column_cards(cells: Mapping[str, tuple[np.ndarray, str]]) -> Iterator[bytes]:
     for i, (key, (values, unit)) in enumerate(cells.items(), start=1):
         yield _card(f"TTYPE{i}", key)
-        yield _card(f"TFORM{i}", f"{values.size}D")
+        form = "B" if values.dtype == np.uint8 else "D"
+        yield _card(f"TFORM{i}", f"{values.size}{form}")
         if unit:
             yield _card(f"TUNIT{i}", unit)
         yield _card(f"TDIM{i}", f"({','.join(map(str, reversed(values.shape)))})")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,6 +16,8 @@ __all__ = [
     "BKG_HDU_NAME",
     "ERROR_HDU_NAME",
     "GADF_URL",
+    "QUALITY_BITS",
+    "QUALITY_HDU_NAME",
     "Origin",
     "edge_cells",
     "gadf_rate",
@@ -25,6 +28,16 @@ __all__ = [
 # The name that gammapy looks for when it is given none
 BKG_HDU_NAME = "BACKGROUND"
 ERROR_HDU_NAME = "BACKGROUND_ERROR"
+QUALITY_HDU_NAME = "BACKGROUND_QUALITY"
+# What the bits of a bin mean; none is set where events at safe energies were fitted
+QUALITY_BITS: MappingProxyType[int, str] = MappingProxyType(
+    {
+        1: "below the safe energy of the run",
+        2: "filled: no counts or no exposure",
+        4: "a condition of the run is beyond the fit",
+        8: "no events at this energy",
+    }
+)
 
 GADF_URL = "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats"
 _MEV_PER_TEV = 1e6
@@ -129,6 +142,7 @@ def write_bkg_3d(
     keywords = _keywords(model, header, origin) | keywords
     rate, error = model.bkg_3d, model.error_3d
     blocks = [NO_IMAGE, _background(model, rate, keywords=keywords)]
+    blocks.append(_quality(model, model.is_filled_3d, keywords=keywords))
     blocks += _errors(model, rate, error, keywords=keywords)
     write_content(path, b"".join([*blocks, *_norms(model)]))
 
@@ -165,6 +179,7 @@ def write_bkg_2d(
     keywords = _keywords(model, header, origin) | keywords
     rate, error = model.bkg_2d, model.error_2d
     blocks = [NO_IMAGE, _background(model, rate, keywords=keywords)]
+    blocks.append(_quality(model, model.is_filled_2d, keywords=keywords))
     blocks += _errors(model, rate, error, keywords=keywords)
     write_content(path, b"".join([*blocks, *_norms(model)]))
 
@@ -221,16 +236,43 @@ def _errors(
         return []
     cells = edge_cells(model.binning, n_axes=rate.ndim)
     cells["BKG_ERR"] = (gadf_rate(rate * error).T, "s-1 MeV-1 sr-1")
-    # Classes of its own: readers take what is RESPONSE, or BKG, for a background
+    kind = ("STATISTICAL", "standard deviation of BKG in BACKGROUND")
+    classes = _classes("ERROR", kind, keywords)
+    return [row_table(ERROR_HDU_NAME, cells, classes)]
+
+
+def _quality(
+    model: NodeModel, is_filled: np.ndarray, *, keywords: dict[str, object]
+) -> bytes:
+    """Return what each rate rests on, as bits, in the layout of the background."""
+    is_2d = keywords["HDUCLAS4"] == "BKG_2D"
+    shape = (model.bkg_2d if is_2d else model.bkg_3d).shape
+    along = (-1, *[1] * (len(shape) - 1))
+    bits = np.zeros(shape, dtype=np.uint8)
+    bits |= np.uint8(1) * ~model.is_safe.reshape(along)
+    if is_filled.size:
+        bits |= np.uint8(2) * is_filled
+    bits |= np.uint8(4) * bool(model.excursions)
+    bits |= np.uint8(8) * ~model.is_fitted.reshape(along)
+    cells = edge_cells(model.binning, n_axes=len(shape))
+    cells["QUALITY"] = (np.ascontiguousarray(bits.T), "")
+    classes = _classes("QUALITY", ("BITS", "sums of the following"), keywords)
+    classes |= {f"BIT{bit}": words for bit, words in QUALITY_BITS.items()}
+    return row_table(QUALITY_HDU_NAME, cells, classes)
+
+
+def _classes(
+    name: str, kind: tuple[str, str], keywords: dict[str, object]
+) -> dict[str, object]:
+    """Classes of our own: readers take what is RESPONSE, or BKG, for a background."""
     classes: dict[str, object] = {
         "HDUCLASS": ("BKGPIPE", "not a class of GADF"),
-        "HDUCLAS1": ("ERROR", "not a response"),
-        "HDUCLAS2": ("STATISTICAL", "standard deviation of BKG in BACKGROUND"),
+        "HDUCLAS1": (name, "not a response"),
+        "HDUCLAS2": kind,
         "HDUCLAS3": (keywords["HDUCLAS4"], "model that it belongs to"),
     }
     shared = ("FOVALIGN", "CREATOR", "FPRINT", "STACK_ID", "OBS_ID")
-    classes |= {key: keywords[key] for key in shared if key in keywords}
-    return [row_table(ERROR_HDU_NAME, cells, classes)]
+    return classes | {key: keywords[key] for key in shared if key in keywords}
 
 
 def _norms(model: NodeModel) -> list[bytes]:
@@ -271,17 +313,41 @@ def _keywords(
     }
     if model.obs_id >= 0:
         keywords["OBS_ID"] = model.obs_id
-    if model.norm.size and np.ptp(model.norm) == 0:
-        keywords["BKGNORM"] = float(model.norm[0])
-        keywords["BKGNERR"] = float(model.norm_error[0])
-    if np.isfinite(model.systematic):
-        kind = "statistical" if model.norm.size else "from run to run"
-        keywords["SYSERR"] = (model.systematic, f"relative error of the norm, {kind}")
+    keywords |= _energy_keywords(model) | _norm_keywords(model)
     conditions = {
         "ZENITH": model.conditions.zenith,
         "AZIMUTH": model.conditions.azimuth,
         "DEADC": model.conditions.deadc,
         "MUONEFF": model.conditions.muon_efficiency,
     }
+    for number, words in enumerate(model.excursions, start=1):
+        keywords[f"EXCURS{number}"] = words
     # FITS has no NaN in headers
     return keywords | {k: v for k, v in conditions.items() if np.isfinite(v)}
+
+
+def _energy_keywords(model: NodeModel) -> dict[str, object]:
+    """Say which energies have events, and which are safe."""
+    edges = model.binning.energy_edges
+    low, high = model.fit_range if model.fit_range.size else edges[[0, -1]]
+    keywords: dict[str, object] = {
+        "EFITLO": (float(low), "lowest energy that has events [TeV]"),
+        "EFITHI": (float(high), "highest energy that has events [TeV]"),
+    }
+    if np.isfinite(model.safe_energy):
+        keywords["ESAFELO"] = (model.safe_energy, "safe energy of the run [TeV]")
+    return keywords
+
+
+def _norm_keywords(model: NodeModel) -> dict[str, object]:
+    """Say how the model was scaled to its run at safe energies, and what is left."""
+    keywords: dict[str, object] = {}
+    at_safe = model.is_safe
+    is_scaled = model.norm.size > 0 and bool(model.norm_error[at_safe].any())
+    if is_scaled and np.ptp(model.norm[at_safe]) == 0:
+        keywords["BKGNORM"] = float(model.norm[at_safe][0])
+        keywords["BKGNERR"] = float(model.norm_error[at_safe][0])
+    if np.isfinite(model.systematic):
+        kind = "statistical" if is_scaled else "from run to run"
+        keywords["SYSERR"] = (model.systematic, f"relative error of the norm, {kind}")
+    return keywords

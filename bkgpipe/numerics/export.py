@@ -26,9 +26,10 @@ __all__ = ["make_node_model", "node_model_for_run"]
 def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
     """Make the model of a stack as it is written: per on-time, at bin centres.
 
-    Holes are filled, nodes are solved for which keep the counts of the bins when
-    gammapy integrates them, and all is multiplied by the dead-time fraction. A node has
-    the relative error of its bin, or that of Jeffreys' prior where a hole was filled.
+    The axis is cut to the energies that have events. Holes are filled, nodes are solved
+    for which keep the counts of the bins when gammapy integrates them, and all is
+    multiplied by the dead-time fraction. A node has the relative error of its bin, or
+    that of Jeffreys' prior where a hole was filled.
 
     Parameters
     ----------
@@ -51,18 +52,19 @@ def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
     """
     where = f"stack {model.stack_id}"
     deadc = _require_deadc(model.conditions.deadc, where=where)
-    binning = model.binning
+    energies = _written_energies(model)
+    fit_range, binning = _fit_range(model), model.binning.cut(energies)
     bkg_3d, is_hole_3d = _nodes(
-        model.rate_3d,
-        model.exposure_3d,
+        model.rate_3d[energies],
+        model.exposure_3d[energies],
         _grid_3d(binning),
         squared_offset=squared_offset_3d(binning),
         where=where,
     )
     # two dimensions are three with one bin in the field's first axis
     bkg_2d, is_hole_2d = _nodes(
-        model.rate_2d[:, np.newaxis],
-        model.exposure_2d[:, np.newaxis],
+        model.rate_2d[energies, np.newaxis],
+        model.exposure_2d[energies, np.newaxis],
         _grid_2d(binning),
         squared_offset=squared_offset_2d(binning)[np.newaxis],
         where=where,
@@ -79,9 +81,13 @@ def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
         n_runs=model.n_runs,
         livetime=model.livetime,
         conditions=model.conditions,
-        error_3d=_error(model.error_3d, is_hole_3d),
-        error_2d=_error(model.error_2d, is_hole_2d[:, 0]),
+        error_3d=_error(model.error_3d[energies], is_hole_3d),
+        error_2d=_error(model.error_2d[energies], is_hole_2d[:, 0]),
         systematic=model.systematic,
+        fit_range=fit_range,
+        is_filled_3d=is_hole_3d,
+        is_filled_2d=is_hole_2d[:, 0],
+        excursions=model.excursions,
     )
 
 
@@ -114,6 +120,29 @@ def node_model_for_run(node_model: NodeModel, run: Run) -> NodeModel:
         bkg_2d=node_model.bkg_2d * factor,
         conditions=replace(node_model.conditions, deadc=deadc),
     )
+
+
+def _written_energies(model: RateModel) -> slice:
+    """Return the energies that have events, or a neighbour more for readers.
+
+    They interpolate between two energies at least, and tell the axes of a file apart by
+    their lengths.
+    """
+    n_energy, *n_places = model.binning.shape_3d
+    n_places.append(model.binning.shape_2d[1])
+    if not model.is_fitted.any():
+        return slice(0, n_energy)
+    start, stop = np.flatnonzero(model.is_fitted)[[0, -1]] + [0, 1]
+    while (stop - start < 2 or stop - start in n_places) and stop - start < n_energy:
+        start, stop = (start, stop + 1) if stop < n_energy else (start - 1, stop)
+    return slice(int(start), int(stop))
+
+
+def _fit_range(model: RateModel) -> np.ndarray:
+    fitted = np.flatnonzero(model.is_fitted)
+    if not fitted.size:
+        return np.empty(0)
+    return model.binning.energy_edges[[fitted[0], fitted[-1] + 1]]
 
 
 def _nodes(

@@ -23,6 +23,7 @@ __all__ = [
     "latitude_axis",
     "longitude_axis",
     "offset_axis",
+    "scale_energies",
     "single_axis",
     "solve_nodes",
 ]
@@ -30,6 +31,7 @@ __all__ = [
 _N_POINTS = 4  # per bin and axis; even, as the interpolation has a kink at the centre
 _N_BIN_STEPS = 3  # leave 1e-3 in the worst bin of a smooth model
 _N_PLANE_STEPS = 2
+_N_SCALE_STEPS = 4  # of factors that may differ tenfold between neighbours
 _MAX_STEP = 0.5
 # To follow Poisson noise from bin to bin exactly, the nodes would have to alternate
 # thirtyfold, as means over bins hardly see such patterns
@@ -269,6 +271,52 @@ def solve_nodes(rate: np.ndarray, grid: NodeGrid) -> np.ndarray:
         log_nodes = log_nodes + np.clip(step, -_MAX_STEP, _MAX_STEP)
     nodes: np.ndarray = np.exp(log_nodes)
     return nodes
+
+
+def scale_energies(
+    nodes: np.ndarray, energy_edges: np.ndarray, factor: np.ndarray
+) -> np.ndarray:
+    """Scale the integral of each energy by a factor of its own.
+
+    Nodes times these factors would do for one factor of all energies; else what is
+    between two nodes takes part of both.
+
+    Parameters
+    ----------
+    nodes : np.ndarray
+        Rates at the bin centres, shape ``(n_energy, ...)``.
+    energy_edges : np.ndarray
+        Edges in energy, shape ``(n_energy + 1,)`` [TeV].
+    factor : np.ndarray
+        Factor of each energy, larger than zero, shape ``(n_energy,)``.
+
+    Returns
+    -------
+    np.ndarray
+        Nodes, same shape.
+    """
+    if np.ptp(factor) == 0:
+        scaled: np.ndarray = nodes * factor[0]
+        return scaled
+    grid = NodeGrid(
+        energy_edges=energy_edges, first=single_axis(), second=_places(nodes[0].size)
+    )
+    log_nodes = np.log(nodes).reshape(len(nodes), 1, -1)
+    totals = factor * grid.integrate(log_nodes).sum(axis=(1, 2))
+    inverse = np.linalg.inv(grid.energy_response)
+    log_nodes = log_nodes + np.log(factor)[:, np.newaxis, np.newaxis]
+    for _ in range(_N_SCALE_STEPS):
+        lacking = np.log(totals / grid.integrate(log_nodes).sum(axis=(1, 2)))
+        step = np.clip(inverse @ lacking, -_MAX_STEP, _MAX_STEP)
+        log_nodes = log_nodes + step[:, np.newaxis, np.newaxis]
+    found: np.ndarray = np.exp(log_nodes).reshape(nodes.shape)
+    return found
+
+
+def _places(n_places: int) -> SpaceAxis:
+    """Make an axis of places that count alike, each by its centre."""
+    identity = np.eye(n_places)
+    return SpaceAxis(at_points=identity, integral=identity)
 
 
 def _along_energy(matrix: np.ndarray, cube: np.ndarray) -> np.ndarray:

@@ -2,19 +2,72 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 
-from bkgpipe.datamodel import NodeModel, RateModel, RunCounts
+from bkgpipe.datamodel import Binning, NodeModel, RateModel, RunCounts
 from bkgpipe.errors import InputError
+from bkgpipe.numerics.interpolation import scale_energies
+from bkgpipe.numerics.threshold import LOW_SCATTER
 
-__all__ = ["apply_norm", "run_energy_norm", "run_norm"]
+__all__ = [
+    "NORMS",
+    "Norm",
+    "apply_norm",
+    "low_norm",
+    "no_norm",
+    "run_energy_norm",
+    "run_norm",
+]
 
 _BANDS_PER_DECADE = 2
+_LEAST_SCATTER = 0.01  # below, a run's own events are not looked at
 
 
-def run_norm(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Norm:
+    """Factors that scale a model to its run.
+
+    Attributes
+    ----------
+    factor, error : np.ndarray
+        Factor at each energy and its error, shape ``(n_energy,)``; error zero where
+        the model is left as it is.
+    binning : Binning
+        Axes of the run.
+    """
+
+    factor: np.ndarray
+    error: np.ndarray
+    binning: Binning
+
+
+def no_norm(_model: RateModel, run: RunCounts, *, min_offset: float = 0.0) -> Norm:
+    """Leave the model as it is.
+
+    Parameters
+    ----------
+    _model : RateModel
+        Model of the run.
+    run : RunCounts
+        Counts of the run.
+    min_offset : float
+        Not looked at [deg].
+
+    Returns
+    -------
+    Norm
+        Factors of one without error.
+    """
+    del min_offset
+    ones = np.ones(run.binning.n_energy)
+    return Norm(factor=ones, error=np.zeros_like(ones), binning=run.binning)
+
+
+def run_norm(model: RateModel, run: RunCounts, *, min_offset: float = 0.0) -> Norm:
     """Return one factor for all energies: counted over predicted.
 
     Parameters
@@ -23,24 +76,32 @@ def run_norm(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
         Model of the run, per live time.
     run : RunCounts
         Counts of the run; what its mask excludes is in neither side.
+    min_offset : float
+        What is nearer to the pointing is not looked at [deg].
 
     Returns
     -------
-    factor, error : np.ndarray
-        Factor and its statistical error, the same at each energy, ``(n_energy,)``.
+    Norm
+        Factor and its statistical error, the same at each energy.
 
     Raises
     ------
     InputError
         If the run has no events, or the model predicts none.
     """
-    counted, predicted = _spectra(model, run)
+    counted, predicted = _safe_spectra(model, run, min_offset)
     factor = counted.sum() / predicted.sum()
     error = np.sqrt(counted.sum()) / predicted.sum()
-    return np.full(counted.shape, factor), np.full(counted.shape, error)
+    return Norm(
+        factor=np.full(counted.shape, factor),
+        error=np.full(counted.shape, error),
+        binning=run.binning,
+    )
 
 
-def run_energy_norm(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
+def run_energy_norm(
+    model: RateModel, run: RunCounts, *, min_offset: float = 0.0
+) -> Norm:
     """Return a factor for each half decade, shrunk toward that of all energies.
 
     With n counted and m predicted in a band, f the factor of all energies and s the
@@ -54,11 +115,13 @@ def run_energy_norm(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.nd
         Model of the run, per live time.
     run : RunCounts
         Counts of the run.
+    min_offset : float
+        What is nearer to the pointing is not looked at [deg].
 
     Returns
     -------
-    factor, error : np.ndarray
-        Factor and its error at each energy, shape ``(n_energy,)``.
+    Norm
+        Factor and its error at each energy.
 
     Raises
     ------
@@ -69,22 +132,77 @@ def run_energy_norm(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.nd
     ----------
     Gelman et al. 2013, Bayesian Data Analysis, section 2.6 (Poisson with gamma prior).
     """
-    counted, predicted = _spectra(model, run)
-    overall, overall_error = run_norm(model, run)
+    counted, predicted = _safe_spectra(model, run, min_offset)
+    overall = run_norm(model, run, min_offset=min_offset)
     decades = np.log10(run.binning.energy_edges[:-1] / run.binning.energy_edges[0])
     band = np.floor(decades * _BANDS_PER_DECADE + 1e-9).astype(int)
     n, m = np.bincount(band, counted), np.bincount(band, predicted)
-    expected = overall[0] * m
+    expected = overall.factor[0] * m
     excess = ((n - expected) ** 2 - expected).sum() / (expected**2).sum()
     if excess <= 0:
-        return overall, overall_error
+        return overall
     weight = 1 / excess
-    rate = m + weight / overall[0]
-    return ((n + weight) / rate)[band], (np.sqrt(n + weight) / rate)[band]
+    rate = m + weight / overall.factor[0]
+    return replace(
+        overall,
+        factor=((n + weight) / rate)[band],
+        error=(np.sqrt(n + weight) / rate)[band],
+    )
 
 
-def apply_norm(model: NodeModel, factor: np.ndarray, error: np.ndarray) -> NodeModel:
-    """Scale a model, and keep the factor with it so that it can be undone.
+NORMS: MappingProxyType[str, Callable[..., Norm]] = MappingProxyType(
+    {"none": no_norm, "run": run_norm, "run_energy": run_energy_norm}
+)
+
+
+def low_norm(
+    norm: Norm, model: RateModel, run: RunCounts, *, min_offset: float = 0.0
+) -> Norm:
+    """Scale each energy below the safe energy to the run's own events.
+
+    Where the spectrum of a run turns over is its own affair. With n counted and m
+    predicted at an energy, f the norm above the safe energy and s the scatter of runs
+    there, the factor is (n + a) / (m + a / f) with a = 1 / s^2: the mean of the
+    posterior for a gamma prior of mean f and relative width s.
+
+    Parameters
+    ----------
+    norm : Norm
+        Norm of the run at safe energies.
+    model : RateModel
+        Model of the run, per live time.
+    run : RunCounts
+        Counts of the run.
+    min_offset : float
+        What is nearer to the pointing is not looked at [deg].
+
+    Returns
+    -------
+    Norm
+        The same at safe energies.
+
+    References
+    ----------
+    Gelman et al. 2013, Bayesian Data Analysis, section 2.6 (Poisson with gamma prior).
+    """
+    is_low = ~run.is_safe
+    if model.is_fitted.size:
+        is_low &= model.is_fitted
+    if not is_low.any():
+        return norm
+    scatter = model.low_scatter if np.isfinite(model.low_scatter) else LOW_SCATTER
+    weight = 1 / max(scatter, _LEAST_SCATTER) ** 2
+    n, m = (values[is_low] for values in _spectra(model, run, min_offset))
+    at_safe = float(norm.factor[run.is_safe].mean()) if run.is_safe.any() else 1.0
+    rate = m + weight / at_safe
+    factor, error = norm.factor.copy(), norm.error.copy()
+    factor[is_low] = (n + weight) / rate
+    error[is_low] = np.sqrt(n + weight) / rate
+    return replace(norm, factor=factor, error=error)
+
+
+def apply_norm(model: NodeModel, norm: Norm) -> NodeModel:
+    """Scale a model, and keep the factors with it so that they can be undone.
 
     How much the norm differs from run to run no longer matters for a model that was
     scaled to its run, so the error of the factor takes the place of that scatter.
@@ -93,21 +211,28 @@ def apply_norm(model: NodeModel, factor: np.ndarray, error: np.ndarray) -> NodeM
     ----------
     model : NodeModel
         Model of the run.
-    factor, error : np.ndarray
-        Factor and its error at each energy, shape ``(n_energy,)``.
+    norm : Norm
+        Factors.
 
     Returns
     -------
     NodeModel
-        Scaled model; its ``systematic`` is NaN if the error depends on energy.
+        Scaled model; its ``systematic`` is NaN if the error at safe energies depends on
+        energy, and the one it had where those are left as they are.
     """
+    part = norm.binning.find(model.binning)
+    factor, error = norm.factor[part], norm.error[part]
+    if not error.any():
+        return model
+    edges = model.binning.energy_edges
+    at_safe = (error / factor)[model.is_safe]
     return replace(
         model,
-        bkg_3d=model.bkg_3d * factor[:, np.newaxis, np.newaxis],
-        bkg_2d=model.bkg_2d * factor[:, np.newaxis],
+        bkg_3d=scale_energies(model.bkg_3d, edges, factor),
+        bkg_2d=scale_energies(model.bkg_2d, edges, factor),
         norm=factor,
         norm_error=error,
-        systematic=_common(error / factor),
+        systematic=_common(at_safe) if at_safe.any() else model.systematic,
     )
 
 
@@ -115,12 +240,13 @@ def _common(values: np.ndarray) -> float:
     return float(values[0]) if np.ptp(values) == 0 else float("nan")
 
 
-def _spectra(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
-    """Count and predict at each safe energy, over the kept part of the field."""
-    run.binning.require_same(model.binning, where=f"run {run.obs_id}")
-    rate = (model.rate_3d * run.safe_exposure_3d).sum(axis=(1, 2))
-    predicted = rate * run.binning.energy_width
-    counted = run.safe_counts_3d.sum(axis=(1, 2)).astype(np.float64)
+def _safe_spectra(
+    model: RateModel, run: RunCounts, min_offset: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count and predict at each safe energy; refuse a run that has none of both."""
+    counted, predicted = (
+        values * run.is_safe for values in _spectra(model, run, min_offset)
+    )
     if counted.sum() == 0 or predicted.sum() <= 0:
         raise InputError(
             what=f"{counted.sum():.0f} events are kept and {predicted.sum():.3g} "
@@ -129,3 +255,17 @@ def _spectra(model: RateModel, run: RunCounts) -> tuple[np.ndarray, np.ndarray]:
             fix="Set [export] norm = none, or leave the run out of [export] obs_ids",
         )
     return counted, predicted
+
+
+def _spectra(
+    model: RateModel, run: RunCounts, min_offset: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Count and predict at each energy, over the kept part of the field."""
+    binning = run.binning
+    binning.require_same(model.binning, where=f"run {run.obs_id}")
+    lon = (binning.fov_lon_edges[:-1] + binning.fov_lon_edges[1:]) / 2
+    lat = (binning.fov_lat_edges[:-1] + binning.fov_lat_edges[1:]) / 2
+    is_far = np.hypot(lon[:, np.newaxis], lat) >= min_offset
+    rate = (model.rate_3d * run.exposure_3d)[:, is_far].sum(axis=1)
+    counted = run.counts_3d[:, is_far].sum(axis=1).astype(np.float64)
+    return counted, rate * binning.energy_width

@@ -72,7 +72,17 @@ def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
         error_3d=np.where(rate_3d > 0, error_3d, HOLE_ERROR),
         error_2d=np.where(rate_2d > 0, error_2d, HOLE_ERROR),
         systematic=stack.systematic,
+        is_fitted=_has_events(stack),
     )
+
+
+def _has_events(stack: Stack) -> np.ndarray:
+    """Tell the energies from the first to the last one with an event."""
+    counted = np.flatnonzero(stack.counts_2d.sum(axis=1))
+    has_events = np.zeros(stack.binning.n_energy, dtype=bool)
+    if counted.size:
+        has_events[counted[0] : counted[-1] + 1] = True
+    return has_events
 
 
 def mean_rate(

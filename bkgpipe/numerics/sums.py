@@ -43,8 +43,38 @@ class _Member:
     n_events: int
     exposure: float
     pointing: tuple[float, ...]
-    time: np.ndarray
+    safe_time: np.ndarray
     angle: np.ndarray
+
+
+class _Sums:
+    """Counts and exposure of both projections."""
+
+    def __init__(self, binning: Binning) -> None:
+        self.counts_3d = np.zeros(binning.shape_3d, dtype=np.int64)
+        self.counts_2d = np.zeros(binning.shape_2d, dtype=np.int64)
+        self.exposure_3d = np.zeros(binning.shape_3d)
+        self.exposure_2d = np.zeros(binning.shape_2d)
+
+    def add(
+        self,
+        counts: tuple[np.ndarray, np.ndarray],
+        time: np.ndarray,
+        angles: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        # integers: their sum is exact in any order
+        self.counts_3d += counts[0].astype(np.int64)
+        self.counts_2d += counts[1].astype(np.int64)
+        self.exposure_3d += np.multiply.outer(time, angles[0])
+        self.exposure_2d += np.multiply.outer(time, angles[1])
+
+    def where(self, is_taken: np.ndarray, other: _Sums) -> dict[str, np.ndarray]:
+        """Take some energies of this sum, and the rest of another."""
+        taken = {}
+        for name, mine in vars(self).items():
+            shape = (-1, *[1] * (mine.ndim - 1))
+            taken[name] = np.where(is_taken.reshape(shape), mine, vars(other)[name])
+        return taken
 
 
 class RunningSum:
@@ -61,14 +91,12 @@ class RunningSum:
     def __init__(self, binning: Binning, angles: Angles) -> None:
         self.binning = binning
         self.angles = angles
-        self.counts_3d = np.zeros(binning.shape_3d, dtype=np.int64)
-        self.counts_2d = np.zeros(binning.shape_2d, dtype=np.int64)
-        self.exposure_3d = np.zeros(binning.shape_3d)
-        self.exposure_2d = np.zeros(binning.shape_2d)
+        self.safe = _Sums(binning)
+        self.all = _Sums(binning)
         self.members: list[_Member] = []
 
     def add(self, run: RunCounts) -> None:
-        """Add what a run has in safe energy bins.
+        """Add a run, in safe energy bins and in all.
 
         Parameters
         ----------
@@ -81,28 +109,29 @@ class RunningSum:
             If it has other bins.
         """
         self.binning.require_same(run.binning, where=f"run {run.obs_id}")
-        # integers: their sum is exact in any order
-        self.counts_3d += run.safe_counts_3d.astype(np.int64)
-        self.counts_2d += run.safe_counts_2d.astype(np.int64)
-        time = run.livetime * run.is_safe
-        angle_3d, angle_2d = self.angles(run)
-        exposure_2d = np.multiply.outer(time, angle_2d)
-        self.exposure_3d += np.multiply.outer(time, angle_3d)
-        self.exposure_2d += exposure_2d
+        angles = self.angles(run)
+        safe_time = run.livetime * run.is_safe
+        self.safe.add((run.safe_counts_3d, run.safe_counts_2d), safe_time, angles)
+        time = np.full(safe_time.shape, run.livetime)
+        self.all.add((run.counts_3d, run.counts_2d), time, angles)
         member = _Member(
             obs_id=run.obs_id,
             ontime=run.ontime,
             livetime=run.livetime,
             n_events=int(run.safe_counts_2d.sum()),
-            exposure=float(exposure_2d.sum()),
+            exposure=float(safe_time.sum() * angles[1].sum()),
             pointing=tuple(getattr(run.run, name) for name in _AVERAGED),
-            time=time,
-            angle=np.array(angle_2d),  # not a view, which would keep those of all runs
+            safe_time=safe_time,
+            # not a view, which would keep those of all runs
+            angle=np.array(angles[1]),
         )
         self.members.append(member)
 
     def to_stack(self, stack_id: int) -> Stack:
         """Make the stack of all runs that were added.
+
+        At an energy that is safe for some of them it is of these alone: the others may
+        have lost events there. At energies below it is of all.
 
         Parameters
         ----------
@@ -122,10 +151,7 @@ class RunningSum:
             stack_id=stack_id,
             binning=self.binning,
             obs_ids=np.sort([each.obs_id for each in self.members]),
-            counts_3d=self.counts_3d,
-            exposure_3d=self.exposure_3d,
-            counts_2d=self.counts_2d,
-            exposure_2d=self.exposure_2d,
+            **self.safe.where(np.any(self.safe.exposure_2d > 0, axis=1), self.all),
             ontime=math.fsum(each.ontime for each in self.members),
             livetime=math.fsum(livetime),
             conditions=_mean_conditions(
@@ -136,12 +162,14 @@ class RunningSum:
 
     def _scatter(self) -> float:
         """Compare each run with the rate of all, in offset, where runs take less."""
-        counts, exposure = self.counts_2d, self.exposure_2d
+        counts, exposure = self.safe.counts_2d, self.safe.exposure_2d
         rate = np.divide(
             counts, exposure, out=np.zeros(counts.shape), where=exposure > 0
         )
         observed = np.array([each.n_events for each in self.members])
-        expected = np.array([each.time @ rate @ each.angle for each in self.members])
+        expected = np.array(
+            [each.safe_time @ rate @ each.angle for each in self.members]
+        )
         return run_scatter(observed, expected)
 
 

@@ -44,9 +44,9 @@ _REVISIONS = {
     "select": 2,
     "count": 4,
     "rank": 4,
-    "stack": 2,
+    "stack": 3,
     "smooth": 3,
-    "export": 3,
+    "export": 4,
     "mask": 2,
 }
 

@@ -211,6 +211,17 @@ class ExportSettings:
         "none",
         "Scale each model to its run outside the mask, at all or by energy",
     )
+    low_norm: bool = key(
+        FLAG,
+        "true",
+        "Scale each energy below the safe energy to the events of its run",
+    )
+    norm_min_offset: float = key(
+        quantity("deg"),
+        "0 deg",
+        "Norms do not look at events nearer to the pointing than this",
+        minimum=0,
+    )
     store: str = key(
         choice("full", "index"),
         "full",

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
 from bkgpipe._version import __version__
-from bkgpipe.datamodel import Chunk, ExportEntry, Group, NodeModel, Run, RunTable
+from bkgpipe.datamodel import (
+    Chunk,
+    ExportEntry,
+    Group,
+    NodeModel,
+    RateModel,
+    Run,
+    RunTable,
+)
 from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
 from bkgpipe.io.count import read_counts, read_tallies
 from bkgpipe.io.entries import read_node_models, write_entries
@@ -21,7 +29,7 @@ from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.export import node_model_for_run
-from bkgpipe.numerics.norm import apply_norm, run_energy_norm, run_norm
+from bkgpipe.numerics.norm import NORMS, apply_norm, low_norm
 from bkgpipe.numerics.stack import find_group
 from bkgpipe.production.inputs import digest
 from bkgpipe.production.listing import find_lost
@@ -40,7 +48,6 @@ __all__ = ["WRITERS", "AllExports", "Export", "find_origin"]
 _log = logging.getLogger(__name__)
 
 WRITERS = {"bkg_3d": write_bkg_3d, "bkg_2d": write_bkg_2d}
-_NORMS = {"run": run_norm, "run_energy": run_energy_norm}
 
 
 class Export(ChunkTask):
@@ -87,7 +94,7 @@ class Export(ChunkTask):
         }
         if in_groups:
             needed["groups"] = self.sibling(MakeGroups)
-        if self.settings.export.norm != "none":
+        if self._has_norm:
             smooth = smooth_class(self.settings)
             needed["rates"] = self.sibling(smooth, chunk=chunk)
         return needed
@@ -122,17 +129,28 @@ class Export(ChunkTask):
             groups=read_groups(Path(groups.path)) if groups else (),
         )
 
+    @property
+    def _has_norm(self) -> bool:
+        return self.settings.export.norm != "none" or self.settings.export.low_norm
+
     def _read_norms(self) -> Callable[[NodeModel], NodeModel]:
         """Read what the norms are made from; return what applies them."""
-        if self.settings.export.norm == "none":
-            return lambda model: model
-        find_norm = _NORMS[self.settings.export.norm]
-        rates = read_models(Path(self.input()["rates"].path)).records
-        counts = read_counts(Path(self.input()["counts"].path))
+        export = self.settings.export
+        counts = read_counts(Path(self.input()["counts"].path)).records
+        rates: Mapping[int, RateModel] = {}
+        if self._has_norm:
+            rates = read_models(Path(self.input()["rates"].path)).records
 
         def normalise(model: NodeModel) -> NodeModel:
-            norm = find_norm(rates[model.stack_id], counts.records[model.obs_id])
-            return apply_norm(model, *norm)
+            run = counts[model.obs_id]
+            model = replace(model, safe_energy=run.safe_energy_min or float("nan"))
+            if not self._has_norm:
+                return model
+            where = {"min_offset": export.norm_min_offset}
+            norm = NORMS[export.norm](rates[model.stack_id], run, **where)
+            if export.low_norm:
+                norm = low_norm(norm, rates[model.stack_id], run, **where)
+            return apply_norm(model, norm)
 
         return normalise
 

@@ -228,4 +228,7 @@ def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
         error_3d=predicted.error_3d,
         error_2d=predicted.error_2d,
         systematic=fit.scatter,
+        is_fitted=predicted.is_fitted,
+        low_scatter=fit.low_scatter,
+        excursions=tuple(map(str, predicted.excursions)),
     )

@@ -217,7 +217,12 @@ def test_errors_stand_beside_the_rates(
     write(tmp_path / "bkg.fits", model, header=HEADER, origin=ORIGIN)
 
     with fits.open(tmp_path / "bkg.fits") as hdus:
-        assert [h.name for h in hdus] == ["PRIMARY", "BACKGROUND", "BACKGROUND_ERROR"]
+        assert [h.name for h in hdus] == [
+            "PRIMARY",
+            "BACKGROUND",
+            "BACKGROUND_QUALITY",
+            "BACKGROUND_ERROR",
+        ]
         rate, error = hdus["BACKGROUND"], hdus["BACKGROUND_ERROR"]
         edges = [f"{axis}_{end}" for axis in axes for end in ("LO", "HI")]
         assert error.columns.names == [*edges, "BKG_ERR"]
@@ -284,7 +289,12 @@ def test_error_of_the_norm_is_told_as_what_it_is(tmp_path: Path) -> None:
     assert "SYSERR" not in fits.getheader(tmp_path / "unknown", 1)
     with fits.open(tmp_path / "scaled") as hdus:
         names = [hdu.name for hdu in hdus[1:]]
-    assert names == ["BACKGROUND", "BACKGROUND_ERROR", "BKGNORM"]
+    assert names == [
+        "BACKGROUND",
+        "BACKGROUND_QUALITY",
+        "BACKGROUND_ERROR",
+        "BKGNORM",
+    ]
 
 
 @pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])
@@ -353,3 +363,49 @@ def test_unit_of_gadf() -> None:
     assert gadf_rate(rate.value)[0] == pytest.approx(
         rate.to_value("s-1 MeV-1 sr-1")[0], rel=1e-15
     )
+
+
+def test_energies_are_told_in_words_and_bits(tmp_path: Path) -> None:
+    edges = np.array([0.1, 0.3, 1.0, 3.0, 10.0])
+    binning = replace(_with_errors().binning, energy_edges=edges)
+    shape_3d, shape_2d = binning.shape_3d, binning.shape_2d
+    is_filled = np.zeros(shape_3d, dtype=bool)
+    is_filled[2, 0, 1] = True
+    model = NodeModel(
+        stack_id=3,
+        obs_id=7,
+        binning=binning,
+        bkg_3d=np.ones(shape_3d),
+        bkg_2d=np.ones(shape_2d),
+        n_filled_3d=1,
+        n_filled_2d=0,
+        fov_alignment="RADEC",
+        n_runs=2,
+        livetime=3600.0,
+        conditions=_with_errors().conditions,
+        norm=np.array([0.5, 1.0, 1.0, 1.0]),
+        norm_error=np.array([0.1, 0.0, 0.0, 0.0]),
+        systematic=0.04,
+        fit_range=edges[[0, 3]],
+        safe_energy=0.25,
+        is_filled_3d=is_filled,
+        excursions=("cosine of the zenith angle 0.4 (fit: 0.6 to 1)",),
+    )
+
+    write_bkg_3d(tmp_path / "bkg", model, header=HEADER, origin=ORIGIN)
+    write_bkg_2d(tmp_path / "flat", model, header=HEADER, origin=ORIGIN)
+
+    header = fits.getheader(tmp_path / "bkg", "BACKGROUND")
+    assert (header["EFITLO"], header["EFITHI"], header["ESAFELO"]) == (0.1, 3.0, 0.25)
+    assert header["EXCURS1"].startswith("cosine of the zenith angle 0.4")
+    assert "BKGNORM" not in header
+    assert "from run to run" in header.comments["SYSERR"]
+    for name, shape in (("bkg", shape_3d), ("flat", shape_2d)):
+        table = fits.getdata(tmp_path / name, "BACKGROUND_QUALITY")
+        bits = table["QUALITY"][0].T
+        assert bits.shape == shape
+        along = bits.reshape(4, -1)[:, -1]
+        np.testing.assert_array_equal(along, [1 | 4, 4, 4, 4 | 8])
+    bits = fits.getdata(tmp_path / "bkg", "BACKGROUND_QUALITY")["QUALITY"][0].T
+    assert bits[2, 0, 1] == 2 | 4
+    assert Background3D.read(tmp_path / "bkg").data.shape == shape_3d

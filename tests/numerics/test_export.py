@@ -278,6 +278,36 @@ def test_nodes_of_a_noisy_model_are_tame(smooth_model, n_events):
     assert nodes.n_filled_2d == np.count_nonzero(model.rate_2d == 0)
 
 
+def test_the_axis_ends_with_the_events(smooth_model):
+    is_fitted = np.zeros(15, dtype=bool)
+    is_fitted[2:14] = True
+    model = replace(smooth_model, is_fitted=is_fitted)
+
+    nodes = make_node_model(model, fov_alignment="RADEC")
+
+    edges = BINNING.energy_edges
+    np.testing.assert_array_equal(nodes.binning.energy_edges, edges[2:15])
+    np.testing.assert_array_equal(nodes.fit_range, edges[[2, 14]])
+    assert nodes.is_fitted.all()
+    assert nodes.is_filled_3d.shape == nodes.bkg_3d.shape == (12, 10, 9)
+    whole = make_node_model(smooth_model, fov_alignment="RADEC")
+    np.testing.assert_allclose(nodes.bkg_3d[1:-1], whole.bkg_3d[3:13], rtol=0.02)
+
+
+@pytest.mark.parametrize("n_fitted", [1, 8, 9, 10])
+def test_readers_can_tell_the_axes_apart(smooth_model, n_fitted):
+    is_fitted = np.zeros(15, dtype=bool)
+    is_fitted[15 - n_fitted :] = True
+    model = replace(smooth_model, is_fitted=is_fitted)
+
+    nodes = make_node_model(model, fov_alignment="RADEC")
+
+    n_energy = nodes.binning.n_energy
+    assert n_energy not in {1, 8, 9, 10}
+    assert nodes.is_fitted.sum() == n_fitted
+    np.testing.assert_array_equal(nodes.is_fitted[-n_fitted:], True)
+
+
 def test_the_model_of_a_stack_says_what_it_is(smooth_model):
     nodes = make_node_model(smooth_model, fov_alignment="ALTAZ")
 

@@ -11,6 +11,7 @@ from bkgpipe.numerics.interpolation import (
     latitude_axis,
     longitude_axis,
     offset_axis,
+    scale_energies,
     single_axis,
     solve_nodes,
 )
@@ -169,3 +170,18 @@ def test_single_bins_on_every_axis():
     nodes = solve_nodes(np.array([[[7.0]]]), axes)
 
     np.testing.assert_allclose(nodes, 7.0, rtol=1e-5)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3, 1.5])
+def test_energies_are_scaled_as_wanted(grid, spread):
+    nodes = solve_nodes(smooth_rate(grid.bin_size.shape), grid)
+    factor = 2.0 * np.exp(spread * np.sin(np.arange(15.0)))
+
+    scaled = scale_energies(nodes, ENERGY_EDGES, factor)
+
+    before, after = (grid.integrate(np.log(of)).sum((1, 2)) for of in (nodes, scaled))
+    np.testing.assert_allclose(after / before, factor, rtol=0.02)
+    assert (
+        np.abs(np.log(scaled / nodes / factor[:, None, None])).max()
+        < 1.2 * spread + 1e-9
+    )

@@ -14,7 +14,15 @@ from bkgpipe.datamodel import (
     RunCounts,
 )
 from bkgpipe.errors import BinningMismatchError, InputError
-from bkgpipe.numerics.norm import apply_norm, run_energy_norm, run_norm
+from bkgpipe.numerics.interpolation import scale_energies
+from bkgpipe.numerics.norm import (
+    Norm,
+    apply_norm,
+    low_norm,
+    no_norm,
+    run_energy_norm,
+    run_norm,
+)
 
 _CONDITIONS = Conditions(
     zenith=20.0, azimuth=10.0, cos_zenith=0.94, deadc=0.9, muon_efficiency=1.0
@@ -102,8 +110,9 @@ def _drawn(model: RateModel, run: RunCounts, factor) -> RunCounts:
 def test_norm_is_counted_over_predicted_outside_the_mask(model, run):
     counted = _drawn(model, run, 1.3)
 
-    factor, error = run_norm(model, counted)
+    norm = run_norm(model, counted)
 
+    factor, error = norm.factor, norm.error
     assert factor.shape == error.shape == (8,)
     n, m = counted.counts_3d.sum(), _predicted(model, run).sum()
     np.testing.assert_allclose(factor, n / m)
@@ -119,17 +128,19 @@ def test_what_is_below_the_safe_energy_does_not_matter(model, run, find_norm):
 
     found = find_norm(model, replace(counted, counts_3d=below))
 
-    np.testing.assert_array_equal(found, find_norm(model, counted))
+    expected = find_norm(model, counted)
+    np.testing.assert_array_equal(found.factor, expected.factor)
+    np.testing.assert_array_equal(found.error, expected.error)
 
 
 def test_bands_that_agree_share_one_factor(model, run):
     mean = np.round(_predicted(model, run)).astype(np.int64)
     counted = replace(run, counts_3d=mean)
 
-    factor, error = run_energy_norm(model, counted)
+    norm, overall = run_energy_norm(model, counted), run_norm(model, counted)
 
-    np.testing.assert_allclose(factor, run_norm(model, counted)[0])
-    np.testing.assert_allclose(error, run_norm(model, counted)[1])
+    np.testing.assert_allclose(norm.factor, overall.factor)
+    np.testing.assert_allclose(norm.error, overall.error)
 
 
 def test_bands_that_differ_keep_their_factors_as_far_as_counts_allow(model, run):
@@ -137,11 +148,12 @@ def test_bands_that_differ_keep_their_factors_as_far_as_counts_allow(model, run)
     counted = _drawn(model, run, truth)
     n_band = counted.counts_3d.sum(axis=(1, 2)).reshape(4, 2).sum(axis=1)
 
-    factor, error = run_energy_norm(model, counted)
+    norm = run_energy_norm(model, counted)
 
+    factor, error = norm.factor, norm.error
     assert (n_band > 20).all()
     raw = n_band / _predicted(model, run).sum(axis=(1, 2)).reshape(4, 2).sum(axis=1)
-    overall = run_norm(model, counted)[0][0]
+    overall = run_norm(model, counted).factor[0]
     shrunk = factor[::2]
     assert (factor[::2] == factor[1::2]).all()
     assert (np.abs(shrunk - overall) <= np.abs(raw - overall) + 1e-12).all()
@@ -150,11 +162,14 @@ def test_bands_that_differ_keep_their_factors_as_far_as_counts_allow(model, run)
 
 def test_a_norm_can_be_undone(nodes):
     factor = np.linspace(0.5, 1.5, 8)
+    norm = Norm(factor=factor, error=factor / 10, binning=nodes.binning)
 
-    scaled = apply_norm(nodes, factor, factor / 10)
+    scaled = apply_norm(nodes, norm)
 
-    np.testing.assert_allclose(scaled.bkg_3d / scaled.norm[:, None, None], nodes.bkg_3d)
-    np.testing.assert_allclose(scaled.bkg_2d / scaled.norm[:, None], nodes.bkg_2d)
+    edges = nodes.binning.energy_edges
+    for name in ("bkg_3d", "bkg_2d"):
+        back = scale_energies(getattr(scaled, name), edges, 1 / scaled.norm)
+        np.testing.assert_allclose(back, getattr(nodes, name), rtol=1e-4)
     np.testing.assert_array_equal(scaled.norm_error, factor / 10)
     np.testing.assert_array_equal(scaled.error_3d, nodes.error_3d)
     with pytest.raises(BinningMismatchError, match="norm: shape is"):
@@ -162,11 +177,82 @@ def test_a_norm_can_be_undone(nodes):
 
 
 def test_the_error_of_the_norm_replaces_the_scatter_of_the_runs(nodes):
-    one = apply_norm(nodes, np.full(8, 1.2), np.full(8, 0.06))
-    many = apply_norm(nodes, np.linspace(0.5, 1.5, 8), np.full(8, 0.06))
+    one, many = (
+        Norm(factor=factor, error=np.full(8, 0.06), binning=nodes.binning)
+        for factor in (np.full(8, 1.2), np.linspace(0.5, 1.5, 8))
+    )
 
-    assert one.systematic == pytest.approx(0.05)
-    assert np.isnan(many.systematic)
+    assert apply_norm(nodes, one).systematic == pytest.approx(0.05)
+    assert np.isnan(apply_norm(nodes, many).systematic)
+
+
+def test_a_model_of_fewer_energies_takes_its_part_of_the_norm(nodes):
+    part = slice(2, 7)
+    cut = replace(
+        nodes,
+        binning=nodes.binning.cut(part),
+        bkg_3d=nodes.bkg_3d[part],
+        bkg_2d=nodes.bkg_2d[part],
+        error_3d=nodes.error_3d[part],
+    )
+    factor = np.arange(8.0) + 1
+    norm = Norm(factor=factor, error=factor / 9, binning=nodes.binning)
+
+    scaled = apply_norm(cut, norm)
+
+    np.testing.assert_array_equal(scaled.norm, factor[part])
+
+
+def test_without_a_norm_nothing_changes(model, run, nodes):
+    assert apply_norm(nodes, no_norm(model, run)) is nodes
+
+
+def test_energies_below_the_safe_one_follow_the_run(model, run):
+    high = _drawn(model, run, 1.0).counts_3d
+    width = run.binning.energy_width[0]
+    predicted = (model.rate_3d[0] * run.exposure_3d[0]).sum() * width
+    high[0, 2:] = 0
+    high[0, 4, 5] = 40
+    counted = replace(run, counts_3d=high)
+    sure = replace(model, low_scatter=0.0)
+    free = replace(model, low_scatter=10.0)
+
+    for norm in (no_norm(model, counted), run_norm(model, counted)):
+        found = low_norm(norm, free, counted)
+        assert found.factor[0] == pytest.approx(40 / predicted, rel=1e-2)
+        assert found.error[0] == pytest.approx(np.sqrt(40) / predicted, rel=1e-2)
+        np.testing.assert_array_equal(found.factor[1:], norm.factor[1:])
+        np.testing.assert_array_equal(found.error[1:], norm.error[1:])
+        held = low_norm(norm, sure, counted)
+        expected = (40 + 1e4) / (predicted + 1e4 / norm.factor[1])
+        assert held.factor[0] == pytest.approx(expected)
+
+
+def test_events_near_the_pointing_do_not_count_for_the_norm(model, run):
+    counted = _drawn(model, run, 1.3)
+    lon, lat = run.binning.fov_lon_edges, run.binning.fov_lat_edges
+    offset = np.hypot((lon[1:] + lon[:-1])[:, None] / 2, (lat[1:] + lat[:-1]) / 2)
+    limit = float(np.median(offset))
+    wild = np.where(offset < limit, 7777, counted.counts_3d)
+    alike = np.where(offset < limit, 0, counted.counts_3d)
+
+    for find_norm in (run_norm, run_energy_norm):
+        norms = [
+            find_norm(model, replace(run, counts_3d=counts), min_offset=limit)
+            for counts in (wild, alike)
+        ]
+        np.testing.assert_array_equal(norms[0].factor, norms[1].factor)
+    assert abs(norms[0].factor[3] - 1.3) < 0.1
+
+
+@pytest.mark.parametrize("is_fitted", [[True] * 8, [False] * 1 + [True] * 7])
+def test_energies_without_events_have_no_norm_of_their_own(model, run, is_fitted):
+    counted = _drawn(model, run, 1.0)
+    fitted = replace(model, is_fitted=np.array(is_fitted), low_scatter=0.5)
+
+    factor = low_norm(no_norm(fitted, counted), fitted, counted).factor
+
+    assert (factor[0] != 1.0) == is_fitted[0]
 
 
 @pytest.mark.parametrize("norm", [run_norm, run_energy_norm])

@@ -88,15 +88,28 @@ def test_stack_is_the_sum_of_the_runs(make_counts):
 
     assert stack.stack_id == 7
     assert stack.counts_3d.dtype == stack.counts_2d.dtype == np.int64
-    for name in ("counts_3d", "counts_2d"):
-        total = sum(getattr(run, f"safe_{name}") for run in runs)
-        np.testing.assert_array_equal(getattr(stack, name), total)
-    for name in ("exposure_3d", "exposure_2d"):
-        total = sum(getattr(run, f"safe_{name}") for run in runs)
+    is_safe = runs[0].is_safe
+    assert 0 < is_safe.sum() < is_safe.size
+    for name in ("counts_3d", "counts_2d", "exposure_3d", "exposure_2d"):
+        total = sum(getattr(run, name) for run in runs)
         np.testing.assert_allclose(getattr(stack, name), total, rtol=1e-13)
     np.testing.assert_array_equal(stack.obs_ids, [2, 5, 9])
     assert stack.livetime == 3 * 1512.0
     assert stack.ontime == 3 * 1680.0
+
+
+def test_energies_safe_for_some_runs_are_those_of_these_alone(make_counts):
+    safe = np.array([[False, True, True, True], [False, False, True, True]])
+    runs = [make_counts(i, is_safe=safe[i - 1]) for i in (1, 2)]
+
+    stack = stack_runs(runs, stack_id=1)
+
+    for name in ("counts_3d", "counts_2d", "exposure_3d", "exposure_2d"):
+        first, second = (getattr(run, name) for run in runs)
+        found = getattr(stack, name)
+        np.testing.assert_allclose(found[1], first[1])
+        for energy in (0, 2, 3):
+            np.testing.assert_allclose(found[energy], first[energy] + second[energy])
 
 
 @given(st.permutations(range(1, 8)))
@@ -187,7 +200,9 @@ def test_conditions_fall_back_to_livetime_and_to_nan(make_counts):
 
     assert stack.conditions.zenith == 25.0
     assert np.isnan(stack.conditions.muon_efficiency)
-    assert not stack.exposure_3d.any()
+    np.testing.assert_array_equal(
+        stack.counts_3d, runs[0].counts_3d + runs[1].counts_3d
+    )
 
 
 def test_runs_without_livetime_have_equal_weights(make_counts):
@@ -196,7 +211,7 @@ def test_runs_without_livetime_have_equal_weights(make_counts):
     assert stack_runs(runs, stack_id=1).conditions.zenith == 20.0
 
 
-def test_michi_adds_the_live_time_of_safe_bins_alone(make_counts):
+def test_michi_adds_the_live_time_of_safe_bins(make_counts):
     binning = make_counts(1).binning
     safe = np.array([[False, True, True, True], [False, False, True, True]])
     runs = [
@@ -207,7 +222,8 @@ def test_michi_adds_the_live_time_of_safe_bins_alone(make_counts):
     stack = stack_runs(runs, stack_id=1, method="michi")
 
     field_3d, field_2d = field_solid_angles(binning)
-    time = np.array([0.0, 1000.0, 1600.0, 1600.0])
+    # no run is safe at the first energy, so all are taken
+    time = np.array([1600.0, 1000.0, 1600.0, 1600.0])
     np.testing.assert_allclose(stack.exposure_2d, np.multiply.outer(time, field_2d))
     np.testing.assert_allclose(stack.exposure_3d, np.multiply.outer(time, field_3d))
     summed = stack_runs(runs, stack_id=1)
