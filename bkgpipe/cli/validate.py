@@ -20,7 +20,7 @@ from bkgpipe.cli.validate_write import (
     write_outputs,
 )
 from bkgpipe.datamodel import Run, RunTable
-from bkgpipe.datamodel.axes_test import EnergyAxis
+from bkgpipe.datamodel.axes_test import INSIDE_OFFSET, EnergyAxis
 from bkgpipe.datamodel.validation import ScoreBins, Validation
 from bkgpipe.datamodel.validation_plan import RunGlance, ScoredEnergies
 from bkgpipe.errors import NoRunsError
@@ -253,6 +253,8 @@ def _fold_overrides(
         "export.store=index",
         # Scaled to the run, a model would be scored on what it was scaled to
         "export.norm=none",
+        # … and below the safe energy it is judged within this offset
+        f"export.norm_min_offset={INSIDE_OFFSET} deg",
         f"data.output={output}",
     ]
 

@@ -302,13 +302,6 @@ def _linear(name: str) -> Callable[[TermInputs], np.ndarray]:
     return columns
 
 
-def _radial_linear(name: str) -> Callable[[TermInputs], np.ndarray]:
-    def columns(inputs: TermInputs) -> np.ndarray:
-        return _radial(inputs, inputs.condition(name))
-
-    return columns
-
-
 def _radial_with_zenith(name: str) -> Callable[[TermInputs], np.ndarray]:
     def columns(inputs: TermInputs) -> np.ndarray:
         values = inputs.condition(name)
@@ -358,7 +351,7 @@ TERMS: MappingProxyType[str, Term] = MappingProxyType(
         "time": Term(needs=("time",), columns=_linear("time")),
         "safe_energy": Term(needs=("safe_energy",), columns=_linear("safe_energy")),
         "control_outer": Term(
-            needs=("control_outer",), columns=_radial_linear("control_outer")
+            needs=("control_outer",), columns=_linear("control_outer")
         ),
         "control_low": Term(
             needs=("control_low",), columns=_radial_with_zenith("control_low")
@@ -378,5 +371,4 @@ DEFAULT_TERMS = (
     "quadrupole",
     "control_outer",
     "control_low",
-    "control_rim",
 )
