@@ -155,9 +155,10 @@ def test_without_safe_energies_edges_are_those_of_decades(make_spectrum):
 
 
 @pytest.mark.parametrize(
-    ("n_events", "steps"), [(900, "4"), (9_000, "6"), (30_000, "")]
+    ("n_events", "steps"),
+    [(900, "4"), (9_000, "6"), (30_000, ""), (120_000, "12")],
 )
-def test_few_events_take_wide_bins(make_spectrum, n_events, steps):
+def test_bins_are_as_wide_as_the_events_ask(make_spectrum, n_events, steps):
     found = _propose(make_spectrum(np.geomspace(0.2, 60, n_events), 0.3))
 
     assert found["per_decade"].value == steps
