@@ -199,8 +199,10 @@ def test_the_axis_of_hess_starts_below_its_safe_energies(
     found = propose_settings(hess_store, read_runs(hess_store), read_settings(path))
 
     chosen = {each.key: each.value for each in found if not each.is_kept}
-    assert chosen.keys() == {"binning.energy_min", "binning.energy_max"}
-    assert chosen["binning.energy_min"] == "0.1413 TeV"
+    keys = {"energy_min", "energy_max", "per_decade"}
+    assert chosen.keys() == {f"binning.{key}" for key in keys}
+    assert chosen["binning.energy_min"] == "0.1457 TeV"
+    assert chosen["binning.per_decade"] == "12"
     reasons = {each.key: each.reason for each in found}
     assert reasons["binning.offset_max"] == "the effective areas end at 2.5 deg"
     assert reasons["count.safe_energy"] == (
