@@ -27,13 +27,11 @@ from bkgpipe.datamodel import (
     RunConditions,
     RunCounts,
 )
-from bkgpipe.numerics.design import design_columns, scales_of
-from bkgpipe.numerics.field import mean_functions
+from bkgpipe.numerics.norm_error import norm_error
 from bkgpipe.numerics.points import join_runs
 from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.reference import log_centers
 from bkgpipe.numerics.regression import fit_regression
-from bkgpipe.numerics.splines import spline_basis
 from bkgpipe.numerics.terms import make_conditions
 
 __all__ = ["AXES", "TRUTHS", "Pulls", "Truth", "closure", "draw_archive"]
@@ -225,7 +223,7 @@ def _draw_run(
     index = truth.chromatic * (x - 0.8)
     own = truth.scatter * rng.normal() + index * rng.normal()
     own -= (truth.scatter**2 + index**2) / 2
-    exposure = LIVETIME * np.outer(AXES.energy_width * run.is_safe, AXES.solid_angle_3d)
+    exposure = LIVETIME * np.outer(AXES.energy_width, AXES.solid_angle_3d)
     mean = np.exp(log_rate + own[:, np.newaxis]) * exposure
     counts = rng.poisson(mean).reshape(AXES.shape_3d)
     return DrawnRun(
@@ -336,28 +334,16 @@ def _compare(fit: RegressionFit, one: DrawnRun) -> tuple[np.ndarray, float]:
     """Return the pulls of the bins, and of the norm; NaN for an extrapolation."""
     conditions = make_conditions(one.run, fov_alignment="RADEC")
     rate = predict(fit, conditions, AXES)
-    if rate.is_extrapolated:
+    if rate.excursions:
         return np.full(one.log_rate.shape, np.nan), np.nan
     log_rate = np.log(rate.rate_3d).reshape(one.log_rate.shape)
     pull = (log_rate - one.log_rate) / rate.error_3d.reshape(one.log_rate.shape)
     pull[~one.run.is_safe] = np.nan
-    expected = np.exp(log_rate) * one.exposure
-    error = np.hypot(_norm_error(fit, conditions, expected), fit.scatter)
-    return pull, float(np.log(expected.sum() / one.mean.sum()) / error)
-
-
-def _norm_error(
-    fit: RegressionFit, conditions: RunConditions, expected: np.ndarray
-) -> float:
-    """Propagate the covariance to the logarithm of the total counts."""
-    n_radial = fit.offset_knots.size - 4
-    design, _ = design_columns(
-        [conditions], fit.terms, scales_of(fit), n_radial=n_radial
-    )
-    field = mean_functions(AXES, offset_knots=fit.offset_knots)
-    basis = spline_basis(log_centers(AXES), fit.energy_knots)
-    slope = basis.T @ (expected / expected.sum()) @ field @ design[0].T
-    return float(np.sqrt(slope.ravel() @ fit.covariance @ slope.ravel()))
+    safe = one.run.is_safe[:, np.newaxis]
+    expected, mean = np.exp(log_rate) * one.exposure * safe, one.mean * safe
+    weight = expected.reshape(AXES.shape_3d)
+    error = np.hypot(norm_error(fit, conditions, AXES, weight=weight), fit.scatter)
+    return pull, float(np.log(expected.sum() / mean.sum()) / error)
 
 
 def coverage(pulls: np.ndarray) -> tuple[float, float]:

@@ -190,6 +190,8 @@ class RegressionFit:
     energy_range : np.ndarray
         Log centres of the first and the last energy bin with an event that was fitted,
         shape ``(2,)`` [log TeV].
+    energy_edges : np.ndarray
+        Edges of the energy bins of the counts, shape ``(n_energy + 1,)`` [TeV].
     condition_names : tuple of str
         Names of the standardised conditions.
     condition_mean, condition_scale : np.ndarray
@@ -244,6 +246,7 @@ class RegressionFit:
     reference: np.ndarray
     reference_range: np.ndarray
     energy_range: np.ndarray
+    energy_edges: np.ndarray
     condition_names: tuple[str, ...]
     condition_mean: np.ndarray
     condition_scale: np.ndarray
@@ -270,11 +273,15 @@ class RegressionFit:
     def __post_init__(self) -> None:
         shape = (self.energy_knots.size - 4, len(self.columns))
         require_shape("coefficients", self.coefficients, shape)
+        n_low = max(0, self.low_knots.size - 7)
+        low_shape = (n_low, *self.low_coefficients.shape[1:])
+        require_shape("low_coefficients", self.low_coefficients, low_shape)
         n_coefficients = shape[0] * shape[1] + self.low_coefficients.size
         require_shape("covariance", self.covariance, (n_coefficients, n_coefficients))
         for name in ("mean", "scale", "low", "high"):
             values = getattr(self, f"condition_{name}")
             require_shape(f"condition_{name}", values, (len(self.condition_names),))
+        require_shape("residual", self.residual, (2, self.energy_edges.size - 1))
         require_shape("trials", self.trials, (len(self.trials), 5))
 
 
@@ -298,8 +305,13 @@ class Excursion:
     high: float
 
     def __str__(self) -> str:
-        found = f"{self.value:.4g}" if np.isfinite(self.value) else "missing"
-        return f"{self.name} {found} (fit: {self.low:.4g} to {self.high:.4g})"
+        found = _short(self.value) if np.isfinite(self.value) else "missing"
+        return f"{self.name} {found} (fit: {_short(self.low)} to {_short(self.high)})"
+
+
+def _short(value: float) -> str:
+    # days of the Modified Julian Date differ in their last digits
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

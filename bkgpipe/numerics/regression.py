@@ -123,6 +123,7 @@ def fit_regression(
     plan = _make_plan(points, terms, n_splines=(energy_splines, offset_splines))
     return RegressionFit(
         fov_alignment=fov_alignment,
+        energy_edges=points.binning.energy_edges,
         **_plan_fields(plan),
         **_fit_fields(points, plan, strengths),
         n_runs=points.n_runs,

@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bkgpipe.numerics.array_fit import CountsArrays, fit_arrays
+from bkgpipe.numerics.array_fit import fit_arrays
+from bkgpipe.numerics.count_arrays import CountsArrays
 from bkgpipe.numerics.covariance import estimate_covariance
 
 N_POINTS, N_ENERGY, N_PLACES = 60, 3, 7
 BASIS = np.eye(N_ENERGY)
 FIELD = np.column_stack([np.ones(N_PLACES), np.linspace(-1, 1, N_PLACES)])
-COLUMNS = ("radial", "zenith", "gradient")
+LABELS = ("radial", "zenith", "gradient") * N_ENERGY
 TRENDS = np.column_stack([np.ones(N_ENERGY), np.arange(N_ENERGY) - 1.0])
 TRUTH = np.array([[0.2, -0.3, 0.1], [0.0, -0.2, 0.2], [-0.1, 0.1, 0.0]])
 WEAK = 1e-6 * np.eye(TRUTH.size)
@@ -43,7 +44,7 @@ def simulate(design):
 def covariance_of(arrays, penalty=WEAK):
     shape = {"basis": BASIS, "field": FIELD, "penalty": penalty}
     result = fit_arrays(arrays, **shape)
-    found = estimate_covariance(arrays, result, **shape, columns=COLUMNS, trends=TRENDS)
+    found = estimate_covariance(arrays, result, **shape, labels=LABELS, trends=TRENDS)
     return result, found
 
 

@@ -135,7 +135,7 @@ def asked_of_fit(monkeypatch: pytest.MonkeyPatch) -> list[RunConditions]:
             rate_2d=np.full(binning.shape_2d, rate),
             error_3d=np.full(binning.shape_3d, 0.1),
             error_2d=np.full(binning.shape_2d, 0.1),
-            is_extrapolated=False,
+            is_fitted=np.ones(binning.n_energy, dtype=bool),
         )
 
     monkeypatch.setattr(dependence, "predict", predict)

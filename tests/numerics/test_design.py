@@ -10,8 +10,8 @@ from bkgpipe.numerics import design as design_module
 from bkgpipe.numerics.design import (
     choose_terms,
     design_columns,
+    find_excursions,
     find_scales,
-    is_outside,
     join_design,
 )
 
@@ -63,8 +63,8 @@ def test_columns_start_with_the_radial_splines(runs):
     design, columns = design_columns(
         runs, ("zenith", "gradient"), find_scales(runs), n_radial=5
     )
-    assert design.shape == (3, 5 + 6 + 2, 9)
-    assert columns == ("radial",) * 5 + ("zenith",) * 6 + ("gradient",) * 2
+    assert design.shape == (3, 5 + 10 + 2, 9)
+    assert columns == ("radial",) * 5 + ("zenith",) * 10 + ("gradient",) * 2
     np.testing.assert_array_equal(design[2, :5, :5], np.eye(5))
     np.testing.assert_allclose(design[:, 5, 0].mean(), 0.0, atol=1e-12)
     np.testing.assert_allclose(design[:, 5, 0].std(), 1.0)
@@ -77,16 +77,21 @@ def test_conditions_are_clipped_to_those_seen(runs):
     terms = ("zenith", "gradient_zenith")
     ends = [design_columns([one], terms, scales, n_radial=5)[0] for one in (far, near)]
     np.testing.assert_array_equal(*ends)
-    assert is_outside(far, terms, scales)
-    assert not is_outside(near, terms, scales)
+    (excursion,) = find_excursions(far, terms, scales)
+    assert str(excursion) == "cosine of the zenith angle 0.3 (fit: 0.7 to 0.9)"
+    assert (excursion.value, excursion.low, excursion.high) == (0.3, 0.7, 0.9)
+    assert find_excursions(near, terms, scales) == ()
 
 
 def test_only_conditions_in_use_can_be_outside(runs):
     scales = find_scales(runs)
-    assert not is_outside(CONDITIONS, ("zenith",), scales)
+    assert not find_excursions(CONDITIONS, ("zenith",), scales)
     other = replace(CONDITIONS, deadc=0.1, control_outer=float("nan"))
-    assert not is_outside(other, ("zenith",), scales)
-    assert is_outside(other, ("zenith", "control_outer"), scales)
+    assert not find_excursions(other, ("zenith",), scales)
+    (excursion,) = find_excursions(other, ("zenith", "control_outer"), scales)
+    assert str(excursion) == (
+        "log rate of control events beyond the field missing (fit: 3.9 to 4)"
+    )
 
 
 def test_a_missing_condition_takes_the_mean(runs):
@@ -94,6 +99,49 @@ def test_a_missing_condition_takes_the_mean(runs):
     lost = replace(CONDITIONS, control_outer=float("nan"))
     design, _ = design_columns([lost], ("control_outer",), scales, n_radial=5)
     np.testing.assert_array_equal(design[0, 5:], 0.0)
+
+
+def test_all_conditions_beyond_the_fit_are_named(runs):
+    terms = ("zenith", "time", "deadtime", "azimuth")
+    far = replace(CONDITIONS, cos_zenith=0.95, time=53010.0, deadc=0.5)
+    found = find_excursions(far, terms, find_scales(runs))
+    assert [one.name for one in found] == [
+        "cosine of the zenith angle",
+        "north component of the pointing",
+        "log of the live-time fraction",
+        "time",
+    ]
+    assert str(found[3]) == "time 53010.0 (fit: 53000.0 to 53000.0)"
+    found_range = found[2].value, found[2].low, found[2].high
+    np.testing.assert_allclose(found_range, np.log([0.5, 0.9, 0.95]))
+
+
+@pytest.fixture(scope="module")
+def dated():
+    """Runs of three dates, the longest gap between which is 20 days."""
+    return [replace(CONDITIONS, time=time) for time in (53010.0, 53030.0, 53015.0)]
+
+
+@pytest.mark.parametrize(
+    ("time", "near"), [(53044.0, 53030.0), (52996.0, 53010.0), (53022.0, 53022.0)]
+)
+def test_a_run_not_far_from_the_dates_has_the_trend_of_the_nearest(dated, time, near):
+    scales = find_scales(dated)
+    assert scales.time_gap == 15.0
+    assert time_column(scales, time) == pytest.approx(time_column(scales, near))
+    assert time_column(scales, time) != 0.0
+
+
+@pytest.mark.parametrize("time", [53046.0, 52994.0, 60000.0])
+def test_far_from_the_dates_the_trend_drops_out(dated, time):
+    assert time_column(find_scales(dated), time) == 0.0
+
+
+def time_column(scales, time):
+    """Column of the trend in the design of a run of that date."""
+    run = replace(CONDITIONS, time=time)
+    design, _ = design_columns([run], ("time",), scales, n_radial=5)
+    return design[0, 5, 0]
 
 
 @pytest.mark.parametrize("block", [2, 4096])

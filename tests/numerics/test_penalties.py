@@ -48,6 +48,7 @@ def make_points(*, slope, time=DAYS, point=None, seed=1):
             time=53000.0 + float(day),
             control_outer=0.0,
             control_low=0.0,
+            safe_energy=0.5,
         )
         for z, day in zip(cos_zenith, time, strict=True)
     )

@@ -145,10 +145,10 @@ def test_counts_and_exposure_are_conserved(make_counts):
     for number in range(3):
         mine = [run for run, one in zip(runs, point, strict=True) if one == number]
         np.testing.assert_array_equal(
-            points.counts[number], sum(run.safe_counts_3d for run in mine)
+            points.counts[number], sum(run.counts_3d for run in mine)
         )
         np.testing.assert_allclose(
-            points.exposure[number], sum(run.safe_exposure_3d for run in mine)
+            points.exposure[number], sum(run.exposure_3d for run in mine)
         )
     assert points.livetime.sum() == pytest.approx(7 * LIVETIME + 28)
 
@@ -157,7 +157,7 @@ def test_events_without_exposure_do_not_count(make_counts):
     run = make_counts(1)
     everywhere = replace(run, counts_3d=np.ones(run.binning.shape_3d, dtype=int))
     points = join_runs([everywhere], np.zeros(1, dtype=int), fov_alignment="RADEC")
-    assert points.counts.sum() == np.count_nonzero(run.safe_exposure_3d)
+    assert points.counts.sum() == np.count_nonzero(run.exposure_3d)
 
 
 def test_shares_of_a_point_sum_to_one(make_counts):

@@ -44,7 +44,8 @@ def test_the_rate_is_the_spectrum_times_the_terms(fit, make_binning):
         np.broadcast_to(wanted[:, None], binning.shape_2d),
         rtol=0.02,
     )
-    assert not rate.is_extrapolated
+    assert not rate.excursions
+    assert rate.is_fitted.tolist() == [False, True, False, False]
 
 
 def test_both_projections_hold_the_same_counts(fit, make_binning):
@@ -81,14 +82,18 @@ def test_errors_follow_the_covariance(fit, make_binning):
 def test_conditions_far_away_stay_finite_and_are_flagged(fit, make_binning):
     north = replace(fit, condition_high=np.full(len(CONDITION_NAMES), 0.5))
     far = predict(north, CONDITIONS, make_binning())
-    assert far.is_extrapolated
+    assert [str(one) for one in far.excursions] == [
+        "north component of the pointing 0.8 (fit: -1 to 0.5)"
+    ]
     near = predict(fit, replace(CONDITIONS, cos_zenith=np.sqrt(0.75)), make_binning())
     np.testing.assert_allclose(far.rate_3d, near.rate_3d)
 
 
 def test_missing_conditions_stay_finite_and_are_flagged(fit, make_binning):
     rate = predict(fit, replace(CONDITIONS, azimuth=float("nan")), make_binning())
-    assert rate.is_extrapolated
+    assert [str(one) for one in rate.excursions] == [
+        "north component of the pointing missing (fit: -1 to 1)"
+    ]
     assert np.isfinite(rate.rate_3d).all()
     assert np.isfinite(rate.rate_2d).all()
 

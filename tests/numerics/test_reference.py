@@ -42,9 +42,8 @@ def run_counts(make_run, make_binning):
 
 
 def test_a_power_law_is_recovered(run_counts):
-    reference = fit_reference(
-        join_runs([run_counts, run_counts], np.arange(2), fov_alignment="ALTAZ")
-    )
+    points = join_runs([run_counts, run_counts], np.arange(2), fov_alignment="ALTAZ")
+    reference = fit_reference(points, np.tile(run_counts.is_safe, (2, 1)))
     x = log_centers(run_counts.binning)
     np.testing.assert_allclose(reference.energy_range, [x[2], x[-1]])
     value = log_reference(x, reference.coefficients, reference.energy_range)
@@ -77,4 +76,4 @@ def test_no_events_are_refused(run_counts):
     run_counts.counts_3d[:] = 0.0
     points = join_runs([run_counts], np.arange(1), fov_alignment="ALTAZ")
     with pytest.raises(NoEventsError, match=r"regression of 1 runs.*Select more runs"):
-        fit_reference(points)
+        fit_reference(points, np.tile(run_counts.is_safe, (1, 1)))

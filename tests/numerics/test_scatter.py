@@ -12,6 +12,7 @@ from bkgpipe.numerics.scatter import (
     count_run_terms,
     measure_scatter,
     norm_scatter,
+    run_scatters,
 )
 
 SETTINGS = {
@@ -66,8 +67,9 @@ def fit_points(runs, point):
 
 def test_single_runs_have_the_scatter_of_their_fit(runs):
     fit = fit_points(runs, np.arange(40))
-    scatter = measure_scatter(fit, iter(runs), binning=runs[0].binning)
+    scatter, low = measure_scatter(fit, iter(runs), binning=runs[0].binning)
     assert scatter == pytest.approx(fit.scatter, rel=1e-6)
+    assert low == fit.low_scatter == 0.0
     assert scatter == pytest.approx(0.1, abs=0.03)
 
 
@@ -75,13 +77,13 @@ def test_joining_runs_does_not_change_their_scatter(runs):
     single = fit_points(runs, np.arange(40)).scatter
     fit = fit_points(runs, np.arange(40) // 4)
     assert np.isnan(fit.scatter)
-    scatter = measure_scatter(fit, runs, binning=runs[0].binning)
+    scatter, _ = measure_scatter(fit, runs, binning=runs[0].binning)
     assert scatter == pytest.approx(single, rel=0.02)
 
 
 def test_a_sample_of_the_runs_will_do(runs):
     fit = fit_points(runs, np.arange(40) // 4)
-    scatter = measure_scatter(fit, runs[::2], binning=runs[0].binning)
+    scatter, _ = measure_scatter(fit, runs[::2], binning=runs[0].binning)
     assert scatter == pytest.approx(0.1, abs=0.04)
 
 
@@ -124,6 +126,30 @@ def test_long_runs_weigh_no_more_than_others():
         rng.poisson(mean * np.exp(norms)), mean, n_runs=200, n_terms=0
     )
     assert scatter == pytest.approx(0.1 * np.sqrt(0.9), rel=0.1)
+
+
+def test_scatter_below_the_safe_energy_is_that_of_single_energies():
+    """Above, runs scatter as one; below, each energy by itself."""
+    rng = np.random.default_rng(3)
+    expected = np.tile([900.0, 2000.0, 1500.0, 300.0], (200, 1))
+    is_safe = np.arange(4) >= np.repeat([1, 2], 100)[:, None]
+    norms = np.where(
+        is_safe, rng.normal(0, 0.05, (200, 1)), rng.normal(0, 0.4, (200, 4))
+    )
+    observed = rng.poisson(expected * np.exp(norms - norms.var() / 2))
+    of_runs, low = run_scatters(
+        observed, expected, is_safe=is_safe, n_runs=200, n_terms=0
+    )
+    assert of_runs == pytest.approx(0.05, abs=0.012)
+    assert low == pytest.approx(0.42, abs=0.06)
+
+
+def test_without_low_energies_they_do_not_scatter():
+    expected = np.full((6, 3), 100.0)
+    found = run_scatters(
+        2 * expected, expected, is_safe=expected > 0, n_runs=6, n_terms=0
+    )
+    assert found[1] == 0.0
 
 
 def test_terms_across_the_field_take_no_norm():

@@ -29,6 +29,7 @@ CONDITIONS = RunConditions(
     time=53000.0,
     control_outer=4.0,
     control_low=6.0,
+    control_rim=3.0,
     safe_energy=0.5,
 )
 
@@ -51,7 +52,12 @@ def run_counts(make_run, make_binning):
         position_angle=12.0,
         conservation=Conservation(),
         control=ControlEvents(
-            counts_outer=700, exposure_outer=14.0, counts_low=0, exposure_low=9.0
+            counts_outer=700,
+            exposure_outer=14.0,
+            counts_low=0,
+            exposure_low=9.0,
+            counts_rim=40,
+            exposure_rim=5.0,
         ),
         checksum="",
     )
@@ -72,7 +78,7 @@ def make_inputs(n_runs=3, n_radial=5):
 @pytest.mark.parametrize(
     ("name", "n_columns"),
     [
-        ("zenith", 6),
+        ("zenith", 10),
         ("azimuth", 1),
         ("muon", 1),
         ("epoch", 1),
@@ -80,8 +86,9 @@ def make_inputs(n_runs=3, n_radial=5):
         ("gradient_zenith", 3),
         ("time", 1),
         ("safe_energy", 1),
-        ("control_outer", 1),
-        ("control_low", 2),
+        ("control_outer", 5),
+        ("control_low", 6),
+        ("control_rim", 1),
         ("quadrupole", 2),
         ("deadtime", 1),
     ],
@@ -93,7 +100,7 @@ def test_each_term_gives_columns_for_each_run(name, n_columns):
 
 
 def test_all_terms_are_tested():
-    assert len(TERMS) == 12
+    assert len(TERMS) == 13
     assert set(DEFAULT_TERMS) < set(TERMS)
 
 
@@ -102,7 +109,23 @@ def test_zenith_goes_with_each_spline():
     columns = TERMS["zenith"].columns(inputs)
     z = inputs.condition("zenith")
     np.testing.assert_array_equal(columns[1, :5, :5], np.eye(5) * z[1])
-    np.testing.assert_array_equal(columns[:, 5, 0], z**2)
+    np.testing.assert_array_equal(columns[2, 5:, :5], np.eye(5) * z[2] ** 2)
+
+
+@pytest.mark.parametrize("name", ["control_outer", "control_low"])
+def test_control_rates_change_the_radial_shape(name):
+    inputs = make_inputs()
+    columns = TERMS[name].columns(inputs)
+    np.testing.assert_array_equal(
+        columns[1, :5, :5], np.eye(5) * inputs.condition(name)[1]
+    )
+
+
+def test_low_control_rate_changes_with_zenith_all_over_the_field():
+    inputs = make_inputs()
+    product = inputs.condition("control_low") * inputs.condition("zenith")
+    found = TERMS["control_low"].columns(inputs)[:, 5, :5]
+    np.testing.assert_array_equal(found, np.tile(product[:, None], 5))
 
 
 def test_the_gradient_to_the_zenith_grows_with_its_tangent():
@@ -120,7 +143,8 @@ def test_conditions_become_a_table():
     known = dict(zip(CONDITION_NAMES, table[0], strict=True))
     assert known["deadtime"] == pytest.approx(np.log(0.95))
     assert known["time"] == 53000.0
-    assert (known["control_outer"], known["control_low"]) == (4.0, 6.0)
+    control = [known[f"control_{name}"] for name in ("outer", "low", "rim")]
+    assert control == [4.0, 6.0, 3.0]
     assert known["safe_energy"] == pytest.approx(np.log(0.5))
     is_unknown = dict(zip(CONDITION_NAMES, np.isnan(table[1]), strict=True))
     unknown = {name for name in CONDITION_NAMES if is_unknown[name]}
@@ -155,6 +179,7 @@ def test_conditions_of_a_run(run_counts):
     rate = 700.5 / 14.0
     assert conditions.control_outer == pytest.approx(np.log(rate * 0.1**0.5))
     assert conditions.control_low == pytest.approx(np.log(0.5 / 9.0 * 0.1**-2))
+    assert conditions.control_rim == pytest.approx(np.log(40.5 / 5.0 * 0.1**2))
 
 
 def test_a_run_without_safe_energies_has_no_control_rates(run_counts):
