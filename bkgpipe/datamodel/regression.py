@@ -219,7 +219,8 @@ class RegressionFit:
     low_scatter : float
         The same of single energies below the safe energy.
     residual : np.ndarray
-        Events of all runs at each energy, and what the fit expects, ``(2, n_energy)``.
+        Events at each energy, in the runs for which it is safe, and what the fit
+        expects, shape ``(2, n_energy)``.
     n_steps : int
         Newton steps taken.
     n_runs : int
@@ -284,6 +285,14 @@ class RegressionFit:
         require_shape("residual", self.residual, (2, self.energy_edges.size - 1))
         require_shape("trials", self.trials, (len(self.trials), 5))
 
+    @property
+    def pulls(self) -> np.ndarray:
+        """Events less those expected, in units of the Poisson error; NaN without."""
+        counted, expected = self.residual
+        error = np.sqrt(np.where(expected > 0, expected, np.nan))
+        pulls: np.ndarray = (counted - expected) / error
+        return pulls
+
 
 @dataclass(frozen=True, kw_only=True)
 class Excursion:
@@ -311,7 +320,7 @@ class Excursion:
 
 def _short(value: float) -> str:
     # days of the Modified Julian Date differ in their last digits
-    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.1f}"
+    return f"{value:.4g}" if abs(value) < 1000 else f"{value:.3f}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -149,7 +149,9 @@ def _fit_fields(
     result = fit_arrays(arrays, **model)
     trends = np.vander(centers, 2, increasing=True)
     scatter, low_scatter = _scatters(result, points, plan)
-    spectra = (result.observed, result.expected)
+    # below, the norm of each run is its own
+    is_safe = plan.energies.unsafe_share == 0
+    spectra = (result.observed * is_safe, result.expected * is_safe)
     return {
         "coefficients": result.coefficients,
         "low_coefficients": result.low_coefficients,

@@ -45,7 +45,8 @@ LOW_SCATTER = 0.6
 
 _HIGHEST = 0.2  # u at which the splines have ended
 _SPACING = 1 / 16  # of the knots in u
-_FEW = 30  # events of all runs at the lowest u; below that there is nothing to fit
+# Events of all runs below the lowest u, and their share: too few to fit anything
+_FEW, _FEW_SHARE = 30, 0.01
 _PENALTY = 1.0  # on second differences along u
 _RIDGE = 0.01  # on all coefficients
 _EDGE = 1e-9  # a safe energy that is an edge but for rounding
@@ -267,5 +268,6 @@ def _lowest(distance: np.ndarray, counts: np.ndarray) -> float:
     """Return the least u below which there are no more than a few events."""
     order = np.argsort(distance, axis=None)
     below = np.cumsum(counts.ravel()[order])
-    first = np.searchsorted(below, min(_FEW, below[-1]), side="left")
+    few = min(_FEW, _FEW_SHARE * below[-1])
+    first = np.searchsorted(below, few, side="left")
     return float(distance.ravel()[order[first]])

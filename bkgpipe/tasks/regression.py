@@ -38,6 +38,7 @@ from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.count import Count, OfAllCounts
 from bkgpipe.tasks.targets import ProductTarget
+from bkgpipe.view.fit_words import misfit_words, residual_lines
 
 __all__ = ["FitRegression", "Predict"]
 
@@ -77,6 +78,7 @@ class FitRegression(OfAllCounts):
         fit = replace(self._fit_points(points, strengths), trials=trial_table(trials))
         for reason in fit.dropped:
             _log.warning("Regression without the term %s", reason)
+        _tell_residual(fit)
         if points.n_points == points.n_runs:
             return fit
         sample = runs.read(every=-(-points.n_runs // _MAX_SCATTER_RUNS))
@@ -196,6 +198,18 @@ def _require_some(runs: _FitRuns, *, where: str) -> None:
             where=where,
             fix="Widen [select] or [mask] min_kept_fraction; bkgpipe status tells why "
             "runs were refused",
+        )
+
+
+def _tell_residual(fit: RegressionFit) -> None:
+    for line in residual_lines(fit):
+        _log.info("Regression at %s", line)
+    misfits = misfit_words(fit)
+    if misfits:
+        _log.warning(
+            "The regression does not follow the counts of all runs at %s. Lower [smooth] "
+            "penalty, or set energy_splines = 0",
+            misfits,
         )
 
 

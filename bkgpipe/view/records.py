@@ -6,6 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from bkgpipe.datamodel import RegressionFit, Summary
+from bkgpipe.view.fit_words import residual_lines
 
 __all__ = ["describe_fit", "describe_summary", "describe_table"]
 
@@ -30,13 +31,14 @@ def describe_fit(fit: RegressionFit) -> str:
     lines = [
         f"Regression of {fit.n_runs} runs, {fit.livetime / 3600:.2f} h live time",
         f"Energies: {low:.4g} to {high:.4g} TeV, FOVALIGN {fit.fov_alignment}",
+        _below_safe(fit),
         f"Terms: {', '.join(fit.terms) or 'none'}, and {n_splines} splines in offset",
         *(f"Without the term {reason}" for reason in fit.dropped),
         (
             f"Coefficients: {fit.coefficients.size}, effective degrees of freedom "
             f"{fit.edf:.1f}, {fit.n_steps} Newton steps"
         ),
-        f"Poisson deviance: {fit.deviance:.6g}",
+        f"Deviance: {fit.deviance:.6g}",
         f"Scatter of single runs beyond Poisson noise: {_percent(fit.scatter)}",
         (
             f"Penalties: penalty {fit.penalty:g}, term_penalty {fit.term_penalty:g}, "
@@ -44,7 +46,7 @@ def describe_fit(fit: RegressionFit) -> str:
         ),
         *(_condition(fit, index) for index in range(len(fit.condition_names))),
     ]
-    return "\n".join([*lines, *_trials(fit)])
+    return "\n".join([*lines, *_residual(fit), *_trials(fit)])
 
 
 def describe_summary(summary: Summary) -> str:
@@ -99,6 +101,21 @@ def describe_table(table: Table) -> str:
 
 def _percent(value: float) -> str:
     return f"{value:.2%}" if np.isfinite(value) else "unknown"
+
+
+def _below_safe(fit: RegressionFit) -> str:
+    if not fit.low_knots.size:
+        return "Below the safe energy of a run: nothing was fitted"
+    return (
+        f"Below the safe energy of a run: fitted from {10**fit.lowest_distance:.2f} "
+        "times that on; norms of single runs and energies scatter by "
+        f"{_percent(fit.low_scatter)}"
+    )
+
+
+def _residual(fit: RegressionFit) -> list[str]:
+    rows = [f"  {line}" for line in residual_lines(fit)]
+    return ["Counts of all runs at their safe energies:", *rows] if rows else []
 
 
 def _condition(fit: RegressionFit, index: int) -> str:

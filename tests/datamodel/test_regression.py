@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from bkgpipe.datamodel import Binning
-from bkgpipe.datamodel.regression import FitPoints, RegressionFit, RunConditions
+from bkgpipe.datamodel.regression import (
+    Excursion,
+    FitPoints,
+    RegressionFit,
+    RunConditions,
+)
 from bkgpipe.errors import BinningMismatchError
 
 
@@ -63,6 +68,28 @@ def fit():
 def test_shapes_are_checked(fit, name, value):
     with pytest.raises(BinningMismatchError, match=rf"{name}.*Make the product again"):
         replace(fit, **{name: value})
+
+
+def test_pulls_are_in_units_of_the_poisson_error(fit):
+    residual = np.array([[110.0, 0.0, 0.0], [100.0, 4.0, 0.0]])
+    pulls = replace(fit, residual=residual).pulls
+    np.testing.assert_allclose(pulls, [1.0, -2.0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.31234, "zenith 0.3123 (fit: 0.5 to 0.9)"),
+        (float("nan"), "zenith missing (fit: 0.5 to 0.9)"),
+    ],
+)
+def test_an_excursion_in_words(value, words):
+    assert str(Excursion(name="zenith", value=value, low=0.5, high=0.9)) == words
+
+
+def test_an_excursion_in_time_keeps_its_last_digits():
+    found = Excursion(name="time", value=53012.25, low=53000.5, high=53011.0)
+    assert str(found) == "time 53012.250 (fit: 53000.500 to 53011.000)"
 
 
 @pytest.fixture

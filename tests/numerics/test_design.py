@@ -111,7 +111,7 @@ def test_all_conditions_beyond_the_fit_are_named(runs):
         "log of the live-time fraction",
         "time",
     ]
-    assert str(found[3]) == "time 53010.0 (fit: 53000.0 to 53000.0)"
+    assert str(found[3]) == "time 53010.000 (fit: 53000.000 to 53000.000)"
     found_range = found[2].value, found[2].low, found[2].high
     np.testing.assert_allclose(found_range, np.log([0.5, 0.9, 0.95]))
 

@@ -55,6 +55,34 @@ def test_scatter_is_of_a_sample_of_many_runs(production, build, monkeypatch):
     assert (found.scatter, found.low_scatter) == (0.25, 0.5)
 
 
+def test_the_residual_of_each_energy_is_told(production, build, caplog):
+    caplog.set_level("INFO", logger="bkgpipe")
+    task = production(smooth__method="regression", binning__per_decade="5")
+    fit = task.sibling(FitRegression)
+    assert build(fit)
+    found = read_fit(fit.folder / "fit.h5")
+    told = [text for text in caplog.messages if text.startswith("Regression at ")]
+    assert len(told) == np.count_nonzero(np.isfinite(found.pulls)) > 5
+    assert all(text.endswith(" sigma") for text in told)
+    assert np.nanmax(np.abs(found.pulls)) < 3
+    assert "does not follow" not in caplog.text
+
+
+def test_energies_that_the_fit_does_not_follow_are_told(production, build, caplog):
+    """One cubic from the first to the last energy, held straight."""
+    task = production(
+        smooth__method="regression",
+        smooth__terms="zenith",
+        smooth__energy_splines="1",
+        smooth__penalty="1e7",
+        binning__per_decade="5",
+    )
+    assert build(task.sibling(FitRegression))
+    (told,) = [text for text in caplog.messages if "does not follow" in text]
+    assert "counted/expected" in told
+    assert "Lower [smooth] penalty" in told
+
+
 def test_no_run_left_is_told(production, build):
     task = production(
         smooth__method="regression",
@@ -144,8 +172,8 @@ def test_runs_beyond_those_of_the_fit_are_told(production, build, caplog):
     assert build(task.sibling(AllSmooths))
     told = [text for text in caplog.messages if "(fit: " in text]
     assert told == [
-        "Run 1008: time 55007.0 (fit: 55000.0 to 55006.0); the nearest value of the "
-        "fit is taken, or the mean"
+        "Run 1008: time 55000.836 (fit: 55000.802 to 55000.831); "
+        "the nearest value of the fit is taken, or the mean"
     ]
 
 

@@ -68,14 +68,35 @@ def test_fit_tells_runs_terms_and_how_well_it_went(fit):
     assert lines == [
         "Regression of 42 runs, 20.00 h live time",
         "Energies: 0.5 to 20 TeV, FOVALIGN ALTAZ",
+        (
+            "Below the safe energy of a run: fitted from 0.40 times that on; norms of "
+            "single runs and energies scatter by 62.00%"
+        ),
         "Terms: zenith, and 2 splines in offset",
         "Without the term muon: it is missing in 2 runs",
         "Coefficients: 12, effective degrees of freedom 9.2, 7 Newton steps",
-        "Poisson deviance: 1234.5",
+        "Deviance: 1234.5",
         "Scatter of single runs beyond Poisson noise: 3.10%",
         "Penalties: penalty 2, term_penalty 30, ridge 400",
         "Condition cos_zenith: 0.8 +- 0.1, from 0.6 to 0.95",
+        "Counts of all runs at their safe energies:",
+        "  0.3 to 1 TeV: 940 counted, 930.0 in the fit, +0.3 sigma",
+        "  1 to 4 TeV: 100 counted, 121.0 in the fit, -1.9 sigma",
+        "  4 to 100 TeV: 16 counted, 16.4 in the fit, -0.1 sigma",
     ]
+
+
+def test_fit_of_safe_energies_alone(fit):
+    bare = replace(
+        fit,
+        low_knots=np.zeros(0),
+        low_coefficients=np.zeros((0, 0)),
+        covariance=np.zeros((12, 12)),
+        residual=np.zeros((2, 4)),
+    )
+    text = describe(bare)
+    assert "Below the safe energy of a run: nothing was fitted" in text
+    assert "at their safe energies" not in text
 
 
 def test_fit_without_terms_and_scatter(fit):
