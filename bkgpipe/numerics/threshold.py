@@ -145,6 +145,8 @@ def threshold_knots(lowest: float) -> np.ndarray:
     np.ndarray
         Knots, shape ``(n_low + 7,)``: the last three splines are left out.
     """
+    # bins may be so wide that those with an unsafe part lie beyond
+    lowest = min(lowest, _HIGHEST - _SPACING)
     n_pieces = max(1, int(np.ceil((_HIGHEST - lowest) / _SPACING)))
     return spline_knots(lowest, _HIGHEST, n_splines=n_pieces + 3)
 

@@ -207,8 +207,8 @@ def _tell_residual(fit: RegressionFit) -> None:
     misfits = misfit_words(fit)
     if misfits:
         _log.warning(
-            "The regression does not follow the counts of all runs at %s. Lower [smooth] "
-            "penalty, or set energy_splines = 0",
+            "The regression does not follow the counts of all runs at %s. Lower "
+            "[smooth] penalty, or set energy_splines = 0",
             misfits,
         )
 

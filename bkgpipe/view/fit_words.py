@@ -25,7 +25,7 @@ def residual_lines(fit: RegressionFit) -> list[str]:
         One line for each energy where events are expected.
     """
     return [
-        f"{_energies(fit, index)}: {fit.residual[0, index]:.0f} counted, "
+        f"{_energies(fit, int(index))}: {fit.residual[0, index]:.0f} counted, "
         f"{fit.residual[1, index]:.1f} in the fit, {fit.pulls[index]:+.1f} sigma"
         for index in np.flatnonzero(np.isfinite(fit.pulls))
     ]
@@ -46,7 +46,7 @@ def misfit_words(fit: RegressionFit) -> str:
     """
     far = np.abs(np.nan_to_num(fit.pulls)) > _SIGNIFICANT
     return ", ".join(
-        f"{_energies(fit, index)} (counted/expected "
+        f"{_energies(fit, int(index))} (counted/expected "
         f"{fit.residual[0, index] / fit.residual[1, index]:.3f}, "
         f"{fit.pulls[index]:+.1f} sigma)"
         for index in np.flatnonzero(far)

@@ -171,10 +171,8 @@ def test_runs_beyond_those_of_the_fit_are_told(production, build, caplog):
     )
     assert build(task.sibling(AllSmooths))
     told = [text for text in caplog.messages if "(fit: " in text]
-    assert told == [
-        "Run 1008: time 55000.836 (fit: 55000.802 to 55000.831); "
-        "the nearest value of the fit is taken, or the mean"
-    ]
+    (words,) = told
+    assert words.startswith("Run 1008: time 55000.836 (fit: 55000.802 to 55000.831); ")
 
 
 def _forget_zenith(store, *, obs_id):
