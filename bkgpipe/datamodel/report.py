@@ -13,6 +13,7 @@ from bkgpipe.datamodel.dependence import Dependence
 from bkgpipe.datamodel.mask import ExclusionRegion
 from bkgpipe.datamodel.model import RateModel
 from bkgpipe.datamodel.ranking import Ranking
+from bkgpipe.datamodel.regression import RegressionFit
 from bkgpipe.datamodel.run import Run, RunTable
 from bkgpipe.datamodel.stack import Conditions, Group
 from bkgpipe.datamodel.validation import ValidationSummary
@@ -174,6 +175,8 @@ class Report:
         What ``bkgpipe validate`` found for this production.
     axes : AxesSummary or None
         What ``bkgpipe validate --axes`` found.
+    regression : RegressionFit or None
+        The fit of all runs, where that is the method.
     folders : dict of str to str
         Folder of the products of each stage, as ``count-3fa9c1``.
     inputs : str
@@ -204,6 +207,7 @@ class Report:
     field_radius: float = 0.0
     validation: ValidationSummary | None = None
     axes: AxesSummary | None = None
+    regression: RegressionFit | None = None
     folders: dict[str, str] = field(default_factory=dict)
     inputs: str = ""
 

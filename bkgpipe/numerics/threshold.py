@@ -157,7 +157,7 @@ def threshold_basis(distance: np.ndarray, knots: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     distance : np.ndarray
-        u, any shape.
+        Values of u, any shape.
     knots : np.ndarray
         Of `threshold_knots`.
 

@@ -17,6 +17,7 @@ from bkgpipe.datamodel import (
     ExclusionRegion,
     KeptShare,
     RateModel,
+    RegressionFit,
     RunConditions,
     RunSpectrum,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "read_dependence",
     "read_excluded",
     "read_kept_shares",
+    "read_regression",
     "read_validated",
     "validation_files",
 ]
@@ -215,16 +217,34 @@ def _read_curves(
     binning: Binning,
     first: int,
 ) -> tuple[ConditionCurve, ...]:
-    path = settings.folder("smooth") / "fit.h5"
-    if settings.smooth.method != "regression" or not conditions or not path.exists():
+    fit = read_regression(settings)
+    if fit is None or not conditions:
         return ()
-    fit = read_fit(path)
     curves = [
         predict_curve(fit, conditions, binning, name=name, first=first)
         for name, term in _CURVES.items()
         if term in fit.terms
     ]
     return tuple(curve for curve in curves if curve is not None)
+
+
+def read_regression(settings: Settings) -> RegressionFit | None:
+    """Read the fit of all runs.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    RegressionFit or None
+        The fit; None for other methods, or without the file.
+    """
+    path = settings.folder("smooth") / "fit.h5"
+    if settings.smooth.method != "regression" or not path.exists():
+        return None
+    return read_fit(path)
 
 
 def read_excluded(settings: Settings) -> tuple[tuple[ExclusionRegion, ...], int]:

@@ -33,6 +33,7 @@ from bkgpipe.production.gather import (
     read_dependence,
     read_excluded,
     read_kept_shares,
+    read_regression,
     read_validated,
     validation_files,
 )
@@ -280,6 +281,7 @@ def _read_report(
         field_radius=settings.binning.offset_max,
         validation=read_validated(settings),
         axes=read_axes_test(settings),
+        regression=read_regression(settings),
         folders={
             stage: settings.folder(stage).name
             for stage in STAGES

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from bkgpipe.datamodel import Conservation, Ranking, Report
 from bkgpipe.view.dependence import figure_dependence
+from bkgpipe.view.fit_words import misfit_words
 from bkgpipe.view.pages import Picture, Table, paged, render, step_links
 from bkgpipe.view.ranking import (
     figure_ranking,
@@ -22,6 +23,7 @@ from bkgpipe.view.report_lists import (
     clocks_table,
     plain_table,
     region_table,
+    residual_table,
     shares_table,
     validation_table,
 )
@@ -171,6 +173,8 @@ def _make_index(report: Report, kind: str) -> str:
         model_pictures=[
             model_picture(note, kind=kind) for note in report.models[:_SHOWN_MODELS]
         ],
+        residual=residual_table(report.regression) if report.regression else None,
+        misfits=misfit_words(report.regression) if report.regression else "",
         validation=validation_table(report.validation) if report.validation else None,
         axes=axes_table(report.axes) if report.axes else None,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bkgpipe.datamodel import Clock, ExclusionRegion, KeptShare
+import numpy as np
+
+from bkgpipe.datamodel import Clock, ExclusionRegion, KeptShare, RegressionFit
 from bkgpipe.datamodel.validation import NORMS, ScoreSummary, ValidationSummary
 from bkgpipe.view.pages import Cell, Table, number, word
 
@@ -12,6 +14,7 @@ __all__ = [
     "clocks_table",
     "plain_table",
     "region_table",
+    "residual_table",
     "shares_table",
     "validation_table",
 ]
@@ -49,6 +52,41 @@ def region_table(regions: Sequence[ExclusionRegion]) -> Table:
             )
             for region in regions
         ),
+    )
+
+
+def residual_table(fit: RegressionFit) -> Table:
+    """Compare counts and fit of each energy that is safe for some run.
+
+    Parameters
+    ----------
+    fit : RegressionFit
+        The fit.
+
+    Returns
+    -------
+    Table
+        A row for each energy where events are expected.
+    """
+    counted, expected = fit.residual
+    rows = [
+        (
+            number(fit.energy_edges[index], ".3g"),
+            number(fit.energy_edges[index + 1], ".3g"),
+            number(counted[index], ".0f"),
+            number(expected[index], ".1f"),
+            number(counted[index] / expected[index], ".3f"),
+            number(fit.pulls[index], "+.1f"),
+        )
+        for index in np.flatnonzero(np.isfinite(fit.pulls))
+    ]
+    return Table(
+        name="Fit of each energy",
+        columns=(
+            *("from [TeV]", "to [TeV]", "counted", "in the fit"),
+            *("counted / fit", "sigma"),
+        ),
+        rows=tuple(rows),
     )
 
 

@@ -18,6 +18,7 @@ from bkgpipe.datamodel import (
     KeptShare,
     Ranking,
     RateModel,
+    RegressionFit,
     Report,
     Run,
     RunCounts,
@@ -249,3 +250,45 @@ def report(
 
 def _ratio(counts: np.ndarray, exposure: np.ndarray) -> np.ndarray:
     return np.divide(counts, exposure, out=np.zeros(counts.shape), where=exposure > 0)
+
+
+@pytest.fixture(scope="session")
+def fit() -> RegressionFit:
+    """A regression with a term, low energies and three energies that are safe."""
+    n_energy, columns = 3, ("radial", "radial", "zenith", "zenith")
+    n = n_energy * len(columns)
+    return RegressionFit(
+        fov_alignment="ALTAZ",
+        terms=("zenith",),
+        columns=columns,
+        dropped=("muon: it is missing in 2 runs",),
+        energy_knots=np.arange(n_energy + 4.0),
+        offset_knots=np.arange(6.0),
+        low_knots=np.arange(9.0),
+        lowest_distance=np.log10(0.4),
+        reference=np.zeros(4),
+        reference_range=np.log([0.6, 20.0]),
+        energy_range=np.log([0.5, 20.0]),
+        energy_edges=np.array([0.3, 1.0, 4.0, 100.0, 150.0]),
+        condition_names=("cos_zenith",),
+        condition_mean=np.array([0.8]),
+        condition_scale=np.array([0.1]),
+        condition_low=np.array([0.6]),
+        condition_high=np.array([0.95]),
+        time_gap=30.0,
+        epoch_edges=np.zeros(0),
+        coefficients=np.zeros((n_energy, len(columns))),
+        low_coefficients=np.zeros((2, 5)),
+        covariance=np.zeros((n + 10, n + 10)),
+        deviance=1234.5,
+        edf=9.25,
+        scatter=0.031,
+        low_scatter=0.62,
+        residual=np.array([[940.0, 100.0, 16.0, 0.0], [930.0, 121.0, 16.4, 0.0]]),
+        n_steps=7,
+        n_runs=42,
+        livetime=72000.0,
+        penalty=2.0,
+        term_penalty=30.0,
+        ridge=400.0,
+    )

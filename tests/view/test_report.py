@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from bkgpipe.datamodel import (
@@ -292,6 +293,19 @@ def test_times_that_differ_are_listed_the_largest_first(page: _Page):
     assert first < text.index("23523 13.3% 1500.0 1700.0")
     assert "The sum of the good time intervals is used" in text
     assert "outside good time 9" in text
+
+
+def test_counts_and_fit_of_each_energy_are_shown(report: Report, fit):
+    page = make_report(replace(report, regression=fit))
+    assert "Counts and fit of each energy" in page
+    assert "does not follow" not in page
+    residual = np.array([[700.0, 1.0, 0.0, 0.0], [500.0, 1.0, 0.0, 0.0]])
+    page = make_report(replace(report, regression=replace(fit, residual=residual)))
+    assert "at 0.3 to 1 TeV (counted/expected 1.400, +8.9 sigma)" in page
+
+
+def test_other_methods_have_no_fit_to_compare(html: str):
+    assert "Counts and fit" not in html
 
 
 def test_empty_production_makes_a_page():

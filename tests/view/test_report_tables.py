@@ -18,6 +18,7 @@ from bkgpipe.view.pages import Table
 from bkgpipe.view.report_lists import (
     plain_table,
     region_table,
+    residual_table,
     shares_table,
     validation_table,
 )
@@ -186,6 +187,13 @@ def test_noise_stands_below_each_model():
     assert noise["deviance / dof, as predicted"] == "0.9900"
     assert ours["predicted / counted per run"] == "1.010 \N{PLUS-MINUS SIGN} 0.100"
     assert ours["pulls"] == "-0.20 \N{PLUS-MINUS SIGN} 1.30"
+
+
+def test_counts_and_fit_are_compared_by_energy(fit):
+    table = residual_table(fit)
+    rows = _texts(table)
+    assert len(rows) == 3
+    assert list(rows[1].values()) == ["1", "4", "100", "121.0", "0.826", "-1.9"]
 
 
 def test_plain_tables_keep_their_words():
