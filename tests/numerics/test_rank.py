@@ -401,10 +401,10 @@ def test_scaled_sum_has_the_rate_of_the_target(make_counts):
 
     np.testing.assert_array_equal(scaled.counts_3d, plain.counts_3d)
     np.testing.assert_allclose(
-        scaled.exposure_3d, first.safe_exposure_3d + 2 * second.safe_exposure_3d
+        scaled.exposure_3d, first.exposure_3d + 2 * second.exposure_3d
     )
     np.testing.assert_allclose(
-        scaled.exposure_2d, first.safe_exposure_2d + 2 * second.safe_exposure_2d
+        scaled.exposure_2d, first.exposure_2d + 2 * second.exposure_2d
     )
     assert (scaled.livetime, scaled.ontime) == (plain.livetime, plain.ontime)
 

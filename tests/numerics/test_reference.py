@@ -59,7 +59,7 @@ def test_events_in_a_single_bin_are_no_spectrum(run_counts):
     with pytest.raises(
         NoEventsError, match=r"one bin, 1 to 1\.778 TeV.*column ENERGY of the events"
     ):
-        fit_reference(points)
+        fit_reference(points, np.ones(points.counts.shape[:2], dtype=bool))
 
 
 def test_beyond_the_range_it_goes_on_as_a_power_law():
