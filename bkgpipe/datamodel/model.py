@@ -43,8 +43,11 @@ class RateModel:
         deviations; those of bins without a rate are of what may be filled in. Empty
         when unknown.
     systematic : float
-        Relative scatter of the norm from run to run beyond Poisson noise; NaN when
-        unknown.
+        Relative error of the norm: its scatter from run to run beyond Poisson noise,
+        and what conditions beyond those of a fit add; NaN when unknown.
+    systematic_energy : np.ndarray
+        The same at each energy, shape ``(n_energy,)``; energies of a band share it.
+        Empty when unknown.
     is_fitted : np.ndarray
         True for the energies that have events, one after the other, shape
         ``(n_energy,)``; empty for all.
@@ -68,6 +71,7 @@ class RateModel:
     error_3d: np.ndarray = field(default_factory=lambda: np.empty(0))
     error_2d: np.ndarray = field(default_factory=lambda: np.empty(0))
     systematic: float = float("nan")
+    systematic_energy: np.ndarray = field(default_factory=lambda: np.empty(0))
     is_fitted: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
     low_scatter: float = float("nan")
     excursions: tuple[str, ...] = ()
@@ -119,6 +123,9 @@ class NodeModel:
         Relative error of the norm: its scatter from run to run, or, once the model is
         scaled to its run, the statistical error of that factor; NaN when unknown, or
         when it depends on energy.
+    systematic_energy : np.ndarray
+        The same at each energy, shape ``(n_energy,)``; empty when unknown, or once the
+        model is scaled to its run.
     fit_range : np.ndarray
         Least and largest energy that has events, shape ``(2,)``; empty if that is the
         whole axis [TeV].
@@ -146,6 +153,7 @@ class NodeModel:
     error_3d: np.ndarray = field(default_factory=lambda: np.empty(0))
     error_2d: np.ndarray = field(default_factory=lambda: np.empty(0))
     systematic: float = float("nan")
+    systematic_energy: np.ndarray = field(default_factory=lambda: np.empty(0))
     fit_range: np.ndarray = field(default_factory=lambda: np.empty(0))
     safe_energy: float = float("nan")
     is_filled_3d: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
@@ -186,3 +194,6 @@ def _require_errors(model: RateModel | NodeModel) -> None:
     for name, shape in shapes.items():
         if getattr(model, name).size:
             require_shape(name, getattr(model, name), shape)
+    if model.systematic_energy.size:
+        shape_1d = model.binning.shape_3d[:1]
+        require_shape("systematic_energy", model.systematic_energy, shape_1d)

@@ -18,6 +18,7 @@ __all__ = [
     "GADF_URL",
     "QUALITY_BITS",
     "QUALITY_HDU_NAME",
+    "SYSTEMATIC_HDU_NAME",
     "Origin",
     "edge_cells",
     "gadf_rate",
@@ -28,6 +29,7 @@ __all__ = [
 # The name that gammapy looks for when it is given none
 BKG_HDU_NAME = "BACKGROUND"
 ERROR_HDU_NAME = "BACKGROUND_ERROR"
+SYSTEMATIC_HDU_NAME = "SYSERR"
 QUALITY_HDU_NAME = "BACKGROUND_QUALITY"
 # What the bits of a bin mean; none is set where events at safe energies were fitted
 QUALITY_BITS: MappingProxyType[int, str] = MappingProxyType(
@@ -144,7 +146,7 @@ def write_bkg_3d(
     blocks = [NO_IMAGE, _background(model, rate, keywords=keywords)]
     blocks.append(_quality(model, model.is_filled_3d, keywords=keywords))
     blocks += _errors(model, rate, error, keywords=keywords)
-    write_content(path, b"".join([*blocks, *_norms(model)]))
+    write_content(path, b"".join([*blocks, *_systematics(model), *_norms(model)]))
 
 
 def write_bkg_2d(
@@ -181,7 +183,7 @@ def write_bkg_2d(
     blocks = [NO_IMAGE, _background(model, rate, keywords=keywords)]
     blocks.append(_quality(model, model.is_filled_2d, keywords=keywords))
     blocks += _errors(model, rate, error, keywords=keywords)
-    write_content(path, b"".join([*blocks, *_norms(model)]))
+    write_content(path, b"".join([*blocks, *_systematics(model), *_norms(model)]))
 
 
 def _require_readable(path: Path, rate: np.ndarray, error: np.ndarray) -> None:
@@ -287,6 +289,19 @@ def _norms(model: NodeModel) -> list[bytes]:
         "NORM_ERR": (model.norm_error, ""),
     }
     return [row_table("BKGNORM", cells, {})]
+
+
+def _systematics(model: NodeModel) -> list[bytes]:
+    """Error of the norm at each energy, if known."""
+    if not model.systematic_energy.size:
+        return []
+    edges = model.binning.energy_edges
+    cells = {
+        "ENERG_LO": (edges[:-1], "TeV"),
+        "ENERG_HI": (edges[1:], "TeV"),
+        "SYSERR": (model.systematic_energy, ""),
+    }
+    return [row_table(SYSTEMATIC_HDU_NAME, cells, {})]
 
 
 def _keywords(

@@ -84,6 +84,7 @@ def make_node_model(model: RateModel, *, fov_alignment: str) -> NodeModel:
         error_3d=_error(model.error_3d[energies], is_hole_3d),
         error_2d=_error(model.error_2d[energies], is_hole_2d[:, 0]),
         systematic=model.systematic,
+        systematic_energy=model.systematic_energy[energies],
         fit_range=fit_range,
         is_filled_3d=is_hole_3d,
         is_filled_2d=is_hole_2d[:, 0],

@@ -226,13 +226,15 @@ def apply_norm(model: NodeModel, norm: Norm) -> NodeModel:
         return model
     edges = model.binning.energy_edges
     at_safe = (error / factor)[model.is_safe]
+    is_scaled = bool(at_safe.any())
     return replace(
         model,
         bkg_3d=scale_energies(model.bkg_3d, edges, factor),
         bkg_2d=scale_energies(model.bkg_2d, edges, factor),
         norm=factor,
         norm_error=error,
-        systematic=_common(at_safe) if at_safe.any() else model.systematic,
+        systematic=_common(at_safe) if is_scaled else model.systematic,
+        systematic_energy=np.empty(0) if is_scaled else model.systematic_energy,
     )
 
 

@@ -297,6 +297,24 @@ def test_error_of_the_norm_is_told_as_what_it_is(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("write", [write_bkg_3d, write_bkg_2d])
+def test_error_of_the_norm_at_each_energy_is_a_table(
+    tmp_path: Path, write: type
+) -> None:
+    model = _with_errors(systematic_energy=np.array([0.3, 0.05, 0.06]))
+    write(tmp_path / "bkg.fits", model, header=HEADER, origin=ORIGIN)
+
+    with fits.open(tmp_path / "bkg.fits") as hdus:
+        names = [hdu.name for hdu in hdus[1:]]
+        table = hdus["SYSERR"].data
+        assert names == ["BACKGROUND", "BACKGROUND_ERROR", "SYSERR"]
+        np.testing.assert_array_equal(table["SYSERR"][0], [0.3, 0.05, 0.06])
+        np.testing.assert_array_equal(
+            table["ENERG_LO"], hdus["BACKGROUND"].data["ENERG_LO"]
+        )
+    assert list(load_irf_dict_from_file(tmp_path / "bkg.fits")) == ["bkg"]
+
+
 @pytest.mark.parametrize("value", [-0.1, np.nan, np.inf])
 def test_unusable_errors_are_refused(tmp_path: Path, value: float) -> None:
     model = _with_errors()
