@@ -39,7 +39,7 @@ from bkgpipe.numerics.points import find_points, join_runs, make_head  # noqa: E
 from bkgpipe.numerics.predict import predict  # noqa: E402
 from bkgpipe.numerics.regression import fit_regression  # noqa: E402
 from bkgpipe.numerics.sampling import solid_angle_in_disc  # noqa: E402
-from bkgpipe.numerics.scatter import measure_scatter  # noqa: E402
+from bkgpipe.numerics.systematics import measure_systematics  # noqa: E402
 from bkgpipe.numerics.terms import make_conditions, sky_directions  # noqa: E402
 from bkgpipe.settings.sections import BinningSettings  # noqa: E402
 
@@ -94,7 +94,7 @@ def main(n_runs: int) -> None:
     large = median(_seconds(lambda: _fit(points))[0] for _ in range(3))
     print(f"  fit {large:.2f} s = {large / base:.1f} x that of {_N_SMALL} runs")
     fit = _fit(points)
-    taken, scatter = _seconds(lambda: _scatter(fit, n_runs))
+    taken, scatter = _seconds(lambda: _scatter(fit, points, point))
     print(
         f"  scatter {scatter:.4f}, put in {_SCATTER}; simulated and found {taken:.1f} s"
     )
@@ -134,9 +134,10 @@ def _runs(n_runs: int, *, every: int = 1) -> Iterator[RunCounts]:
         yield replace(run, counts_3d=counts)
 
 
-def _scatter(fit: RegressionFit, n_runs: int) -> float:
-    runs = _runs(n_runs, every=max(1, n_runs // 2000))
-    return measure_scatter(fit, runs, binning=_AXES)
+def _scatter(fit: RegressionFit, points: FitPoints, point: np.ndarray) -> float:
+    every = max(1, len(point) // 2000)
+    runs = _runs(len(point), every=every)
+    return measure_systematics(fit, points, runs=runs, point=point[::every]).scatter
 
 
 def _accuracy(fit: RegressionFit) -> str:

@@ -32,6 +32,7 @@ from bkgpipe.numerics.points import join_runs
 from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.reference import log_centers
 from bkgpipe.numerics.regression import fit_regression
+from bkgpipe.numerics.systematics import measure_systematics
 from bkgpipe.numerics.terms import make_conditions
 
 __all__ = ["AXES", "TRUTHS", "Pulls", "Truth", "closure", "draw_archive"]
@@ -184,6 +185,7 @@ def closure(truth: Truth, seeds: range, **strengths: float) -> Pulls:
         runs = [one.run for one in fitted]
         points = join_runs(runs, np.arange(len(runs)), fov_alignment="RADEC")
         fit = fit_regression(points, fov_alignment="RADEC", terms=_TERMS, **strengths)
+        fit = measure_systematics(fit, points)
         found = [_compare(fit, one) for one in held]
         bins.append([pull for pull, _ in found])
         norms.append([pull for _, pull in found])
@@ -342,7 +344,8 @@ def _compare(fit: RegressionFit, one: DrawnRun) -> tuple[np.ndarray, float]:
     safe = one.run.is_safe[:, np.newaxis]
     expected, mean = np.exp(log_rate) * one.exposure * safe, one.mean * safe
     weight = expected.reshape(AXES.shape_3d)
-    error = np.hypot(norm_error(fit, conditions, AXES, weight=weight), fit.scatter)
+    # of runs left out, the scatter has the statistical error of most of them in it
+    error = max(norm_error(fit, conditions, AXES, weight=weight), fit.scatter)
     return pull, float(np.log(expected.sum() / mean.sum()) / error)
 
 

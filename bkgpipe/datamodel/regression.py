@@ -16,6 +16,7 @@ __all__ = [
     "RegressionRate",
     "RunConditions",
     "RunHead",
+    "Systematics",
 ]
 
 
@@ -102,6 +103,9 @@ class FitPoints:
         sum to one over the runs of a point.
     livetime : np.ndarray
         Of each run, shape ``(n_runs,)`` [s].
+    pointing : np.ndarray
+        Right ascension and declination of each run, ``(n_runs, 2)`` [deg]; empty where
+        one is unknown.
     """
 
     binning: Binning
@@ -111,6 +115,7 @@ class FitPoints:
     point: np.ndarray
     share: np.ndarray
     livetime: np.ndarray
+    pointing: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
 
     def __post_init__(self) -> None:
         shape = (len(self.counts), *self.binning.shape_3d)
@@ -118,6 +123,8 @@ class FitPoints:
         require_shape("exposure", self.exposure, shape)
         for name in ("point", "share", "livetime"):
             require_shape(name, getattr(self, name), (self.n_runs,))
+        if self.pointing.size:
+            require_shape("pointing", self.pointing, (self.n_runs, 2))
 
     @property
     def n_points(self) -> int:
@@ -153,7 +160,39 @@ class FitPoints:
             point=number[self.point[runs]],
             share=self.share[runs],
             livetime=self.livetime[runs],
+            pointing=self.pointing[runs] if self.pointing.size else self.pointing,
         )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Systematics:
+    """How wrong a fit is about the totals of runs that it has not seen.
+
+    Relative errors beyond Poisson noise of the totals at the safe energies of a band;
+    empty as long as nothing is measured.
+
+    Attributes
+    ----------
+    edges : np.ndarray
+        Edges of the bands, shape ``(n_bands + 1,)`` [TeV].
+    scatter : np.ndarray
+        That of runs left out, of each band and, last, of all energies together, shape
+        ``(n_bands + 1,)``.
+    field_scatter : np.ndarray
+        That of runs left out with all runs of their field of the sky, same shape.
+    pointings : np.ndarray
+        Right ascension and declination of the runs of the fit, shape ``(n, 2)`` [deg];
+        runs elsewhere have the scatter of a field. Empty where one is unknown.
+    """
+
+    edges: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    scatter: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    field_scatter: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    pointings: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+
+    def __post_init__(self) -> None:
+        for name in ("scatter", "field_scatter"):
+            require_shape(name, getattr(self, name), self.edges.shape)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -214,8 +253,8 @@ class RegressionFit:
     edf : float
         Effective degrees of freedom.
     scatter : float
-        Relative scatter of the counts of single runs about the fit beyond Poisson
-        noise; NaN as long as it is not measured.
+        Relative scatter beyond Poisson noise of the counts of runs about fits without
+        them; NaN as long as it is not measured.
     low_scatter : float
         The same of single energies below the safe energy.
     residual : np.ndarray
@@ -234,6 +273,8 @@ class RegressionFit:
         Strengths that were tried on runs left out, the deviance of these, and the error
         of its difference to the least, the best first, shape ``(n_trials, 5)``; no rows
         where the strengths were given.
+    systematics : Systematics
+        Errors of the totals of runs, in bands of energy.
     """
 
     fov_alignment: str
@@ -270,6 +311,7 @@ class RegressionFit:
     term_penalty: float
     ridge: float
     trials: np.ndarray = field(default_factory=lambda: np.zeros((0, 5)))
+    systematics: Systematics = field(default_factory=Systematics)
 
     def __post_init__(self) -> None:
         shape = (self.energy_knots.size - 4, len(self.columns))
@@ -341,7 +383,8 @@ class RegressionRate:
         Conditions that are missing, or beyond those of the fit and moved to the
         nearest.
     excursion_error : float
-        How much the rate may be wrong for that, relative.
+        Relative error for that: what the terms would add if they went on as at the
+        nearest value, 1 at most.
     """
 
     rate_3d: np.ndarray

@@ -31,18 +31,18 @@ class LowEnergies:
     design: np.ndarray
     variance: np.ndarray
 
-    def take(self, points: slice) -> LowEnergies:
+    def take(self, points: slice | np.ndarray) -> LowEnergies:
         """Return the part of some points.
 
         Parameters
         ----------
-        points : slice
+        points : slice or np.ndarray
             Which.
 
         Returns
         -------
         LowEnergies
-            Views.
+            Views for a slice.
         """
         return LowEnergies(
             basis=self.basis[points],
@@ -81,13 +81,27 @@ class CountsArrays:
             Views of some points.
         """
         for start in range(0, len(self.counts), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            yield CountsArrays(
-                counts=self.counts[part],
-                base=self.base[part],
-                design=self.design[part],
-                low=self.low.take(part) if self.low else None,
-            )
+            yield self.take(slice(start, start + _BLOCK))
+
+    def take(self, points: slice | np.ndarray) -> CountsArrays:
+        """Return the part of some points.
+
+        Parameters
+        ----------
+        points : slice or np.ndarray
+            Which.
+
+        Returns
+        -------
+        CountsArrays
+            Views for a slice.
+        """
+        return CountsArrays(
+            counts=self.counts[points],
+            base=self.base[points],
+            design=self.design[points],
+            low=self.low.take(points) if self.low else None,
+        )
 
 
 def expected_counts(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -14,13 +13,19 @@ from bkgpipe.datamodel.regression import (
     RegressionFit,
     RunConditions,
 )
+from bkgpipe.numerics.scales import (
+    CONSTANT,
+    ConditionScales,
+    find_scales,
+    known_conditions,
+    scales_of,
+)
 from bkgpipe.numerics.terms import (
     CONDITION_NAMES,
     TERMS,
     WRITTEN_NAMES,
     TermInputs,
     condition_table,
-    find_epochs,
     sky_directions,
 )
 from bkgpipe.numerics.threshold import threshold_design
@@ -38,83 +43,8 @@ __all__ = [
     "threshold_columns",
 ]
 
-_TIME = CONDITION_NAMES.index("time")
-_CONSTANT = 1e-6  # a standard deviation below this is rounding
 _RANGE_TOLERANCE = 1e-9
 _BLOCK = 4096  # runs; bounds the memory that their designs take
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class ConditionScales:
-    """Mean, standard deviation and range of each condition, and the epochs.
-
-    Attributes
-    ----------
-    mean, scale : np.ndarray
-        Mean, and standard deviation or 1 if that is zero, shape ``(n_conditions,)``;
-        NaN where a run lacks it.
-    low, high : np.ndarray
-        Least and largest value, likewise.
-    time_gap : float
-        Longest time between two runs [d].
-    epoch_edges : np.ndarray
-        Times between epochs, shape ``(n_epochs - 1,)`` [d].
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    time_gap: float
-    epoch_edges: np.ndarray
-
-
-def find_scales(conditions: Sequence[RunConditions]) -> ConditionScales:
-    """Measure how the conditions of the runs of a fit spread.
-
-    Parameters
-    ----------
-    conditions : sequence of RunConditions
-        Conditions of each run, at least one.
-
-    Returns
-    -------
-    ConditionScales
-        Means, deviations and ranges.
-    """
-    table = condition_table(conditions)
-    spread = table.std(axis=0)
-    return ConditionScales(
-        mean=table.mean(axis=0),
-        scale=np.where(spread < _CONSTANT, 1.0, spread),
-        low=table.min(axis=0),
-        high=table.max(axis=0),
-        time_gap=float(np.diff(np.sort(table[:, _TIME])).max(initial=0.0)),
-        epoch_edges=find_epochs(conditions),
-    )
-
-
-def scales_of(fit: RegressionFit) -> ConditionScales:
-    """Return the scales that a fit keeps.
-
-    Parameters
-    ----------
-    fit : RegressionFit
-        The fit.
-
-    Returns
-    -------
-    ConditionScales
-        Its means, deviations and ranges.
-    """
-    return ConditionScales(
-        mean=fit.condition_mean,
-        scale=fit.condition_scale,
-        low=fit.condition_low,
-        high=fit.condition_high,
-        time_gap=fit.time_gap,
-        epoch_edges=fit.epoch_edges,
-    )
 
 
 def choose_terms(
@@ -148,6 +78,7 @@ def design_columns(
     scales: ConditionScales,
     *,
     n_radial: int,
+    shift: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Build the design of runs: the radial splines, then the columns of each term.
 
@@ -162,6 +93,8 @@ def design_columns(
         Scales of the fit.
     n_radial : int
         Number of splines in offset squared.
+    shift : np.ndarray or float
+        What to add to what stands for the conditions, ``(n_conditions,)``.
 
     Returns
     -------
@@ -170,7 +103,7 @@ def design_columns(
     columns : tuple of str
         Term that each column belongs to, ``radial`` for the first ones.
     """
-    inputs = _term_inputs(conditions, scales, n_radial=n_radial)
+    inputs = _term_inputs(conditions, scales, n_radial=n_radial, shift=shift)
     radial = np.eye(n_radial, n_radial + 4)
     parts = [np.broadcast_to(radial, (len(conditions), *radial.shape))]
     columns = ["radial"] * n_radial
@@ -181,7 +114,9 @@ def design_columns(
     return np.concatenate(parts, axis=1), tuple(columns)
 
 
-def fit_design(fit: RegressionFit, conditions: RunConditions) -> np.ndarray:
+def fit_design(
+    fit: RegressionFit, conditions: RunConditions, *, shift: np.ndarray | float = 0.0
+) -> np.ndarray:
     """Return the design of one run in a fit.
 
     Parameters
@@ -190,6 +125,8 @@ def fit_design(fit: RegressionFit, conditions: RunConditions) -> np.ndarray:
         The fit.
     conditions : RunConditions
         Conditions of the run, which need not be one of those fitted.
+    shift : np.ndarray or float
+        What to add to what stands for them, shape ``(n_conditions,)``.
 
     Returns
     -------
@@ -198,7 +135,7 @@ def fit_design(fit: RegressionFit, conditions: RunConditions) -> np.ndarray:
     """
     n_radial = fit.offset_knots.size - 4
     design, _ = design_columns(
-        [conditions], fit.terms, scales_of(fit), n_radial=n_radial
+        [conditions], fit.terms, scales_of(fit), n_radial=n_radial, shift=shift
     )
     only: np.ndarray = design[0]
     return only
@@ -244,6 +181,7 @@ def threshold_columns(
     scales: ConditionScales,
     *,
     offset_knots: np.ndarray,
+    shift: np.ndarray | float = 0.0,
 ) -> np.ndarray:
     """Build what the threshold splines of runs are multiplied by.
 
@@ -255,13 +193,16 @@ def threshold_columns(
         Scales of the fit.
     offset_knots : np.ndarray
         Knots in offset squared [deg2].
+    shift : np.ndarray or float
+        As of `design_columns`.
 
     Returns
     -------
     np.ndarray
         As of `threshold_design`.
     """
-    inputs = _term_inputs(conditions, scales, n_radial=offset_knots.size - 4)
+    n_radial = offset_knots.size - 4
+    inputs = _term_inputs(conditions, scales, n_radial=n_radial, shift=shift)
     return threshold_design(inputs, offset_knots)
 
 
@@ -351,7 +292,7 @@ def _reason(name: str, scales: ConditionScales) -> str:
         index = CONDITION_NAMES.index(need)
         if not np.isfinite(scales.mean[index]):
             return f"{need} is missing in at least one run"
-        if scales.high[index] - scales.low[index] < _CONSTANT:
+        if scales.high[index] - scales.low[index] < CONSTANT:
             return f"{need} is the same in all runs"
     if name == "epoch" and not scales.epoch_edges.size:
         return "all runs are of one epoch"
@@ -359,15 +300,15 @@ def _reason(name: str, scales: ConditionScales) -> str:
 
 
 def _term_inputs(
-    conditions: Sequence[RunConditions], scales: ConditionScales, *, n_radial: int
+    conditions: Sequence[RunConditions],
+    scales: ConditionScales,
+    *,
+    n_radial: int,
+    shift: np.ndarray | float = 0.0,
 ) -> TermInputs:
-    table = condition_table(conditions)
-    # A trend in time says nothing long before or after the runs of the fit
-    time, gap = table[:, _TIME], scales.time_gap
-    is_far = (time < scales.low[_TIME] - gap) | (time > scales.high[_TIME] + gap)
-    table[is_far, _TIME] = np.nan
+    table = known_conditions(conditions, scales)
     table = np.where(np.isfinite(table), table, scales.mean)
-    clipped = np.clip(table, scales.low, scales.high)
+    clipped = np.clip(table, scales.low, scales.high) + shift
     cos_zenith = clipped[:, 0]
     time = np.array([one.time for one in conditions])
     return TermInputs(

@@ -17,6 +17,7 @@ __all__ = [
     "field_covariances",
     "field_weights",
     "is_fitted",
+    "is_judged",
     "log_spectrum",
     "weight_slopes",
 ]
@@ -43,7 +44,11 @@ def log_spectrum(fit: RegressionFit, binning: Binning) -> np.ndarray:
 
 
 def field_weights(
-    fit: RegressionFit, conditions: RunConditions, binning: Binning
+    fit: RegressionFit,
+    conditions: RunConditions,
+    binning: Binning,
+    *,
+    shift: np.ndarray | float = 0.0,
 ) -> np.ndarray:
     """Return what multiplies the functions of the field, in the log of the rate.
 
@@ -55,6 +60,8 @@ def field_weights(
         Conditions of the run.
     binning : Binning
         Axes.
+    shift : np.ndarray or float
+        As of `fit_design`.
 
     Returns
     -------
@@ -62,9 +69,10 @@ def field_weights(
         Weights, shape ``(n_energy, n_functions)``.
     """
     basis = spline_basis(log_centers(binning), fit.energy_knots)
-    weights: np.ndarray = basis @ fit.coefficients @ fit_design(fit, conditions)
+    design = fit_design(fit, conditions, shift=shift)
+    weights: np.ndarray = basis @ fit.coefficients @ design
     if fit.low_knots.size:
-        low, parts = _threshold(fit, conditions, binning)
+        low, parts = _threshold(fit, conditions, binning, shift=shift)
         weights = weights + low @ fit.low_coefficients @ parts
     return weights
 
@@ -96,6 +104,34 @@ def is_fitted(
     # without a safe energy, it is that of all runs together
     found: np.ndarray = seen & ~(distance < fit.lowest_distance - _ROUNDING)
     return found
+
+
+def is_judged(
+    fit: RegressionFit, conditions: RunConditions, binning: Binning
+) -> np.ndarray:
+    """Tell at which energies the total of a run says how good the fit is.
+
+    Parameters
+    ----------
+    fit : RegressionFit
+        The fit.
+    conditions : RunConditions
+        Conditions of the run, for its safe energy.
+    binning : Binning
+        Axes.
+
+    Returns
+    -------
+    np.ndarray
+        True for safe energies that the fit has seen; for all that it has seen if there
+        are none, and for all if there are none either, shape ``(n_energy,)``.
+    """
+    seen = is_fitted(fit, conditions, binning)
+    limit = conditions.safe_energy * (1 - _ROUNDING)
+    safe: np.ndarray = seen & ~(binning.energy_edges[:-1] < limit)
+    if safe.any():
+        return safe
+    return seen if seen.any() else ~seen
 
 
 def field_covariances(
@@ -161,11 +197,15 @@ def weight_slopes(
 
 
 def _threshold(
-    fit: RegressionFit, conditions: RunConditions, binning: Binning
+    fit: RegressionFit,
+    conditions: RunConditions,
+    binning: Binning,
+    *,
+    shift: np.ndarray | float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     distance = threshold_distance([conditions], binning)[0]
     parts = threshold_columns(
-        [conditions], scales_of(fit), offset_knots=fit.offset_knots
+        [conditions], scales_of(fit), offset_knots=fit.offset_knots, shift=shift
     )
     # far away where the safe energy is unknown
     return threshold_basis(np.nan_to_num(distance, nan=np.inf), fit.low_knots), parts[0]

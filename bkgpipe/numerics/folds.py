@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from bkgpipe.datamodel import Run
 from bkgpipe.errors import NoRunsError, SettingsError
-from bkgpipe.numerics.geometry import pointing_of, unit_vectors
+from bkgpipe.numerics.geometry import pointing_of
+from bkgpipe.numerics.sky_fields import find_sky_fields
 
 __all__ = ["make_folds", "nights"]
-
-_MAX_SEPARATION = 1.0  # deg, between pointings of one field
 
 
 def make_folds(
@@ -98,14 +94,8 @@ def nights(runs: Sequence[Run]) -> np.ndarray:
 
 
 def _fields(runs: Sequence[Run]) -> np.ndarray:
-    """Join pointings that are near each other, and those near these."""
     pointings = np.array([pointing_of(run) for run in runs]).reshape(-1, 2)
-    chord = 2.0 * np.sin(np.radians(_MAX_SEPARATION) / 2.0)
-    tree = cKDTree(unit_vectors(pointings[:, 0], pointings[:, 1]))
-    pairs = tree.query_pairs(chord, output_type="ndarray")
-    size = (len(runs), len(runs))
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=size)
-    return np.asarray(connected_components(graph, directed=False)[1])
+    return find_sky_fields(pointings[:, 0], pointings[:, 1])
 
 
 _LABELS: dict[str, Callable[[Sequence[Run]], np.ndarray]] = {

@@ -15,6 +15,7 @@ from bkgpipe.numerics.design import join_design, join_thresholds, scales_of
 from bkgpipe.numerics.field import mean_functions
 from bkgpipe.numerics.fitted import log_spectrum
 from bkgpipe.numerics.reference import log_centers
+from bkgpipe.numerics.sky_fields import spread_blocks
 from bkgpipe.numerics.splines import spline_basis
 from bkgpipe.numerics.threshold import find_energies, low_energies
 
@@ -22,6 +23,7 @@ __all__ = [
     "PenaltyTrial",
     "Strengths",
     "choose_penalties",
+    "find_nights",
     "held_out_deviance",
     "pick_strengths",
     "trial_table",
@@ -224,25 +226,30 @@ def _clip(strengths: Strengths) -> Strengths:
 
 
 def _make_folds(points: FitPoints, n_folds: int) -> np.ndarray:
-    """Return the fold of each point; the largest nights first, each to the smallest."""
+    """Return the fold of each point, nights as a whole."""
     if points.n_points < 2:
         raise NoRunsError(
             what=f"{points.n_points} run(s), of which none can be left out",
             where="choice of penalties",
             fix="Select more runs, or set [smooth] choose_penalties = false",
         )
-    night = _nights(points)
-    sizes = np.bincount(night)
-    fold_of, filled = np.empty(sizes.size, dtype=np.int64), np.zeros(n_folds)
-    for number in np.argsort(-sizes, kind="stable"):
-        fold_of[number] = np.argmin(filled)
-        filled[fold_of[number]] += sizes[number]
-    folds: np.ndarray = fold_of[night]
-    return folds
+    return spread_blocks(find_nights(points), n_folds)
 
 
-def _nights(points: FitPoints) -> np.ndarray:
-    """Return the number of the night of each point; each its own without nights."""
+def find_nights(points: FitPoints) -> np.ndarray:
+    """Find the points of each night.
+
+    Parameters
+    ----------
+    points : FitPoints
+        Points.
+
+    Returns
+    -------
+    np.ndarray
+        Number of the night of each point, shape ``(n_points,)``; each its own where
+        runs are joined, or all are of one night.
+    """
     alone = np.arange(points.n_points)
     if points.n_points < points.n_runs:
         return alone

@@ -175,6 +175,7 @@ class _Sums:
         self.exposure = np.zeros((n_points, *binning.shape_3d))
         self.conditions: list[RunConditions] = []
         self.livetime: list[float] = []
+        self.pointings: list[tuple[float, float]] = []
         self.safe_counts_of: list[np.ndarray] = []
         self.safe_exposure_of: list[np.ndarray] = []
 
@@ -186,10 +187,12 @@ class _Sums:
         self.exposure[point] += run.exposure_3d
         self.conditions.append(conditions)
         self.livetime.append(run.livetime)
+        self.pointings.append((run.run.ra, run.run.dec))
         self.safe_counts_of.append(in_safe_bins(counts.sum(axis=(1, 2)), run.is_safe))
         self.safe_exposure_of.append(run.safe_exposure_3d.sum(axis=(1, 2)))
 
     def points(self, point: np.ndarray) -> FitPoints:
+        pointing = np.array(self.pointings)
         return FitPoints(
             binning=self.binning,
             counts=self.counts,
@@ -198,6 +201,7 @@ class _Sums:
             point=point,
             share=self._shares(point),
             livetime=np.array(self.livetime),
+            pointing=pointing if np.isfinite(pointing).all() else np.zeros((0, 2)),
         )
 
     def _shares(self, point: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 from bkgpipe.datamodel.binning import Binning
 from bkgpipe.datamodel.regression import RegressionFit, RegressionRate, RunConditions
 from bkgpipe.numerics.design import find_excursions, scales_of
+from bkgpipe.numerics.excursions import excursion_error
 from bkgpipe.numerics.field import (
     annulus_points,
     field_functions,
@@ -55,6 +56,7 @@ def predict(
     rate_2d = _rates(fit, log_shape @ field.points.T, binning)
     rate_2d = rate_2d.reshape(*binning.shape_2d, -1).mean(axis=-1)
     covariances = field_covariances(fit, conditions, binning)
+    counts = rate_3d * field.solid_angle * binning.energy_width[:, np.newaxis]
     return RegressionRate(
         rate_3d=rate_3d.reshape(binning.shape_3d),
         rate_2d=_same_counts(rate_2d, rate_3d @ field.solid_angle, binning),
@@ -62,6 +64,9 @@ def predict(
         error_2d=_errors(covariances, field.annuli),
         is_fitted=is_fitted(fit, conditions, binning),
         excursions=find_excursions(conditions, fit.terms, scales_of(fit)),
+        excursion_error=excursion_error(
+            fit, conditions, binning, functions=field.image, counts=counts
+        ),
     )
 
 

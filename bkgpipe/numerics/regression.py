@@ -10,7 +10,7 @@ from scipy.linalg import block_diag
 
 from bkgpipe.datamodel.regression import FitPoints, RegressionFit
 from bkgpipe.errors import SettingsError
-from bkgpipe.numerics.array_fit import ArrayFit, fit_arrays
+from bkgpipe.numerics.array_fit import fit_arrays
 from bkgpipe.numerics.count_arrays import CountsArrays, LowEnergies
 from bkgpipe.numerics.covariance import estimate_covariance
 from bkgpipe.numerics.design import (
@@ -27,7 +27,6 @@ from bkgpipe.numerics.reference import (
     log_centers,
     log_reference,
 )
-from bkgpipe.numerics.scatter import count_run_terms, run_scatters
 from bkgpipe.numerics.splines import difference_penalty, spline_basis, spline_knots
 from bkgpipe.numerics.terms import CONDITION_NAMES, DEFAULT_TERMS, TERMS
 from bkgpipe.numerics.threshold import (
@@ -39,7 +38,7 @@ from bkgpipe.numerics.threshold import (
     threshold_penalty,
 )
 
-__all__ = ["fit_regression"]
+__all__ = ["fit_regression", "penalty_matrix"]
 
 _JITTER = 1e-6  # keeps the normal matrix regular where there are no data
 
@@ -103,8 +102,8 @@ def fit_regression(
     Returns
     -------
     RegressionFit
-        Coefficients, covariance and all that a prediction needs. The scatter is NaN
-        where runs are joined: it is that of single runs.
+        Coefficients, covariance and all that a prediction needs. The scatter is NaN:
+        `measure_systematics` finds it.
 
     Raises
     ------
@@ -144,11 +143,15 @@ def _fit_fields(
     model = {
         "basis": spline_basis(centers, plan.energy_knots),
         "field": field[is_seen],
-        "penalty": _penalty(plan, strengths),
+        "penalty": penalty_matrix(
+            plan.columns,
+            n_splines=plan.energy_knots.size - 4,
+            n_low=max(0, plan.low_knots.size - 7),
+            strengths=strengths,
+        ),
     }
     result = fit_arrays(arrays, **model)
     trends = np.vander(centers, 2, increasing=True)
-    scatter, low_scatter = _scatters(result, points, plan)
     # below, the norm of each run is its own
     is_safe = plan.energies.unsafe_share == 0
     spectra = (result.observed * is_safe, result.expected * is_safe)
@@ -160,8 +163,8 @@ def _fit_fields(
         ),
         "deviance": result.deviance,
         "edf": result.edf,
-        "scatter": scatter,
-        "low_scatter": low_scatter,
+        "scatter": float("nan"),
+        "low_scatter": float("nan"),
         "residual": np.stack([of.sum(axis=0) for of in spectra]),
         "n_steps": result.n_steps,
     }
@@ -277,11 +280,32 @@ def _arrays(points: FitPoints, plan: _Plan, is_seen: np.ndarray) -> CountsArrays
     return CountsArrays(counts=counts, base=base, design=plan.design, low=plan.low)
 
 
-def _penalty(plan: _Plan, strengths: tuple[float, ...]) -> np.ndarray:
-    """Return the penalty on all coefficients, those of the thresholds last."""
-    penalty = _term_penalty(plan.energy_knots.size - 4, plan.columns, strengths)
-    if plan.low is not None:
-        penalty = block_diag(penalty, threshold_penalty(plan.low.basis.shape[2]))
+def penalty_matrix(
+    columns: tuple[str, ...],
+    *,
+    n_splines: int,
+    n_low: int,
+    strengths: tuple[float, ...],
+) -> np.ndarray:
+    """Return the penalty on all coefficients, those of the thresholds last.
+
+    Parameters
+    ----------
+    columns : tuple of str
+        Term of each column of the design.
+    n_splines, n_low : int
+        Splines in energy, and in the distance to the safe energy.
+    strengths : tuple of float
+        As `penalty`, `term_penalty` and `ridge` of `fit_regression`.
+
+    Returns
+    -------
+    np.ndarray
+        Positive definite matrix, shape ``(n, n)``.
+    """
+    penalty = _term_penalty(n_splines, columns, strengths)
+    if n_low:
+        penalty = block_diag(penalty, threshold_penalty(n_low))
     matrix: np.ndarray = penalty + _JITTER * np.eye(len(penalty))
     return matrix
 
@@ -303,15 +327,3 @@ def _term_penalty(
         + np.kron(steps, np.diag((~is_radial).astype(np.float64)))
     )
     return matrix
-
-
-def _scatters(result: ArrayFit, points: FitPoints, plan: _Plan) -> tuple[float, float]:
-    if points.n_points < points.n_runs:
-        return float("nan"), float("nan")
-    return run_scatters(
-        result.observed,
-        result.expected,
-        is_safe=plan.energies.unsafe_share == 0,
-        n_runs=points.n_runs,
-        n_terms=count_run_terms(plan.terms),
-    )

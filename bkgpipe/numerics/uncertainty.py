@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bkgpipe.numerics.scatter import QUANTILE
+
 __all__ = ["HOLE_ERROR", "poisson_error", "run_scatter", "weighted_error"]
 
 # Relative width of the gamma distribution of shape 1/2: Jeffreys' prior of a Poisson
@@ -68,8 +70,8 @@ def run_scatter(observed: np.ndarray, expected: np.ndarray) -> float:
     Returns
     -------
     float
-        Relative scatter, zero when Poisson noise explains it all; NaN for fewer than
-        two runs, or no events.
+        Relative scatter, at least what cannot be told from zero; NaN for fewer than two
+        runs, or no events.
 
     References
     ----------
@@ -80,4 +82,6 @@ def run_scatter(observed: np.ndarray, expected: np.ndarray) -> float:
         return float("nan")
     square = (observed - expected) ** 2 * n_runs / (n_runs - 1)
     excess = float(np.sum(square - expected))
-    return float(np.sqrt(max(0.0, excess) / np.sum(expected**2)))
+    # without any scatter the standard deviation of that sum is the root of this
+    noise = QUANTILE * float(np.sqrt(np.sum(2 * expected**2 + expected)))
+    return float(np.sqrt(max(noise, excess) / np.sum(expected**2)))

@@ -31,8 +31,8 @@ from bkgpipe.numerics.penalties import (
 from bkgpipe.numerics.points import find_points, join_runs, make_head
 from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.regression import fit_regression
-from bkgpipe.numerics.scatter import measure_scatter
 from bkgpipe.numerics.stack import refusal, stack_runs
+from bkgpipe.numerics.systematics import measure_systematics, run_systematics
 from bkgpipe.numerics.terms import make_conditions, require_pointing
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.collect import collect
@@ -80,10 +80,10 @@ class FitRegression(OfAllCounts):
             _log.warning("Regression without the term %s", reason)
         _tell_residual(fit)
         if points.n_points == points.n_runs:
-            return fit
-        sample = runs.read(every=-(-points.n_runs // _MAX_SCATTER_RUNS))
-        of_runs, of_low = measure_scatter(fit, sample, binning=points.binning)
-        return replace(fit, scatter=of_runs, low_scatter=of_low)
+            return measure_systematics(fit, points)
+        every = -(-points.n_runs // _MAX_SCATTER_RUNS)
+        sample = runs.read(every=every)
+        return measure_systematics(fit, points, runs=sample, point=point[::every])
 
     def _choose_strengths(
         self, points: FitPoints
@@ -220,10 +220,19 @@ def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
     predicted = predict(fit, conditions, run.binning)
     for excursion in predicted.excursions:
         _log.warning(
-            "Run %d: %s; the nearest value of the fit is taken, or the mean",
+            "Run %d: %s; the nearest value of the fit is taken, or the mean, with an "
+            "error of %.0f %% for that",
             run.obs_id,
             excursion,
+            100 * predicted.excursion_error,
         )
+    systematic, systematic_energy = run_systematics(
+        fit,
+        conditions,
+        run.binning,
+        pointing=(run.run.ra, run.run.dec),
+        excursion_error=predicted.excursion_error,
+    )
     return RateModel(
         stack_id=run.obs_id,
         binning=run.binning,
@@ -241,7 +250,8 @@ def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
         conditions=stack_runs([run], stack_id=run.obs_id).conditions,
         error_3d=predicted.error_3d,
         error_2d=predicted.error_2d,
-        systematic=fit.scatter,
+        systematic=systematic,
+        systematic_energy=systematic_energy,
         is_fitted=predicted.is_fitted,
         low_scatter=fit.low_scatter,
         excursions=tuple(map(str, predicted.excursions)),

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bkgpipe.datamodel import ProductHeader, RegressionFit
+from bkgpipe.datamodel.regression import Systematics
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.regression import read_fit, write_fit
@@ -52,6 +53,12 @@ def _fit() -> RegressionFit:
         penalty=1.0,
         term_penalty=10.0,
         ridge=100.0,
+        systematics=Systematics(
+            edges=np.array([0.3, 1.0, 9.0]),
+            scatter=np.array([0.04, 0.06, 0.05]),
+            field_scatter=np.array([0.05, 0.08, 0.07]),
+            pointings=np.array([[83.6, 22.0], [266.4, -29.0]]),
+        ),
     )
 
 
@@ -62,8 +69,14 @@ def test_a_fit_comes_back_as_it_was(tmp_path: Path) -> None:
 
     assert read_header(tmp_path / "fit.h5") == _HEADER
     for field in fields(RegressionFit):
+        if field.name != "systematics":
+            np.testing.assert_array_equal(
+                getattr(again, field.name), getattr(_fit(), field.name)
+            )
+    for field in fields(Systematics):
         np.testing.assert_array_equal(
-            getattr(again, field.name), getattr(_fit(), field.name)
+            getattr(again.systematics, field.name),
+            getattr(_fit().systematics, field.name),
         )
 
 

@@ -158,19 +158,8 @@ def test_the_fit_tells_how_good_it_is(archive_fit):
     assert archive_fit.livetime == 12 * LIVETIME
     assert archive_fit.n_steps <= 8
     assert 10 < archive_fit.edf < archive_fit.coefficients.size
-    assert archive_fit.scatter < 0.03
+    assert np.isnan(archive_fit.scatter)
     assert np.isfinite(archive_fit.covariance).all()
-
-
-def test_scatter_of_the_runs_is_measured(archive):
-    rng = np.random.default_rng(8)
-    factors = np.exp(rng.normal(scale=0.2, size=len(archive)))
-    runs = [
-        replace(run, counts_3d=rng.poisson(run.counts_3d * factor))
-        for run, factor in zip(archive, factors, strict=True)
-    ]
-    fit = fit_runs(runs, fov_alignment="RADEC", terms=("gradient",), **SMALL)
-    assert fit.scatter > 0.15
 
 
 def test_terms_without_their_condition_drop_out(archive):
@@ -257,7 +246,6 @@ def test_the_order_of_points_does_not_matter(archive, archive_fit):
     points = join_runs(archive, point, fov_alignment="RADEC")
     fit = fit_regression(points, fov_alignment="RADEC", terms=TERMS, **SMALL)
     np.testing.assert_allclose(fit.coefficients, archive_fit.coefficients, atol=1e-10)
-    assert fit.scatter == pytest.approx(archive_fit.scatter)
 
 
 def test_runs_of_equal_conditions_may_as_well_be_joined(make_counts):

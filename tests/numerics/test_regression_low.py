@@ -10,6 +10,7 @@ import pytest
 from bkgpipe.datamodel import Binning, FitPoints, RunConditions
 from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.regression import fit_regression
+from bkgpipe.numerics.systematics import measure_systematics
 from bkgpipe.numerics.threshold import threshold_distance
 
 AXES = Binning(
@@ -150,14 +151,15 @@ def test_the_norm_below_is_that_of_the_mean_run(ratios):
 
 
 def test_scatter_below_is_measured_and_does_not_reach_above(fit, points):
-    """Beside the norms as drawn; the fit follows some of them."""
+    """Beside the norms as drawn; runs left out have the error of the fit as well."""
     true = np.array([true_rate(one) for one in points.conditions]) * points.exposure
     expected = true.sum(axis=(2, 3)) * AXES.energy_width
     is_low = ~np.array([is_safe(one) for one in points.conditions]) & (expected > 50)
     norms = (points.counts.sum(axis=(2, 3))[is_low]) / expected[is_low]
     assert norms.std() == pytest.approx(SCATTER, rel=0.2)
-    assert fit.low_scatter == pytest.approx(norms.std(), rel=0.15)
-    assert fit.scatter < 0.03
+    found = measure_systematics(fit, points)
+    assert found.low_scatter == pytest.approx(norms.std(), rel=0.25)
+    assert found.scatter < 0.03
 
 
 def test_what_is_safe_is_as_without_low_energies(fit, fit_above):

@@ -55,8 +55,17 @@ def test_two_runs_are_not_biased():
     assert np.mean(squares) == pytest.approx(0.01, rel=0.1)
 
 
-def test_less_than_poisson_noise_is_no_scatter():
-    assert run_scatter(np.array([100, 100]), np.array([100.0, 100.0])) == 0.0
+def test_less_than_poisson_noise_is_what_cannot_be_told_from_it():
+    """Never zero: 68 % of the runs that differ by noise alone have less."""
+    few, many = (run_scatter(np.full(n, 100), np.full(n, 100.0)) for n in (2, 200))
+    assert few == pytest.approx(0.068, abs=0.01)
+    assert 0 < many < few / 3
+    rng = np.random.default_rng(5)
+    found = [
+        run_scatter(drawn, np.full(200, 100.0))
+        for drawn in rng.poisson(100.0, (2000, 200))
+    ]
+    assert np.mean(np.isclose(found, many)) == pytest.approx(0.68, abs=0.03)
 
 
 def test_one_run_tells_no_scatter():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -40,11 +42,12 @@ def test_scatter_is_of_a_sample_of_many_runs(production, build, monkeypatch):
     monkeypatch.setattr(regression, "_MAX_SCATTER_RUNS", 3)
     read = []
 
-    def measure(_, runs, **__):
+    def measure(fit, _, *, runs, point):
         read.extend(run.obs_id for run in runs)
-        return 0.25, 0.5
+        assert len(point) == len(read)
+        return replace(fit, scatter=0.25, low_scatter=0.5)
 
-    monkeypatch.setattr(regression, "measure_scatter", measure)
+    monkeypatch.setattr(regression, "measure_systematics", measure)
     task = production(
         smooth__method="regression", smooth__max_points="4", binning__per_decade="5"
     )
