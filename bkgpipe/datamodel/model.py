@@ -51,6 +51,9 @@ class RateModel:
     is_fitted : np.ndarray
         True for the energies that have events, one after the other, shape
         ``(n_energy,)``; empty for all.
+    has_safe_runs : np.ndarray
+        True for the energies that are safe for some run behind the model, same shape;
+        empty for all.
     low_scatter : float
         Relative scatter of the norms of single runs at one energy below the safe
         energy; NaN when unknown.
@@ -73,12 +76,14 @@ class RateModel:
     systematic: float = float("nan")
     systematic_energy: np.ndarray = field(default_factory=lambda: np.empty(0))
     is_fitted: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
+    has_safe_runs: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=bool))
     low_scatter: float = float("nan")
     excursions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.is_fitted.size:
-            require_shape("is_fitted", self.is_fitted, self.binning.shape_3d[:1])
+        for name in ("is_fitted", "has_safe_runs"):
+            if getattr(self, name).size:
+                require_shape(name, getattr(self, name), self.binning.shape_3d[:1])
         for name in ("rate_3d", "exposure_3d"):
             require_shape(name, getattr(self, name), self.binning.shape_3d)
         for name in ("rate_2d", "exposure_2d"):

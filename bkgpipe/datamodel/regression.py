@@ -379,6 +379,8 @@ class RegressionRate:
         Relative statistical errors, of the same shapes.
     is_fitted : np.ndarray
         True for the energies that the fit has seen, shape ``(n_energy,)``.
+    has_safe_runs : np.ndarray
+        True for the energies that are safe for some run of the fit, same shape.
     excursions : tuple of Excursion
         Conditions that are missing, or beyond those of the fit and moved to the
         nearest.
@@ -392,5 +394,6 @@ class RegressionRate:
     error_3d: np.ndarray
     error_2d: np.ndarray
     is_fitted: np.ndarray
+    has_safe_runs: np.ndarray
     excursions: tuple[Excursion, ...] = ()
     excursion_error: float = 0.0

@@ -43,6 +43,8 @@ QUALITY_BITS: MappingProxyType[int, str] = MappingProxyType(
 
 GADF_URL = "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats"
 _MEV_PER_TEV = 1e6
+# gammapy takes an energy that is the lowest edge but for rounding for one outside
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +94,23 @@ def edge_cells(binning: Binning, *, n_axes: int) -> dict[str, tuple[np.ndarray, 
     binning : Binning
         Axes.
     n_axes : int
-        Three for energy and field-of-view coordinates, two for energy and offset.
+        Three for energy and field-of-view coordinates, two for energy and offset, one
+        for energy alone.
 
     Returns
     -------
     dict of str to tuple of np.ndarray and str
-        Lower and upper edges and unit of each column.
+        Lower and upper edges and unit of each column; the energies reach farther by
+        1e-9 of themselves.
     """
-    axes = {"ENERG": (binning.energy_edges, "TeV")}
+    energy = binning.energy_edges.copy()
+    energy[0] *= 1 - _ROUNDING
+    energy[-1] *= 1 + _ROUNDING
+    axes = {"ENERG": (energy, "TeV")}
     if n_axes == 3:
         axes["DETX"] = (binning.fov_lon_edges, "deg")
         axes["DETY"] = (binning.fov_lat_edges, "deg")
-    else:
+    if n_axes == 2:
         axes["THETA"] = (binning.offset_edges, "deg")
     cells = {}
     for name, (edges, unit) in axes.items():
@@ -281,10 +288,7 @@ def _norms(model: NodeModel) -> list[bytes]:
     """Factor at each energy that scaled the model to its run, if any."""
     if not model.norm.size:
         return []
-    edges = model.binning.energy_edges
-    cells = {
-        "ENERG_LO": (edges[:-1], "TeV"),
-        "ENERG_HI": (edges[1:], "TeV"),
+    cells = edge_cells(model.binning, n_axes=1) | {
         "NORM": (model.norm, ""),
         "NORM_ERR": (model.norm_error, ""),
     }
@@ -295,10 +299,7 @@ def _systematics(model: NodeModel) -> list[bytes]:
     """Error of the norm at each energy, if known."""
     if not model.systematic_energy.size:
         return []
-    edges = model.binning.energy_edges
-    cells = {
-        "ENERG_LO": (edges[:-1], "TeV"),
-        "ENERG_HI": (edges[1:], "TeV"),
+    cells = edge_cells(model.binning, n_axes=1) | {
         "SYSERR": (model.systematic_energy, ""),
     }
     return [row_table(SYSTEMATIC_HDU_NAME, cells, {})]

@@ -16,6 +16,7 @@ from bkgpipe.numerics.threshold import threshold_basis, threshold_distance
 __all__ = [
     "field_covariances",
     "field_weights",
+    "has_safe_runs",
     "is_fitted",
     "is_judged",
     "log_spectrum",
@@ -132,6 +133,25 @@ def is_judged(
     if safe.any():
         return safe
     return seen if seen.any() else ~seen
+
+
+def has_safe_runs(fit: RegressionFit, binning: Binning) -> np.ndarray:
+    """Tell which energies are safe for some run of a fit.
+
+    Parameters
+    ----------
+    fit : RegressionFit
+        The fit.
+    binning : Binning
+        Axes.
+
+    Returns
+    -------
+    np.ndarray
+        True from the first such energy on, shape ``(n_energy,)``.
+    """
+    found: np.ndarray = log_centers(binning) >= fit.reference_range[0] - _ROUNDING
+    return found
 
 
 def field_covariances(

@@ -160,7 +160,8 @@ def low_norm(
 ) -> Norm:
     """Scale each energy below the safe energy to the run's own events.
 
-    Where the spectrum of a run turns over is its own affair. With n counted and m
+    Where the spectrum of a run turns over is its own affair; energies that are safe for
+    no run behind the model are scaled in the same way. With n counted and m
     predicted at an energy, f the norm above the safe energy and s the scatter of runs
     there, the factor is (n + a) / (m + a / f) with a = 1 / s^2: the mean of the
     posterior for a gamma prior of mean f and relative width s.
@@ -179,13 +180,15 @@ def low_norm(
     Returns
     -------
     Norm
-        The same at safe energies.
+        The same at other energies.
 
     References
     ----------
     Gelman et al. 2013, Bayesian Data Analysis, section 2.6 (Poisson with gamma prior).
     """
     is_low = ~run.is_safe
+    if model.has_safe_runs.size:
+        is_low |= ~model.has_safe_runs
     if model.is_fitted.size:
         is_low &= model.is_fitted
     if not is_low.any():
@@ -193,7 +196,7 @@ def low_norm(
     scatter = model.low_scatter if np.isfinite(model.low_scatter) else LOW_SCATTER
     weight = 1 / max(scatter, _LEAST_SCATTER) ** 2
     n, m = (values[is_low] for values in _spectra(model, run, min_offset))
-    at_safe = float(norm.factor[run.is_safe].mean()) if run.is_safe.any() else 1.0
+    at_safe = float(norm.factor[~is_low].mean()) if not is_low.all() else 1.0
     rate = m + weight / at_safe
     factor, error = norm.factor.copy(), norm.error.copy()
     factor[is_low] = (n + weight) / rate

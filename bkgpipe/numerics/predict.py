@@ -19,6 +19,7 @@ from bkgpipe.numerics.field import (
 from bkgpipe.numerics.fitted import (
     field_covariances,
     field_weights,
+    has_safe_runs,
     is_fitted,
     log_spectrum,
 )
@@ -63,6 +64,7 @@ def predict(
         error_3d=_errors(covariances, field.image).reshape(binning.shape_3d),
         error_2d=_errors(covariances, field.annuli),
         is_fitted=is_fitted(fit, conditions, binning),
+        has_safe_runs=has_safe_runs(fit, binning),
         excursions=find_excursions(conditions, fit.terms, scales_of(fit)),
         excursion_error=excursion_error(
             fit, conditions, binning, functions=field.image, counts=counts

@@ -13,6 +13,7 @@ from bkgpipe.datamodel import (
     FitPoints,
     RateModel,
     RegressionFit,
+    RegressionRate,
     RunCounts,
     RunHead,
 )
@@ -213,11 +214,7 @@ def _tell_residual(fit: RegressionFit) -> None:
         )
 
 
-def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
-    """Model of a run under its own conditions, per live time."""
-    conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
-    require_pointing(conditions, fit.terms, where=f"run {run.obs_id}")
-    predicted = predict(fit, conditions, run.binning)
+def _warn_of_excursions(run: RunCounts, predicted: RegressionRate) -> None:
     for excursion in predicted.excursions:
         _log.warning(
             "Run %d: %s; the nearest value of the fit is taken, or the mean, with an "
@@ -226,6 +223,14 @@ def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
             excursion,
             100 * predicted.excursion_error,
         )
+
+
+def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
+    """Model of a run under its own conditions, per live time."""
+    conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
+    require_pointing(conditions, fit.terms, where=f"run {run.obs_id}")
+    predicted = predict(fit, conditions, run.binning)
+    _warn_of_excursions(run, predicted)
     systematic, systematic_energy = run_systematics(
         fit,
         conditions,
@@ -253,6 +258,7 @@ def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
         systematic=systematic,
         systematic_energy=systematic_energy,
         is_fitted=predicted.is_fitted,
+        has_safe_runs=predicted.has_safe_runs,
         low_scatter=fit.low_scatter,
         excursions=tuple(map(str, predicted.excursions)),
     )

@@ -307,7 +307,12 @@ def test_error_of_the_norm_at_each_energy_is_a_table(
     with fits.open(tmp_path / "bkg.fits") as hdus:
         names = [hdu.name for hdu in hdus[1:]]
         table = hdus["SYSERR"].data
-        assert names == ["BACKGROUND", "BACKGROUND_ERROR", "SYSERR"]
+        assert names == [
+            "BACKGROUND",
+            "BACKGROUND_QUALITY",
+            "BACKGROUND_ERROR",
+            "SYSERR",
+        ]
         np.testing.assert_array_equal(table["SYSERR"][0], [0.3, 0.05, 0.06])
         np.testing.assert_array_equal(
             table["ENERG_LO"], hdus["BACKGROUND"].data["ENERG_LO"]
@@ -427,3 +432,16 @@ def test_energies_are_told_in_words_and_bits(tmp_path: Path) -> None:
     bits = fits.getdata(tmp_path / "bkg", "BACKGROUND_QUALITY")["QUALITY"][0].T
     assert bits[2, 0, 1] == 2 | 4
     assert Background3D.read(tmp_path / "bkg").data.shape == shape_3d
+
+
+def test_gammapy_finds_a_rate_at_the_lowest_and_highest_edge(tmp_path: Path) -> None:
+    model = _with_errors()
+    edges = model.binning.energy_edges * u.TeV
+
+    write_bkg_3d(tmp_path / "bkg", model, header=HEADER, origin=ORIGIN)
+
+    background = Background3D.read(tmp_path / "bkg")
+    at_edges = background.evaluate(
+        energy=edges[[0, -1]], fov_lon=0.1 * u.deg, fov_lat=0.1 * u.deg
+    )
+    assert (at_edges.value > 0).all()

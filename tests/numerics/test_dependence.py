@@ -136,6 +136,7 @@ def asked_of_fit(monkeypatch: pytest.MonkeyPatch) -> list[RunConditions]:
             error_3d=np.full(binning.shape_3d, 0.1),
             error_2d=np.full(binning.shape_2d, 0.1),
             is_fitted=np.ones(binning.n_energy, dtype=bool),
+            has_safe_runs=np.ones(binning.n_energy, dtype=bool),
         )
 
     monkeypatch.setattr(dependence, "predict", predict)

@@ -228,6 +228,17 @@ def test_energies_below_the_safe_one_follow_the_run(model, run):
         assert held.factor[0] == pytest.approx(expected)
 
 
+def test_energies_safe_for_no_run_of_the_fit_follow_the_run(model, run):
+    counted = _drawn(model, run, 1.5)
+    has_safe_runs = np.arange(8) >= 3
+    lonely = replace(model, has_safe_runs=has_safe_runs, low_scatter=10.0)
+
+    factor = low_norm(no_norm(lonely, counted), lonely, counted).factor
+
+    assert (np.abs(factor[1:3] - 1.5) < 0.2).all()
+    np.testing.assert_array_equal(factor[3:], 1.0)
+
+
 def test_events_near_the_pointing_do_not_count_for_the_norm(model, run):
     counted = _drawn(model, run, 1.3)
     lon, lat = run.binning.fov_lon_edges, run.binning.fov_lat_edges
