@@ -12,6 +12,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from bkgpipe.errors import InputError
 from bkgpipe.io.files import inflate, read_content
+from bkgpipe.io.gadf import QUALITY_BITS, QUALITY_HDU_NAME
 
 __all__ = ["read_fits_summary"]
 
@@ -69,13 +70,46 @@ def read_fits_summary(path: Path) -> str:
 
 def _hdu(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU) -> list[str]:
     lines = [f"HDU {hdu.name or 'PRIMARY'}"]
-    found = [f"{key} {hdu.header[key]}" for key in _KEYWORDS if key in hdu.header]
+    found = [_keyword(hdu.header, key) for key in _KEYWORDS if key in hdu.header]
     if found:
         lines.append("  " + ", ".join(found))
+    lines += [f"  {line}" for line in (*_energies(hdu.header), *_beyond(hdu.header))]
     if isinstance(hdu, fits.BinTableHDU):
         columns = [_column(column, hdu.data) for column in hdu.columns]
-        return [*lines, f"  {len(hdu.data)} rows", *columns]
+        return [*lines, f"  {len(hdu.data)} rows", *columns, *_quality(hdu)]
     return [*lines, f"  shape {hdu.data.shape}{_range(hdu.data)}"]
+
+
+def _keyword(header: fits.Header, key: str) -> str:
+    value = header[key]
+    return f"{key} {value:.6g}" if isinstance(value, float) else f"{key} {value}"
+
+
+def _energies(header: fits.Header) -> list[str]:
+    """Energies that have events, and the safe energy, of a background model."""
+    lines = []
+    if {"EFITLO", "EFITHI"} <= set(header):
+        low, high = header["EFITLO"], header["EFITHI"]
+        lines.append(f"Energies with events: EFITLO {low:.6g} to EFITHI {high:.6g} TeV")
+    if "ESAFELO" in header:
+        lines.append(f"Safe from ESAFELO {header['ESAFELO']:.6g} TeV on")
+    return lines
+
+
+def _beyond(header: fits.Header) -> list[str]:
+    """Conditions of the run beyond the fit."""
+    return [f"Beyond the fit: {words}" for words in header["EXCURS*"].values()]
+
+
+def _quality(hdu: fits.BinTableHDU) -> list[str]:
+    """Bins of a background model that have each bit of the quality set."""
+    if hdu.name != QUALITY_HDU_NAME:
+        return []
+    bits = np.asarray(hdu.data["QUALITY"])
+    return [
+        f"  bit {bit} in {np.count_nonzero(bits & bit)} of {bits.size} bins ({words})"
+        for bit, words in QUALITY_BITS.items()
+    ]
 
 
 def _relative_error(hdus: fits.HDUList) -> list[str]:

@@ -29,6 +29,7 @@ from bkgpipe.datamodel import (
     Summary,
 )
 from bkgpipe.view.clock_words import clock_words
+from bkgpipe.view.model_words import fit_lines
 from bkgpipe.view.ranking import describe_ranking
 from bkgpipe.view.records import describe_fit, describe_summary, describe_table
 
@@ -181,6 +182,7 @@ def _(model: RateModel) -> str:
         [
             f"Rate of stack {model.stack_id}, per live time, smoothing {model.method}",
             *_axes(model.binning),
+            *fit_lines(model),
             _behind(model),
             _conditions(model.conditions),
             _values("Rate 3D", model.rate_3d, model.exposure_3d > 0),
@@ -200,6 +202,7 @@ def _(model: NodeModel) -> str:
                 f"FOVALIGN {model.fov_alignment}"
             ),
             *_axes(model.binning),
+            *fit_lines(model),
             _behind(model),
             _conditions(model.conditions),
             _values("bkg_3d", model.bkg_3d, np.ones(model.bkg_3d.shape, dtype=bool)),

@@ -121,3 +121,33 @@ def test_a_truncated_file(
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.fits: the file cannot be read"):
         read_fits_summary(tmp_path / "none.fits")
+
+
+def test_what_a_background_rests_on_is_readable(
+    tmp_path: Path, hdus: fits.HDUList
+) -> None:
+    header = hdus["BACKGROUND"].header
+    header["EFITLO"], header["EFITHI"], header["ESAFELO"] = 0.5, 30.0, 1 / 3
+    header["HOURS"] = 2.100000000244472
+    header["EXCURS1"] = "zenith angle 65 (fit: 5 to 45)"
+    header["EXCURS2"] = "time 1 (fit: 2 to 3)"
+    bits = np.array([[[0, 1, 5], [8, 12, 0]]], dtype=np.uint8)
+    column = fits.Column(name="QUALITY", format="6B", dim="(3,2)", array=bits)
+    hdus.append(fits.BinTableHDU.from_columns([column], name="BACKGROUND_QUALITY"))
+    hdus.writeto(tmp_path / "a.fits")
+
+    text = read_fits_summary(tmp_path / "a.fits")
+
+    assert (
+        "  HDUCLAS4 BKG_3D, OBS_ID 7, HOURS 2.1\n"
+        "  Energies with events: EFITLO 0.5 to EFITHI 30 TeV\n"
+        "  Safe from ESAFELO 0.333333 TeV on\n"
+        "  Beyond the fit: zenith angle 65 (fit: 5 to 45)\n"
+        "  Beyond the fit: time 1 (fit: 2 to 3)\n"
+    ) in text
+    assert text.splitlines()[-4:] == [
+        "  bit 1 in 2 of 6 bins (below the safe energy of the run)",
+        "  bit 2 in 0 of 6 bins (filled: no counts or no exposure)",
+        "  bit 4 in 2 of 6 bins (a condition of the run is beyond the fit)",
+        "  bit 8 in 2 of 6 bins (no events at this energy)",
+    ]
