@@ -66,7 +66,8 @@ class ModelNote:
     conditions : Conditions
         Conditions that it is for.
     energy_min : float
-        Lower edge of the lowest energy bin with exposure; NaN when there is none [TeV].
+        Lower edge of the lowest energy bin with events and exposure; NaN when there is
+        none [TeV].
     rate : float
         Rate above it, mean over the field [s-1 sr-1].
     error : float
@@ -100,6 +101,8 @@ def note_model(model: RateModel) -> ModelNote:
         Its numbers. Errors of bins are added up, as if they all erred alike.
     """
     binning, is_seen = model.binning, (model.exposure_2d > 0).any(axis=1)
+    if model.is_fitted.size:
+        is_seen = is_seen & model.is_fitted
     field = binning.solid_angle_2d
     counts = model.rate_2d * np.outer(binning.energy_width * is_seen, field)
     total = float(counts.sum())
@@ -159,6 +162,8 @@ class Report:
         Which of the two made the exposure: ``geometry`` or ``events``.
     clocks : dict of int to Clock
         Runs of which the store says different times, and what it says.
+    excursions : dict of int to tuple of str
+        Conditions beyond the fit, in words, of each run that has any.
     n_rates : int
         Rates that could have a page.
     dependence : Dependence
@@ -199,6 +204,7 @@ class Report:
     kept_shares: tuple[KeptShare, ...] = ()
     exposure: str = "geometry"
     clocks: dict[int, Clock] = field(default_factory=dict)
+    excursions: dict[int, tuple[str, ...]] = field(default_factory=dict)
     n_rates: int = 0
     dependence: Dependence = field(default_factory=Dependence)
     regions: tuple[ExclusionRegion, ...] = ()

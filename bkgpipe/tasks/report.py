@@ -25,6 +25,7 @@ from bkgpipe.io.record import (
     write_text,
 )
 from bkgpipe.io.stack import read_groups
+from bkgpipe.production.excursions import read_excursions
 from bkgpipe.production.gather import (
     axes_files,
     find_models,
@@ -273,6 +274,7 @@ def _read_report(
         kept_shares=read_kept_shares(settings),
         exposure=settings.count.exposure,
         clocks=read_clocks(settings),
+        excursions=read_excursions(settings),
         n_rates=n_rates,
         dependence=read_dependence(settings),
         regions=regions,

@@ -6,28 +6,72 @@ import numpy as np
 
 from bkgpipe.datamodel import Binning, RateModel
 
-__all__ = ["N_BANDS", "band_name", "band_rate", "energy_bands", "rate_errors"]
+__all__ = [
+    "N_BANDS",
+    "band_name",
+    "band_rate",
+    "empty_bands",
+    "energy_bands",
+    "has_events",
+    "rate_errors",
+]
 
 N_BANDS = 4
 
 
-def energy_bands(model: RateModel) -> list[np.ndarray]:
-    """Split the energy bins that have exposure into bands of as many bins each.
+def has_events(model: RateModel) -> np.ndarray:
+    """Tell which energies of a rate have events.
 
     Parameters
     ----------
     model : RateModel
-        The rate; without any exposure all bins are taken.
+        The rate.
+
+    Returns
+    -------
+    np.ndarray
+        False where the rate is extrapolated, shape ``(n_energy,)``.
+    """
+    if not model.is_fitted.size:
+        return np.ones(model.binning.n_energy, dtype=bool)
+    return model.is_fitted
+
+
+def energy_bands(model: RateModel) -> list[np.ndarray]:
+    """Split the energies with events and exposure into bands of as many bins each.
+
+    Parameters
+    ----------
+    model : RateModel
+        The rate; without any exposure all energies with events are taken.
 
     Returns
     -------
     list of np.ndarray
         Numbers of the bins of each band, at most four.
     """
-    seen = np.flatnonzero((model.exposure_3d > 0).any(axis=(1, 2)))
+    seen = np.flatnonzero((model.exposure_3d > 0).any(axis=(1, 2)) & has_events(model))
     if not seen.size:
-        seen = np.arange(model.binning.n_energy)
-    return list(np.array_split(seen, min(N_BANDS, seen.size)))
+        seen = np.flatnonzero(has_events(model))
+    return np.array_split(seen, min(N_BANDS, seen.size)) if seen.size else []
+
+
+def empty_bands(model: RateModel) -> list[np.ndarray]:
+    """Find the energies without events.
+
+    Parameters
+    ----------
+    model : RateModel
+        The rate.
+
+    Returns
+    -------
+    list of np.ndarray
+        Numbers of the bins, those next to each other together.
+    """
+    empty = np.flatnonzero(~has_events(model))
+    parts = np.split(empty, np.flatnonzero(np.diff(empty) > 1) + 1)
+    return parts if empty.size else []
 
 
 def band_name(binning: Binning, band: np.ndarray) -> str:

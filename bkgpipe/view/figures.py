@@ -31,6 +31,7 @@ from bkgpipe.view.bands import (
     N_BANDS,
     band_name,
     band_rate,
+    empty_bands,
     energy_bands,
     rate_errors,
 )
@@ -49,12 +50,13 @@ _BELOW = {
     "right": 0.98,
     "bottom": 0.065,
     "top": 0.475,
-    "wspace": 0.65,
+    "wspace": 0.72,
     "hspace": 0.08,
     "height_ratios": (3, 1),
 }
 _N_PIXELS = 400
 _LEAST_SHARE = 0.1
+_GREY = "0.9"
 
 
 @singledispatch
@@ -92,7 +94,8 @@ def figure_rate(model: RateModel) -> Figure:
     Returns
     -------
     Figure
-        At most four images above, profiles of the same bands and spectrum below, with
+        At most four images above, of energies that have events, profiles of the same
+        bands and spectrum below, in which energies without events are grey, with
         statistical errors as bands, and around them the scatter of runs where it is
         known; the statistical errors once more by themselves. Errors of energies and
         annuli are added up, as if all erred alike, so these are upper limits.
@@ -199,7 +202,8 @@ def _draw_profiles(
         _draw_curve(axes, (centers, rate, error), model.systematic, style)
     ax = axes[0]
     log_scale(ax, model.rate_2d)
-    ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if bands:
+        ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     ax.set(ylabel="rate [s-1 sr-1]")
     ax.set_title("radial profiles", y=1.0, fontsize="medium")
     ax.set_xlim(edges[0], edges[-1])
@@ -222,6 +226,19 @@ def _draw_spectrum(axes: Sequence[Axes], model: RateModel) -> None:
     ax.set_title("spectrum, mean over the field", y=1.0, fontsize="medium")
     ax.set_xlim(edges[0], edges[-1])
     _finish_errors(axes, xlabel="energy [TeV]")
+    _shade_empty(axes, model)
+
+
+def _shade_empty(axes: Sequence[Axes], model: RateModel) -> None:
+    """Make energies without events grey, where the rate is extrapolated."""
+    edges, bands = model.binning.energy_edges, empty_bands(model)
+    spans = [
+        ax.axvspan(edges[band[0]], edges[band[-1] + 1], color=_GREY, lw=0, zorder=0)
+        for ax in axes
+        for band in bands
+    ]
+    if spans:
+        axes[0].legend(spans[:1], ["no events"], fontsize="small", loc="lower left")
 
 
 def _draw_curve(

@@ -21,6 +21,7 @@ from bkgpipe.view.ranking import (
 from bkgpipe.view.report_axes import axes_picture, axes_table
 from bkgpipe.view.report_lists import (
     clocks_table,
+    excursions_table,
     plain_table,
     region_table,
     residual_table,
@@ -165,6 +166,7 @@ def _make_index(report: Report, kind: str) -> str:
         pictures=_pictures(report),
         outliers=outliers_table(report),
         clocks=clocks_table(report.clocks) if report.clocks else None,
+        beyond=excursions_table(report.excursions) if report.excursions else None,
         kept_shares=shares_table(report.kept_shares) if report.kept_shares else None,
         rankings=plain_table("Rankings", rows) if rows else None,
         n_rankings=len(report.rankings),

@@ -12,12 +12,15 @@ from bkgpipe.view.pages import Cell, Table, number, word
 
 __all__ = [
     "clocks_table",
+    "excursions_table",
     "plain_table",
     "region_table",
     "residual_table",
     "shares_table",
     "validation_table",
 ]
+
+_MAX_BEYOND = 50  # runs
 
 
 def region_table(regions: Sequence[ExclusionRegion]) -> Table:
@@ -122,6 +125,31 @@ def clocks_table(clocks: Mapping[int, Clock]) -> Table:
                 number(clock.start_to_stop, ".1f"),
             )
             for obs_id, clock in ordered
+        ),
+    )
+
+
+def excursions_table(excursions: Mapping[int, Sequence[str]]) -> Table:
+    """List runs with conditions beyond those of the fit.
+
+    Parameters
+    ----------
+    excursions : mapping of int to sequence of str
+        Conditions of each ``obs_id``, with their values and the ranges of the fit.
+
+    Returns
+    -------
+    Table
+        A row for each condition of each run, of some runs if there are many.
+    """
+    shown = sorted(excursions)[:_MAX_BEYOND]
+    return Table(
+        name="Conditions beyond the fit",
+        columns=("run", "condition, value and range of the fit"),
+        rows=tuple(
+            (number(obs_id), word(words))
+            for obs_id in shown
+            for words in excursions[obs_id]
         ),
     )
 

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from bkgpipe.datamodel import ModelNote, RateModel, note_model
-from bkgpipe.view.bands import band_name, band_rate, energy_bands, rate_errors
+from bkgpipe.view.bands import (
+    band_name,
+    band_rate,
+    empty_bands,
+    energy_bands,
+    rate_errors,
+)
+from bkgpipe.view.model_words import energies_with_events
 from bkgpipe.view.pages import Cell, Link, Picture, Table, number, render, word
 from bkgpipe.view.report_tables import model_page_name
 
@@ -58,7 +65,8 @@ def model_picture(note: ModelNote, *, kind: str) -> Picture:
         caption=f"{kind.capitalize()} {note.stack_id}: {note.n_runs} runs, "
         f"{note.livetime / 3600:.2f} h live time, zenith {conditions.zenith:.1f} deg, "
         f"azimuth {conditions.azimuth:.1f} deg, smoothing {note.method}. Rate per live "
-        f"time; grey was not seen. Bands: statistical errors, at most"
+        f"time; grey was not seen, and has no events in the spectrum. Bands: "
+        "statistical errors, at most"
         + (
             f", and with the scatter of single runs of {note.systematic:.1%}."
             if note.systematic > 0
@@ -105,7 +113,8 @@ def _links(place: ModelPlace) -> list[Link]:
 
 def _numbers(model: RateModel, note: ModelNote) -> dict[str, str]:
     conditions, shape = model.conditions, model.binning.shape_3d
-    return {
+    beyond = {"beyond the fit": "; ".join(model.excursions)} if model.excursions else {}
+    return beyond | {
         "smoothing": model.method,
         "runs": f"{model.n_runs}",
         "live time": f"{model.livetime / 3600:.2f} h",
@@ -113,6 +122,7 @@ def _numbers(model: RateModel, note: ModelNote) -> dict[str, str]:
         "azimuth": f"{conditions.azimuth:.2f} deg",
         "dead-time fraction (livetime / ontime)": f"{conditions.deadc:.4f}",
         "muon efficiency": _known(conditions.muon_efficiency, ".3f"),
+        "energies with events": energies_with_events(model),
         "lowest energy": _known(note.energy_min, ".3g", " TeV"),
         "rate above it, mean over the field": f"{note.rate:.4g} s-1 sr-1",
         "its statistical error, at most": _known(note.error, ".2%"),
@@ -129,15 +139,16 @@ def _bands_table(model: RateModel) -> Table:
     columns = (
         *("energy", "rate [s-1 sr-1]", "statistical error [%]"),
         *("at the centre [s-1 sr-1]", "at the edge [s-1 sr-1]", "edge / centre"),
+        "remark",
     )
-    return Table(
-        name="Energy bands",
-        columns=columns,
-        rows=tuple(_band_row(model, band) for band in energy_bands(model)),
-    )
+    rows = {int(band[0]): _band_row(model, band, "") for band in energy_bands(model)}
+    for band in empty_bands(model):
+        rows[int(band[0])] = _band_row(model, band, "no events")
+    ordered = tuple(rows[first] for first in sorted(rows))
+    return Table(name="Energy bands", columns=columns, rows=ordered)
 
 
-def _band_row(model: RateModel, band: np.ndarray) -> tuple[Cell, ...]:
+def _band_row(model: RateModel, band: np.ndarray, remark: str) -> tuple[Cell, ...]:
     field = model.binning.solid_angle_2d
     rate = band_rate(model.rate_2d, model.binning, band)
     error = band_rate(rate_errors(model), model.binning, band)
@@ -151,6 +162,7 @@ def _band_row(model: RateModel, band: np.ndarray) -> tuple[Cell, ...]:
         number(centre, ".4g"),
         number(edge, ".4g"),
         number(edge / centre if centre > 0 else float("nan"), ".3f"),
+        word(remark),
     )
 
 

@@ -92,6 +92,35 @@ def test_rate_renders(rate_model: RateModel):
     figure_rate(rate_model).draw_without_rendering()
 
 
+def test_energies_without_events_are_grey(rate_model: RateModel):
+    is_fitted = np.array([False, False, False, True, True, True, False])
+    figure = figure_rate(replace(rate_model, is_fitted=is_fitted))
+    edges = rate_model.binning.energy_edges
+    bands = [text for text in _texts(figure) if text.endswith("TeV")]
+    assert [band.split(" to ")[0] for band in bands] == [f"{e:.3g}" for e in edges[3:6]]
+    spectrum, errors = (ax for ax in figure.axes if ax.get_xscale() == "log")
+    for ax in (spectrum, errors):
+        spans = [patch.get_extents().x0 for patch in ax.patches]
+        ends = [ax.transData.transform((edge, 1.0))[0] for edge in edges[[0, 6]]]
+        np.testing.assert_allclose(spans, ends)
+    assert [text.get_text() for text in spectrum.get_legend().texts] == ["no events"]
+    figure.draw_without_rendering()
+
+
+def test_nothing_is_grey_where_all_energies_have_events(rate_model: RateModel):
+    figure = figure_rate(rate_model)
+    spectrum, errors = (ax for ax in figure.axes if ax.get_xscale() == "log")
+    assert not [*spectrum.patches, *errors.patches]
+    assert spectrum.get_legend() is None
+
+
+def test_rate_without_any_event_renders(rate_model: RateModel):
+    nothing = replace(rate_model, is_fitted=np.zeros(7, dtype=bool))
+    figure = figure_rate(nothing)
+    assert not [text for text in _texts(figure) if text.endswith("TeV")]
+    figure.draw_without_rendering()
+
+
 def test_rate_of_nothing_renders(rate_model: RateModel):
     nothing = {
         name: np.zeros_like(getattr(rate_model, name))

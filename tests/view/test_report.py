@@ -342,3 +342,21 @@ def test_hostile_words_stay_words(report: Report, make_run, where: str):
     assert tags.count("script") == len(found)
     assert tags.count("img") == 1
     assert any(" ".join(_HOSTILE.split()) in page.text for page in found)
+
+
+def test_runs_with_conditions_beyond_the_fit_are_listed(full: Report):
+    assert "beyond the fit" not in make_pages(full)["index.html"]
+    beyond = ("zenith angle 65 (fit: 5 to 45)", "time 1 (fit: 2 to 3)")
+    some = replace(full, excursions={23523: beyond, 20136: beyond[:1]})
+    page = make_pages(some)["index.html"]
+    assert "The models of 2 runs extrapolate." in " ".join(page.split())
+    assert page.count(beyond[0]) == 2
+    assert page.count(beyond[1]) == 1
+    assert "of them are listed" not in page
+
+
+def test_of_many_runs_beyond_the_fit_some_are_listed(full: Report):
+    many = dict.fromkeys(range(60), ("muon efficiency 2 (fit: 0 to 1)",))
+    page = make_pages(replace(full, excursions=many))["index.html"]
+    assert page.count("muon efficiency 2") == 50
+    assert "The first 50 of them are listed." in " ".join(page.split())

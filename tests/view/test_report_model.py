@@ -72,3 +72,30 @@ def test_caption_tells_of_the_scatter_only_if_known(rate_model: RateModel):
     known = note_model(replace(rate_model, systematic=0.04))
     caption = model_picture(known, kind="run").caption
     assert caption.endswith("with the scatter of single runs of 4.0%.")
+
+
+def test_bands_without_events_are_marked(rate_model: RateModel):
+    is_fitted = np.array([False, False, False, True, True, True, False])
+    model = replace(rate_model, is_fitted=is_fitted)
+    text = _text(make_model_page(model, ModelPlace(kind="run")))
+    edges = rate_model.binning.energy_edges
+    assert f"energies with events {edges[3]:.4g} to {edges[6]:.4g} TeV" in text
+    table = text.split("Energy bands")[1]
+    names = re.findall(r"[\d.]+ to [\d.]+ TeV", table)
+    assert names[0] == f"{edges[0]:.3g} to {edges[3]:.3g} TeV"
+    assert names[-1] == f"{edges[6]:.3g} to {edges[7]:.3g} TeV"
+    assert len(names) == 5
+    assert table.count("no events") == 2
+    assert f"lowest energy {edges[3]:.3g} TeV" in text
+    rates = re.findall(r"TeV ([\d.e+]+)", table)
+    total = sum(float(rate) for rate in rates[1:-1])
+    assert total == pytest.approx(note_model(model).rate, rel=1e-3)
+
+
+def test_conditions_beyond_the_fit_are_among_the_numbers(rate_model: RateModel):
+    beyond = ("zenith angle 65 (fit: 5 to 45)", "time 1 (fit: 2 to 3)")
+    page = make_model_page(
+        replace(rate_model, excursions=beyond), ModelPlace(kind="run")
+    )
+    assert f"beyond the fit {beyond[0]}; {beyond[1]}" in _text(page)
+    assert "beyond the fit" not in make_model_page(rate_model, ModelPlace(kind="run"))
