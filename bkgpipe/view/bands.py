@@ -30,7 +30,7 @@ def has_events(model: RateModel) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        False where the rate is extrapolated, shape ``(n_energy,)``.
+        False where the rate is zero or extrapolated, shape ``(n_energy,)``.
     """
     if not model.is_fitted.size:
         return np.ones(model.binning.n_energy, dtype=bool)

@@ -230,7 +230,7 @@ def _draw_spectrum(axes: Sequence[Axes], model: RateModel) -> None:
 
 
 def _shade_empty(axes: Sequence[Axes], model: RateModel) -> None:
-    """Make energies without events grey, where the rate is extrapolated."""
+    """Make energies without events grey: the rate there is zero or extrapolated."""
     edges, bands = model.binning.energy_edges, empty_bands(model)
     spans = [
         ax.axvspan(edges[band[0]], edges[band[-1] + 1], color=_GREY, lw=0, zorder=0)
