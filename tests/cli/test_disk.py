@@ -80,7 +80,7 @@ def _assert_only_whole_products(out: Path) -> None:
     "case",
     [
         ("size=20k", "mask", ()),
-        ("size=100k", "count", ()),
+        ("size=120k", "count", ()),
         ("size=110k", "(mask|count)", ("--workers", "2")),
         ("size=700k", "export", ()),
         ("nr_inodes=9", "mask", ()),
