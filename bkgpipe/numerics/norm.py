@@ -237,8 +237,14 @@ def apply_norm(model: NodeModel, norm: Norm) -> NodeModel:
         norm=factor,
         norm_error=error,
         systematic=_common(at_safe) if is_scaled else model.systematic,
-        systematic_energy=np.empty(0) if is_scaled else model.systematic_energy,
+        systematic_energy=np.empty(0) if is_scaled else _mixed(model, factor, error),
     )
+
+
+def _mixed(model: NodeModel, factor: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Put the error of the factor in place of the scatter where it is scaled."""
+    scatter = model.systematic_energy
+    return np.where(error > 0, error / factor, scatter) if scatter.size else scatter
 
 
 def _common(values: np.ndarray) -> float:

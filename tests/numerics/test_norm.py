@@ -203,6 +203,21 @@ def test_a_model_of_fewer_energies_takes_its_part_of_the_norm(nodes):
     np.testing.assert_array_equal(scaled.norm, factor[part])
 
 
+def test_energies_that_are_scaled_have_the_error_of_their_factor(nodes):
+    scatter = np.linspace(0.1, 0.8, 8)
+    low = replace(
+        nodes, systematic_energy=scatter, safe_energy=nodes.binning.energy_edges[2]
+    )
+    factor, error = np.ones(8), np.zeros(8)
+    factor[:2], error[:2] = [0.5, 2.0], [0.02, 0.1]
+
+    scaled = apply_norm(low, Norm(factor=factor, error=error, binning=nodes.binning))
+
+    np.testing.assert_allclose(scaled.systematic_energy[:2], [0.04, 0.05])
+    np.testing.assert_array_equal(scaled.systematic_energy[2:], scatter[2:])
+    assert scaled.systematic == nodes.systematic
+
+
 def test_without_a_norm_nothing_changes(model, run, nodes):
     assert apply_norm(nodes, no_norm(model, run)) is nodes
 
