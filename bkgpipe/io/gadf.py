@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -100,13 +100,9 @@ def edge_cells(binning: Binning, *, n_axes: int) -> dict[str, tuple[np.ndarray, 
     Returns
     -------
     dict of str to tuple of np.ndarray and str
-        Lower and upper edges and unit of each column; the energies reach farther by
-        1e-9 of themselves.
+        Lower and upper edges and unit of each column.
     """
-    energy = binning.energy_edges.copy()
-    energy[0] *= 1 - _ROUNDING
-    energy[-1] *= 1 + _ROUNDING
-    axes = {"ENERG": (energy, "TeV")}
+    axes = {"ENERG": (binning.energy_edges, "TeV")}
     if n_axes == 3:
         axes["DETX"] = (binning.fov_lon_edges, "deg")
         axes["DETY"] = (binning.fov_lat_edges, "deg")
@@ -117,6 +113,14 @@ def edge_cells(binning: Binning, *, n_axes: int) -> dict[str, tuple[np.ndarray, 
         cells[f"{name}_LO"] = (edges[:-1], unit)
         cells[f"{name}_HI"] = (edges[1:], unit)
     return cells
+
+
+def _model_cells(model: NodeModel, *, n_axes: int) -> dict[str, tuple[np.ndarray, str]]:
+    """Edges of a model, of which the outer energies reach farther by 1e-9."""
+    energy = model.binning.energy_edges.copy()
+    energy[0] *= 1 - _ROUNDING
+    energy[-1] *= 1 + _ROUNDING
+    return edge_cells(replace(model.binning, energy_edges=energy), n_axes=n_axes)
 
 
 def write_bkg_3d(
@@ -227,7 +231,7 @@ def _require_readable(path: Path, rate: np.ndarray, error: np.ndarray) -> None:
 def _background(
     model: NodeModel, rate: np.ndarray, *, keywords: dict[str, object]
 ) -> bytes:
-    cells = edge_cells(model.binning, n_axes=rate.ndim)
+    cells = _model_cells(model, n_axes=rate.ndim)
     # Reversed, so that energy is the first axis as FITS counts, as in gammapy's files
     cells["BKG"] = (gadf_rate(rate).T, "s-1 MeV-1 sr-1")
     return row_table(BKG_HDU_NAME, cells, keywords)
@@ -243,7 +247,7 @@ def _errors(
     """Statistical error of each rate, if known, in the layout of the background."""
     if not error.size:
         return []
-    cells = edge_cells(model.binning, n_axes=rate.ndim)
+    cells = _model_cells(model, n_axes=rate.ndim)
     cells["BKG_ERR"] = (gadf_rate(rate * error).T, "s-1 MeV-1 sr-1")
     kind = ("STATISTICAL", "standard deviation of BKG in BACKGROUND")
     classes = _classes("ERROR", kind, keywords)
@@ -263,7 +267,7 @@ def _quality(
         bits |= np.uint8(2) * is_filled
     bits |= np.uint8(4) * bool(model.excursions)
     bits |= np.uint8(8) * ~model.is_fitted.reshape(along)
-    cells = edge_cells(model.binning, n_axes=len(shape))
+    cells = _model_cells(model, n_axes=len(shape))
     cells["QUALITY"] = (np.ascontiguousarray(bits.T), "")
     classes = _classes("QUALITY", ("BITS", "sums of the following"), keywords)
     classes |= {f"BIT{bit}": words for bit, words in QUALITY_BITS.items()}
@@ -288,7 +292,7 @@ def _norms(model: NodeModel) -> list[bytes]:
     """Factor at each energy that scaled the model to its run, if any."""
     if not model.norm.size:
         return []
-    cells = edge_cells(model.binning, n_axes=1) | {
+    cells = _model_cells(model, n_axes=1) | {
         "NORM": (model.norm, ""),
         "NORM_ERR": (model.norm_error, ""),
     }
@@ -299,7 +303,7 @@ def _systematics(model: NodeModel) -> list[bytes]:
     """Error of the norm at each energy, if known."""
     if not model.systematic_energy.size:
         return []
-    cells = edge_cells(model.binning, n_axes=1) | {
+    cells = _model_cells(model, n_axes=1) | {
         "SYSERR": (model.systematic_energy, ""),
     }
     return [row_table(SYSTEMATIC_HDU_NAME, cells, {})]
