@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -56,6 +57,8 @@ __all__ = [
 ]
 
 _log = logging.getLogger(__name__)
+
+_Kept = TypeVar("_Kept")
 
 _MAX_KEPT_SHARES = 8
 _MAX_MASKS = 500  # of different pointings: more show nothing new on a map of the sky
@@ -326,6 +329,19 @@ def _validate_files(settings: Settings, kind: str) -> tuple[Path, Path]:
     return folder / f"{name}.json", folder / f"{name}.png"
 
 
+def _read_kept(
+    files: tuple[Path, Path], read: Callable[[Path], _Kept], what: str
+) -> _Kept | None:
+    """Read the numbers of a test, if they and their figure are there and undamaged."""
+    if not all(path.exists() for path in files):
+        return None
+    try:
+        return read(files[0])
+    except DamagedFileError as error:
+        _log.warning("The report leaves %s out: %s", what, error)
+        return None
+
+
 def read_validated(settings: Settings) -> ValidationSummary | None:
     """Read what ``bkgpipe validate`` found for a production.
 
@@ -339,14 +355,7 @@ def read_validated(settings: Settings) -> ValidationSummary | None:
     ValidationSummary or None
         Numbers; None when it was not run, or its files are damaged, which is logged.
     """
-    numbers, picture = validation_files(settings)
-    if not numbers.exists() or not picture.exists():
-        return None
-    try:
-        return read_validation(numbers)
-    except DamagedFileError as error:
-        _log.warning("The report leaves the validation out: %s", error)
-        return None
+    return _read_kept(validation_files(settings), read_validation, "the validation")
 
 
 def axes_files(settings: Settings) -> tuple[Path, Path]:
@@ -378,11 +387,4 @@ def read_axes_test(settings: Settings) -> AxesSummary | None:
     AxesSummary or None
         Numbers; None when it was not run, or its files are damaged, which is logged.
     """
-    numbers, picture = axes_files(settings)
-    if not numbers.exists() or not picture.exists():
-        return None
-    try:
-        return read_axes(numbers)
-    except DamagedFileError as error:
-        _log.warning("The report leaves the test on several axes out: %s", error)
-        return None
+    return _read_kept(axes_files(settings), read_axes, "the test on several axes")
