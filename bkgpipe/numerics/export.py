@@ -10,6 +10,7 @@ from bkgpipe.datamodel import Binning, NodeModel, RateModel, Run
 from bkgpipe.errors import InputError, NoEventsError
 from bkgpipe.numerics.holes import fill_holes
 from bkgpipe.numerics.interpolation import (
+    EnergyAxis,
     NodeGrid,
     latitude_axis,
     longitude_axis,
@@ -161,7 +162,7 @@ def _nodes(
             fix="Stack more runs, or lower the safe energy or the [binning] range",
         )
     filled, is_hole = fill_holes(
-        rate, exposure, grid.energy_edges, squared_offset=squared_offset
+        rate, exposure, grid.energy.edges, squared_offset=squared_offset
     )
     return solve_nodes(filled, grid), is_hole
 
@@ -173,7 +174,7 @@ def _error(error: np.ndarray, is_hole: np.ndarray) -> np.ndarray:
 
 def _grid_3d(binning: Binning) -> NodeGrid:
     return NodeGrid(
-        energy_edges=binning.energy_edges,
+        energy=EnergyAxis(edges=binning.energy_edges),
         first=longitude_axis(binning.fov_lon_edges),
         second=latitude_axis(binning.fov_lat_edges),
     )
@@ -181,7 +182,7 @@ def _grid_3d(binning: Binning) -> NodeGrid:
 
 def _grid_2d(binning: Binning) -> NodeGrid:
     return NodeGrid(
-        energy_edges=binning.energy_edges,
+        energy=EnergyAxis(edges=binning.energy_edges),
         first=single_axis(),
         second=offset_axis(binning.offset_edges),
     )

@@ -9,6 +9,7 @@ spectrum, and far too little for a noisy model, since geometric means are lower.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,6 +18,7 @@ import numpy as np
 from bkgpipe.numerics.power_laws import PowerLaws
 
 __all__ = [
+    "EnergyAxis",
     "NodeGrid",
     "SpaceAxis",
     "interpolation_matrix",
@@ -66,27 +68,36 @@ class SpaceAxis:
         mean: np.ndarray = (self.integral / self.size[:, np.newaxis]) @ self.at_points
         return mean
 
+    def bins(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Go through the bins.
+
+        Yields
+        ------
+        tuple of np.ndarray
+            Interpolation to the points in a bin, shape ``(n_inside, n_bins)``, and
+            their weights, shape ``(n_inside,)``.
+        """
+        for weights in self.integral:
+            inside = weights > 0
+            yield self.at_points[inside], weights[inside]
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class NodeGrid:
-    """Nodes of a model on three axes.
+class EnergyAxis:
+    """Interpolation and integration along energy.
 
     Attributes
     ----------
-    energy_edges : np.ndarray
-        Edges in energy, shape ``(n_energy + 1,)`` [TeV].
-    first, second : SpaceAxis
-        Axes of the field of view, of ``n_first`` and ``n_second`` bins.
+    edges : np.ndarray
+        Edges of the bins, shape ``(n_energy + 1,)`` [TeV].
     """
 
-    energy_edges: np.ndarray
-    first: SpaceAxis
-    second: SpaceAxis
+    edges: np.ndarray
 
     @cached_property
     def log_points(self) -> np.ndarray:
         """Log of edges and centres in turn, shape ``(2 n_energy + 1,)`` [log TeV]."""
-        log_edges = np.log(self.energy_edges)
+        log_edges = np.log(self.edges)
         points = np.empty(2 * log_edges.size - 1)
         points[::2] = log_edges
         points[1::2] = (log_edges[1:] + log_edges[:-1]) / 2
@@ -98,18 +109,54 @@ class NodeGrid:
         return interpolation_matrix(self.log_points[1::2], self.log_points)
 
     @cached_property
-    def bin_size(self) -> np.ndarray:
-        """Width x solid angle, shape ``(n_energy, n_first, n_second)`` [TeV sr]."""
-        solid_angle = np.multiply.outer(self.first.size, self.second.size)
-        size: np.ndarray = np.multiply.outer(np.diff(self.energy_edges), solid_angle)
-        return size
-
-    @cached_property
-    def energy_response(self) -> np.ndarray:
+    def response(self) -> np.ndarray:
         """Change of log integrals of 1 / energy by log nodes, ``(n_energy,) * 2``."""
         edges, centers = self.at_points[::2], self.at_points[1::2]
         response: np.ndarray = (edges[:-1] + 2 * centers + edges[1:]) / 4
         return response
+
+    def integrate(self, log_nodes: np.ndarray) -> np.ndarray:
+        """Integrate over each bin.
+
+        Parameters
+        ----------
+        log_nodes : np.ndarray
+            Logarithm of the rate at the bin centres, ``(n_energy, n_places)``.
+
+        Returns
+        -------
+        np.ndarray
+            Integrals, same shape [s-1 sr-1 for a rate in s-1 TeV-1 sr-1].
+        """
+        at_points = self.at_points @ log_nodes
+        at_points += self.log_points[:, np.newaxis]
+        halves = PowerLaws.through(at_points, np.diff(self.log_points)).integral()
+        integral: np.ndarray = halves[::2] + halves[1::2]
+        return integral
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NodeGrid:
+    """Nodes of a model on three axes.
+
+    Attributes
+    ----------
+    energy : EnergyAxis
+        Axis in energy, of ``n_energy`` bins.
+    first, second : SpaceAxis
+        Axes of the field of view, of ``n_first`` and ``n_second`` bins.
+    """
+
+    energy: EnergyAxis
+    first: SpaceAxis
+    second: SpaceAxis
+
+    @cached_property
+    def bin_size(self) -> np.ndarray:
+        """Width x solid angle, shape ``(n_energy, n_first, n_second)`` [TeV sr]."""
+        solid_angle = np.multiply.outer(self.first.size, self.second.size)
+        size: np.ndarray = np.multiply.outer(np.diff(self.energy.edges), solid_angle)
+        return size
 
     def integrate(self, log_nodes: np.ndarray) -> np.ndarray:
         """Integrate over each bin.
@@ -124,14 +171,14 @@ class NodeGrid:
         np.ndarray
             Integrals, same shape [s-1 for a rate in s-1 TeV-1 sr-1].
         """
-        n_energy = log_nodes.shape[0]
-        at_points = self.at_points @ log_nodes.reshape(n_energy, -1)
-        at_points = at_points.reshape(-1, *log_nodes.shape[1:])
-        at_points = self.first.at_points @ at_points @ self.second.at_points.T
-        at_points += self.log_points[:, np.newaxis, np.newaxis]
-        halves = PowerLaws.through(at_points, np.diff(self.log_points)).integral()
-        in_energy = halves[::2] + halves[1::2]
-        integral: np.ndarray = self.first.integral @ in_energy @ self.second.integral.T
+        integral = np.empty(log_nodes.shape)
+        along = log_nodes @ self.second.at_points.T
+        # bin by bin, as all points at once do not fit into the cache of the processor
+        for number, (at_points, weights) in enumerate(self.first.bins()):
+            fine = at_points @ along
+            in_energy = self.energy.integrate(fine.reshape(len(fine), -1))
+            in_bin = weights @ in_energy.reshape(fine.shape)
+            integral[:, number] = in_bin @ self.second.integral.T
         return integral
 
 
@@ -252,7 +299,7 @@ def solve_nodes(rate: np.ndarray, grid: NodeGrid) -> np.ndarray:
     in_energy, *in_field = (
         np.linalg.inv(response)
         for response in (
-            grid.energy_response,
+            grid.energy.response,
             grid.first.response,
             grid.second.response,
         )
@@ -298,25 +345,17 @@ def scale_energies(
     if np.ptp(factor) == 0:
         scaled: np.ndarray = nodes * factor[0]
         return scaled
-    grid = NodeGrid(
-        energy_edges=energy_edges, first=single_axis(), second=_places(nodes[0].size)
-    )
-    log_nodes = np.log(nodes).reshape(len(nodes), 1, -1)
-    totals = factor * grid.integrate(log_nodes).sum(axis=(1, 2))
-    inverse = np.linalg.inv(grid.energy_response)
-    log_nodes = log_nodes + np.log(factor)[:, np.newaxis, np.newaxis]
+    axis = EnergyAxis(edges=energy_edges)
+    log_nodes = np.log(nodes).reshape(len(nodes), -1)
+    totals = factor * axis.integrate(log_nodes).sum(axis=1)
+    inverse = np.linalg.inv(axis.response)
+    log_nodes = log_nodes + np.log(factor)[:, np.newaxis]
     for _ in range(_N_SCALE_STEPS):
-        lacking = np.log(totals / grid.integrate(log_nodes).sum(axis=(1, 2)))
+        lacking = np.log(totals / axis.integrate(log_nodes).sum(axis=1))
         step = np.clip(inverse @ lacking, -_MAX_STEP, _MAX_STEP)
-        log_nodes = log_nodes + step[:, np.newaxis, np.newaxis]
+        log_nodes = log_nodes + step[:, np.newaxis]
     found: np.ndarray = np.exp(log_nodes).reshape(nodes.shape)
     return found
-
-
-def _places(n_places: int) -> SpaceAxis:
-    """Make an axis of places that count alike, each by its centre."""
-    identity = np.eye(n_places)
-    return SpaceAxis(at_points=identity, integral=identity)
 
 
 def _along_energy(matrix: np.ndarray, cube: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bkgpipe.numerics.interpolation import (
+    EnergyAxis,
     NodeGrid,
     interpolation_matrix,
     latitude_axis,
@@ -22,7 +23,7 @@ ENERGY_EDGES = np.geomspace(0.1, 100.0, 16)
 @pytest.fixture(scope="session")
 def grid():
     return NodeGrid(
-        energy_edges=ENERGY_EDGES,
+        energy=EnergyAxis(edges=ENERGY_EDGES),
         first=longitude_axis(np.linspace(-2.5, 2.5, 8)),
         second=latitude_axis(np.linspace(-2.0, 2.5, 10)),
     )
@@ -31,7 +32,7 @@ def grid():
 @pytest.fixture(scope="session")
 def grid_2d():
     return NodeGrid(
-        energy_edges=ENERGY_EDGES,
+        energy=EnergyAxis(edges=ENERGY_EDGES),
         first=single_axis(),
         second=offset_axis(2.5 * np.sqrt(np.linspace(0, 1, 7))),
     )
@@ -162,7 +163,7 @@ def test_poisson_noise_does_not_run_away(grid, seed, n_events):
 
 def test_single_bins_on_every_axis():
     axes = NodeGrid(
-        energy_edges=np.array([1.0, 3.0]),
+        energy=EnergyAxis(edges=np.array([1.0, 3.0])),
         first=longitude_axis(np.array([-1.0, 1.0])),
         second=latitude_axis(np.array([-1.0, 2.0])),
     )
