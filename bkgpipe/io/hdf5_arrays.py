@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _COMPRESS_FROM = 1024  # bytes
+_SAMPLE = 1000
 # deflate makes nothing smaller than by this factor
 _MAX_DEFLATION = 1100
 _INTEGERS = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "i8"))
@@ -32,7 +33,7 @@ _TEXT = h5py.string_dtype()
 
 
 def write_array(group: h5py.Group, name: str, value: np.ndarray) -> None:
-    """Write an array; a large one is compressed.
+    """Write an array; a large one is compressed, unless its digits are random.
 
     Parameters
     ----------
@@ -45,10 +46,21 @@ def write_array(group: h5py.Group, name: str, value: np.ndarray) -> None:
     """
     stored = narrowed(value)
     options: dict[str, Any] = {}
-    if stored.nbytes > _COMPRESS_FROM:
+    if stored.nbytes > _COMPRESS_FROM and _repeats(stored):
         options = {"chunks": stored.shape, "shuffle": True, "fletcher32": True}
         options |= {"compression": "gzip", "compression_opts": 1}
     group.create_dataset(name, data=stored, **options)
+
+
+def _repeats(value: np.ndarray) -> bool:
+    """Tell whether compression pays; digits of rates lose a tenth in 15 times as long.
+
+    Of floats, a sample is looked at, spread over the array.
+    """
+    if value.dtype.kind != "f":
+        return True
+    sample = value.flat[:: -(-value.size // _SAMPLE)]
+    return np.unique(sample).size < sample.size / 2
 
 
 def _smallest(value: np.ndarray) -> np.dtype[Any]:

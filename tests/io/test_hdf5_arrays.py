@@ -31,6 +31,27 @@ def test_words(path: Path, words: tuple[str, ...]) -> None:
         assert read_words(file, "words") == words
 
 
+def test_floats_are_compressed_where_they_repeat(path: Path) -> None:
+    rng = np.random.default_rng(1)
+    rates = rng.random((30, 20, 10))
+    few = np.where(rates < 0.1, rates, 0.0)
+    spread = np.broadcast_to(rates[:, :1, :1], rates.shape)
+    counts = rng.poisson(1e5, size=rates.shape)
+    arrays = {"rates": rates, "few": few, "spread": spread, "counts": counts}
+    with h5py.File(path, "w") as file:
+        for name, array in arrays.items():
+            write_array(file, name, array)
+            np.testing.assert_array_equal(read_array(file, name), array)
+        is_compressed = {name: bool(file[name].compression) for name in arrays}
+
+    assert is_compressed == {
+        "rates": False,
+        "few": True,
+        "spread": True,
+        "counts": True,
+    }
+
+
 def test_links_to_other_files_are_not_followed(path: Path) -> None:
     with h5py.File(path.with_name("other.h5"), "w") as other:
         other["secret"] = np.arange(3)
