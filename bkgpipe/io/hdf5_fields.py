@@ -182,12 +182,12 @@ def field_sum(name: str, kind: Any, value: Any) -> bytes:
     return total.digest()
 
 
-def _parts(name: str, kind: Any, value: Any) -> Iterator[bytes]:
+def _parts(name: str, kind: Any, value: Any) -> Iterator[bytes | memoryview]:
     yield name.encode()
     if kind is np.ndarray:
         whole = widened(value)
         yield f"{whole.dtype.str}{whole.shape}".encode()
-        yield whole.tobytes()
+        yield np.ascontiguousarray(whole).data
     elif is_record(kind):
         for key, of in field_kinds(kind).items():
             yield from _parts(key, of, getattr(value, key))

@@ -148,16 +148,19 @@ def _scatter_root(
     of too little scatter, and zero.
     """
     n_points, n_trends, _ = points.score.shape
-    rows = points.score @ inverse
-    noise = np.einsum("itn,iun->tu", rows, points.score)
-    noise = points.slope.sum(axis=0) - 2 * noise
-    noise += np.einsum("itn,iun->tu", rows @ normal, rows)
+    scores = points.score.reshape(n_points * n_trends, -1)
+    rows = scores @ inverse
+    shape = (n_points, n_trends, n_points, n_trends)
+    follow = -(rows @ scores.T).reshape(shape)
+    spread = (rows @ normal @ rows.T).reshape(shape)
+    noise = points.slope.sum(axis=0)
+    noise = noise + np.einsum("itiu->tu", 2 * follow + spread)
     excess = points.residual.T @ points.residual - noise
+    number = np.arange(n_points)
+    follow[number, :, number] += points.slope
     system = np.zeros((n_trends**2, n_trends**2))
-    for number in range(n_points):
-        follow = -np.tensordot(rows[number], points.score, axes=(1, 2)).swapaxes(1, 2)
-        follow[:, :, number] += points.slope[number]
-        flat = np.einsum("acj,bdj->abcd", follow, follow, optimize=True)
+    for of_point in follow.swapaxes(2, 3):
+        flat = np.einsum("acj,bdj->abcd", of_point, of_point, optimize=True)
         system += flat.reshape(system.shape)
     found = np.linalg.lstsq(system, excess.ravel())[0].reshape(n_trends, n_trends)
     variance, vectors = np.linalg.eigh((found + found.T) / 2)

@@ -239,11 +239,20 @@ def _covariances(
     basis = spline_basis(log_centers(binning), fit.energy_knots)
     n_splines, n_columns = fit.coefficients.shape
     shape, n = fit.low_coefficients.shape, fit.coefficients.size
-    of_all = fit.covariance[:n, :n].reshape(n_splines, n_columns, n_splines, -1)
-    of_all = np.tensordot(basis, of_all, (1, 0))
-    of_all = np.einsum("kcjd,kj->kcd", of_all, basis)
+    shared = fit.covariance[:n, :n].reshape(n_splines, n_columns, n_splines, -1)
+    of_all = np.stack([_at_energy(shared, values) for values in basis])
     mixed = np.tensordot(
         basis, fit.covariance[:n, n:].reshape(n_splines, n_columns, *shape), (1, 0)
     )
     of_low: np.ndarray = fit.covariance[n:, n:].reshape(*shape, *shape)
     return of_all, mixed, of_low
+
+
+def _at_energy(covariance: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Project on the few splines that reach an energy."""
+    reach = np.flatnonzero(values)
+    near = slice(reach[0], reach[-1] + 1)
+    found: np.ndarray = np.einsum(
+        "k,kcjd,j->cd", values[near], covariance[near, :, near], values[near]
+    )
+    return found

@@ -171,9 +171,9 @@ class LeaveOut:
         binning, knots = points.binning, fit.offset_knots
         spectrum = np.exp(log_spectrum(fit, binning)) * binning.energy_width
         shape = (points.n_points, binning.n_energy, -1)
-        base = points.exposure.reshape(shape)[:, :, self._is_seen]
-        base = base * (energies.is_used * spectrum)[:, :, np.newaxis]
-        counts = points.counts.reshape(shape)[:, :, self._is_seen]
+        base = np.compress(self._is_seen, points.exposure.reshape(shape), axis=2)
+        base *= (energies.is_used * spectrum)[:, :, np.newaxis]
+        counts = np.compress(self._is_seen, points.counts.reshape(shape), axis=2)
         design, _ = join_design(points, fit.terms, scales, n_radial=knots.size - 4)
         low = None
         if fit.low_knots.size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,9 +99,8 @@ def add_up(
     """
     first, second = np.triu_indices(field.shape[1])
     squares = np.column_stack([field, field[:, first] * field[:, second]])
-    n = sum(part.size for part in coefficients)
     deviance, expected = constant, []
-    score, normal = np.zeros(n), np.zeros((n, n))
+    score, information = np.zeros(sum(part.size for part in coefficients)), []
     for block in arrays.blocks():
         mean = expected_counts(block, *coefficients, basis=basis, field=field)
         counted, total = block.counts @ field, mean.sum(axis=2)
@@ -110,12 +110,12 @@ def add_up(
         )
         deviance += 2.0 * float(total.sum() - gain) + moments.surplus
         score += _score(moments.residual, block, basis)
-        normal += _normal(moments.weight, block, basis)
+        information.append(_information(moments.weight, block, basis))
         expected.append(total)
     return NewtonSums(
         deviance=deviance,
         score=score,
-        normal=normal,
+        normal=_normal(information, basis),
         expected=np.concatenate(expected),
     )
 
@@ -164,18 +164,31 @@ def _score(residual: np.ndarray, block: CountsArrays, basis: np.ndarray) -> np.n
     return np.concatenate([score, low.ravel()])
 
 
-def _normal(weight: np.ndarray, block: CountsArrays, basis: np.ndarray) -> np.ndarray:
-    """Project second moments onto the coefficients, shape ``(n, n)``."""
+def _information(
+    weight: np.ndarray, block: CountsArrays, basis: np.ndarray
+) -> tuple[np.ndarray, ...]:
+    """Project second moments onto columns at each energy, thresholds, and both."""
     n_columns = block.design.shape[1]
     weight = weight.swapaxes(0, 1)
     left = block.design @ weight
     flat = left.transpose(0, 2, 1, 3).reshape(len(basis), n_columns, -1)
-    right = block.design.transpose(0, 2, 1).reshape(-1, n_columns)
-    normal = _kron_sum(basis, flat @ right)
+    by_energy = flat @ block.design.transpose(0, 2, 1).reshape(-1, n_columns)
     if block.low is None:
+        return (by_energy,)
+    return by_energy, _cross(left, block.low, basis), _low_normal(weight, block.low)
+
+
+def _normal(
+    information: Sequence[tuple[np.ndarray, ...]], basis: np.ndarray
+) -> np.ndarray:
+    """Add up the information of all blocks on all coefficients, shape ``(n, n)``."""
+    parts = zip(*information, strict=True)
+    by_energy, *of_low = (np.sum(of_blocks, axis=0) for of_blocks in parts)
+    normal = _kron_sum(basis, by_energy)
+    if not of_low:
         return normal
-    cross = _cross(left, block.low, basis)
-    return np.block([[normal, cross], [cross.T, _low_normal(weight, block.low)]])
+    cross, low = of_low
+    return np.block([[normal, cross], [cross.T, low]])
 
 
 def _cross(left: np.ndarray, low: LowEnergies, basis: np.ndarray) -> np.ndarray:

@@ -273,9 +273,9 @@ def _arrays(points: FitPoints, plan: _Plan, is_seen: np.ndarray) -> CountsArrays
     spectrum *= binning.energy_width
     spectra = plan.energies.is_used * spectrum
     shape = (points.n_points, binning.n_energy, -1)
-    base = points.exposure.reshape(shape)[:, :, is_seen]
+    base = np.compress(is_seen, points.exposure.reshape(shape), axis=2)
     base *= spectra[:, :, np.newaxis]
-    counts = points.counts.reshape(shape)[:, :, is_seen]
+    counts = np.compress(is_seen, points.counts.reshape(shape), axis=2)
     counts = np.where(base > 0, counts, 0.0)
     return CountsArrays(counts=counts, base=base, design=plan.design, low=plan.low)
 
