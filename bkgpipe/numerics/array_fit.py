@@ -22,8 +22,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor
+from scipy.linalg.lapack import dpotri
 
+from bkgpipe.numerics.banded import Band
 from bkgpipe.numerics.count_arrays import CountsArrays
 from bkgpipe.numerics.newton_sums import NewtonSums, add_up, saturated_deviance
 
@@ -47,6 +49,8 @@ class ArrayFit:
     normal : np.ndarray
         Fisher information of the data alone, ``(n, n)`` with n = n_splines x n_columns
         + n_low x n_parts.
+    inverse : np.ndarray
+        Inverse of that information with the penalty, ``(n, n)``.
     deviance : float
         Deviance without penalty: Poisson, or negative binomial.
     edf : float
@@ -61,6 +65,7 @@ class ArrayFit:
     coefficients: np.ndarray
     low_coefficients: np.ndarray
     normal: np.ndarray
+    inverse: np.ndarray
     deviance: float
     edf: float
     observed: np.ndarray
@@ -100,22 +105,26 @@ def fit_arrays(
         parts = _split(arrays, gamma, n_splines=basis.shape[1])
         return add_up(arrays, parts, constant, basis=basis, field=field)
 
+    band = Band.of_splines(basis, penalty, n_columns=arrays.design.shape[1])
     gamma = np.zeros(len(penalty))
     sums, n_steps = sums_at(gamma), 0
     gain = np.inf
     while gain > _TOLERANCE and n_steps < _MAX_STEPS:
         before = _objective(sums, gamma, penalty)
-        step = _solve(sums.normal + penalty, sums.score - penalty @ gamma)
+        factor = band.factor(sums.normal + penalty)
+        step = factor.solve(sums.score - penalty @ gamma)
         gamma, sums = _halve(sums_at, gamma, step, penalty=penalty, before=before)
         gain = before - _objective(sums, gamma, penalty)
         n_steps += 1
     coefficients, low = _split(arrays, gamma, n_splines=basis.shape[1])
+    inverse = _inverse(sums.normal + penalty)
     return ArrayFit(
         coefficients=coefficients,
         low_coefficients=low,
         normal=sums.normal,
         deviance=sums.deviance,
-        edf=float(np.trace(_solve(sums.normal + penalty, sums.normal))),
+        inverse=inverse,
+        edf=float(np.sum(inverse * sums.normal)),
         observed=arrays.counts.sum(axis=2),
         expected=sums.expected,
         n_steps=n_steps,
@@ -136,9 +145,12 @@ def _objective(sums: NewtonSums, gamma: np.ndarray, penalty: np.ndarray) -> floa
     return sums.deviance + float(gamma @ penalty @ gamma)
 
 
-def _solve(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    solution: np.ndarray = cho_solve(cho_factor(matrix), right)
-    return solution
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """Invert a positive definite matrix, in half the time of solving for each row."""
+    factor, is_lower = cho_factor(matrix, lower=True)
+    triangle, _ = dpotri(factor, lower=is_lower)
+    inverse: np.ndarray = np.tril(triangle) + np.tril(triangle, -1).T
+    return inverse
 
 
 def _halve(

@@ -16,7 +16,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from bkgpipe.numerics.array_fit import ArrayFit
 from bkgpipe.numerics.count_arrays import CountsArrays, expected_counts
@@ -84,8 +83,7 @@ def estimate_covariance(
     np.ndarray
         Covariance of all coefficients, ``(n, n)``.
     """
-    factor = cho_factor(fit.normal + penalty)
-    inverse = cho_solve(factor, np.eye(len(penalty)))
+    inverse = fit.inverse
     points = _gather(arrays, fit, basis=basis, field=field, trends=trends)
     spread = _scatter_root(points, fit.normal, inverse)
     scores = np.einsum("gtn,ts->gsn", points.score, spread).reshape(-1, len(penalty))

@@ -17,10 +17,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from bkgpipe.datamodel.counts import RunCounts
 from bkgpipe.datamodel.regression import FitPoints, RegressionFit
+from bkgpipe.numerics.banded import Band
 from bkgpipe.numerics.count_arrays import CountsArrays, expected_counts
 from bkgpipe.numerics.design import join_design, join_thresholds
 from bkgpipe.numerics.field import mean_functions
@@ -99,6 +99,9 @@ class LeaveOut:
             n_splines=fit.energy_knots.size - 4,
             n_low=len(fit.low_coefficients),
             strengths=(fit.penalty, fit.term_penalty, fit.ridge),
+        )
+        self._band = Band.of_splines(
+            self._basis, self._penalty, n_columns=len(fit.columns)
         )
         self._parts = fit.coefficients, fit.low_coefficients
         self._gamma = np.concatenate([part.ravel() for part in self._parts])
@@ -191,7 +194,7 @@ class LeaveOut:
         held = self._sums(self._arrays.take(index))
         normal = self._all.normal - held.normal + self._penalty
         score = self._all.score - held.score - self._penalty @ self._gamma
-        step = cho_solve(cho_factor(normal), score)
+        step = self._band.factor(normal).solve(score)
         n = self._parts[0].size
         parts = (
             (self._gamma + step)[:n].reshape(self._parts[0].shape),

@@ -184,11 +184,15 @@ def _normal(
     """Add up the information of all blocks on all coefficients, shape ``(n, n)``."""
     parts = zip(*information, strict=True)
     by_energy, *of_low = (np.sum(of_blocks, axis=0) for of_blocks in parts)
-    normal = _kron_sum(basis, by_energy)
-    if not of_low:
-        return normal
-    cross, low = of_low
-    return np.block([[normal, cross], [cross.T, low]])
+    size = basis.shape[1] * by_energy.shape[1]
+    n_low = of_low[0].shape[1] if of_low else 0
+    normal = np.zeros((size + n_low, size + n_low))
+    _add_energies(normal[:size, :size], basis, by_energy)
+    if of_low:
+        cross, low = of_low
+        normal[:size, size:], normal[size:, :size] = cross, cross.T
+        normal[size:, size:] = low
+    return normal
 
 
 def _cross(left: np.ndarray, low: LowEnergies, basis: np.ndarray) -> np.ndarray:
@@ -213,15 +217,13 @@ def _low_normal(weight: np.ndarray, low: LowEnergies) -> np.ndarray:
     return matrix
 
 
-def _kron_sum(basis: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    """Return the sum over energies of (B B^T) kron (X^T W X)."""
+def _add_energies(matrix: np.ndarray, basis: np.ndarray, normal: np.ndarray) -> None:
+    """Set a matrix of zeros to the sum over energies of (B B^T) kron (X^T W X)."""
     n_energy, n_splines = basis.shape
     n_columns = normal.shape[1]
-    pairs = (basis[:, :, np.newaxis] * basis[:, np.newaxis, :]).reshape(n_energy, -1)
-    blocks = (pairs.T @ normal.reshape(n_energy, -1)).reshape(
-        n_splines, n_splines, n_columns, n_columns
-    )
-    matrix: np.ndarray = blocks.transpose(0, 2, 1, 3).reshape(
-        n_splines * n_columns, n_splines * n_columns
-    )
-    return matrix
+    is_reached = basis != 0
+    first, second = np.nonzero(is_reached.T @ is_reached)
+    pairs = basis[:, first] * basis[:, second]
+    blocks = (pairs.T @ normal.reshape(n_energy, -1)).reshape(-1, n_columns, n_columns)
+    in_blocks = matrix.reshape(n_splines, n_columns, n_splines, n_columns)
+    in_blocks[first, :, second] = blocks
