@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -217,6 +218,8 @@ def _read_for_all(settings: Settings, frozen: str) -> None:
     load_earth_orientation()
     if not STAGE_TASKS["mask"](config=frozen).complete():
         read_exclusion_regions(settings)
+    # else each worker that looks for garbage copies the memory that it shares
+    gc.freeze()
 
 
 def freeze_settings(settings: Settings) -> Path:
