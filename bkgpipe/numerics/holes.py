@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d
 
 from bkgpipe.numerics.radial import fit_profile
 
@@ -13,8 +13,8 @@ _PSEUDO_COUNT = 0.5  # Jeffreys' prior of a Poisson mean, as in `rank`
 _MIN_EXPECTED = 1.0  # events per bin, in the mean over a neighbourhood, to trust it
 _HOLE = 0.01  # of what is expected: less is no rate, but the tail of a smoothed event
 _FEW = 5.0  # events expected: with more, a bin is hardly ever empty by chance
-# reach in bins, best first
-_NEIGHBOURHOODS = ((2.0, 0.0, 0.0), (2.0, 1.0, 1.0), (2.0, 2.0, 2.0), (2.0, 4.0, 4.0))
+_REACH = 2.0  # in energy [bins]
+_REACHES = (0.0, 1.0, 2.0, 4.0)  # in the field [bins], best first
 _DECADE = np.log(10)
 _STEEPEST, _FLATTEST, _USUAL = (
     -5.0,
@@ -143,13 +143,21 @@ def _local_ratio(counts: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Return counts over those expected, from the neighbourhood of each bin."""
     local = np.ones(counts.shape)
     is_known = np.zeros(counts.shape, dtype=bool)
-    for reach in _NEIGHBOURHOODS:
-        near = gaussian_filter(counts, reach, mode="constant")
-        near_expected = gaussian_filter(expected, reach, mode="constant")
+    in_energy = [
+        gaussian_filter1d(values, _REACH, axis=0, mode="constant")
+        for values in (counts, expected)
+    ]
+    for reach in _REACHES:
+        near, near_expected = (
+            gaussian_filter(values, reach, axes=(1, 2), mode="constant")
+            for values in in_energy
+        )
         is_new = ~is_known & (near_expected >= _MIN_EXPECTED)
         ratio = (near + _PSEUDO_COUNT) / (near_expected + _PSEUDO_COUNT)
         local[is_new] = ratio[is_new]
         is_known |= is_new
+        if is_known.all():
+            return local
     if not is_known.any():
         return local
     nearest = distance_transform_edt(
