@@ -108,13 +108,14 @@ def fit_arrays(
     band = Band.of_splines(basis, penalty, n_columns=arrays.design.shape[1])
     gamma = np.zeros(len(penalty))
     sums, n_steps = sums_at(gamma), 0
-    gain = np.inf
+    value, gain = _objective(sums, gamma, penalty), np.inf
     while gain > _TOLERANCE and n_steps < _MAX_STEPS:
-        before = _objective(sums, gamma, penalty)
+        before = value
         factor = band.factor(sums.normal + penalty)
         step = factor.solve(sums.score - penalty @ gamma)
         gamma, sums = _halve(sums_at, gamma, step, penalty=penalty, before=before)
-        gain = before - _objective(sums, gamma, penalty)
+        value = _objective(sums, gamma, penalty)
+        gain = before - value
         n_steps += 1
     coefficients, low = _split(arrays, gamma, n_splines=basis.shape[1])
     inverse = _inverse(sums.normal + penalty)
