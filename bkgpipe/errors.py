@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bkgpipe.text import printable
+
 __all__ = [
     "BinningMismatchError",
     "BkgpipeError",
@@ -20,6 +22,8 @@ __all__ = [
 class BkgpipeError(Exception):
     """Base of all errors that bkgpipe raises on purpose.
 
+    They quote files of others, of which no control character may reach a terminal.
+
     Parameters
     ----------
     what : str
@@ -32,10 +36,11 @@ class BkgpipeError(Exception):
     Attributes
     ----------
     what, where, fix : str
-        As given.
+        As given, but safe to print.
     """
 
     def __init__(self, *, what: str, where: str, fix: str) -> None:
+        what, where, fix = (printable(text, keep="\n") for text in (what, where, fix))
         super().__init__(what, where, fix)
         self.what = what
         self.where = where

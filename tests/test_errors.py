@@ -24,3 +24,8 @@ def test_an_error_survives_the_way_from_a_worker(kind):
 
     assert type(error) is kind
     assert (error.what, error.where, error.fix) == ("a", "b", "c")
+
+
+def test_control_characters_of_files_reach_no_terminal() -> None:
+    error = BkgpipeError(what="found 'a\x1b[2J'", where="run\t7", fix="one\ntwo")
+    assert str(error) == "run 7: found 'a\ufffd[2J'. one\ntwo."

@@ -180,7 +180,7 @@ def _check_runs(settings: Settings) -> Findings:
         *_check_space(settings, table),
     )
     return _join(
-        Findings(told=tuple(told), problems=problems),
+        Findings(told=tuple(told), warnings=table.doubts, problems=problems),
         _check_clocks(table, look.clocks),
         _check_events(settings, look),
         Findings(told=tuple(f"Plane:    {line}" for line in plane)),

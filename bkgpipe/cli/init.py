@@ -77,8 +77,9 @@ def write_settings_file(
     reasons = {each.key: each.reason for each in proposals}
     _write(config, settings_template(given, reasons))
     plane = tell_of_plane(table.runs, defaults.mask.catalogs) if catalogs else []
+    notes = [*table.doubts, *plane]
     if as_json:
-        click.echo(json.dumps(_answer(config, table, proposals) | {"notes": plane}))
+        click.echo(json.dumps(_answer(config, table, proposals) | {"notes": notes}))
         return
     click.echo(f"{data}: {len(table.runs)} runs, {_hours(table):.1f} h.")
     _tell(proposals)
@@ -87,7 +88,7 @@ def write_settings_file(
             "No catalogues found: set GAMMAPY_DATA, or name regions under [mask], "
             "or gamma-ray sources will be taken for background."
         )
-    for note in plane:
+    for note in notes:
         click.echo(f"Note: {note}.")
     click.echo(f"Wrote {config}. Next: {_next(config)}.")
 

@@ -108,10 +108,13 @@ class RunTable:
         In order of ``obs_id``.
     observations : Table or None
         The observation table itself, in the same order, as long as it is at hand.
+    doubts : tuple of str
+        Each a sentence about what the indexes leave open, and how it was taken.
     """
 
     runs: tuple[Run, ...]
     observations: Table | None = None
+    doubts: tuple[str, ...] = ()
 
     def column(self, name: str) -> np.ndarray:
         """Return one attribute of all runs.

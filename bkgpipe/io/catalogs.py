@@ -15,6 +15,7 @@ from bkgpipe.datamodel import ExclusionRegion
 from bkgpipe.errors import InputError, SettingsError
 from bkgpipe.io.index import find_column, words
 from bkgpipe.io.units import to_unit
+from bkgpipe.text import decode_text
 
 __all__ = ["read_catalog"]
 
@@ -140,7 +141,8 @@ def _read_stars(
 def _read_table(path: Path) -> Table:
     try:
         if path.suffix.lower() == ".ecsv":
-            return Table.read(path, format="ascii.ecsv")
+            lines = decode_text(path.read_bytes()).splitlines()
+            return Table.read(lines, format="ascii.ecsv")
         with warnings.catch_warnings():
             # fluxes have units of all kinds, and are not needed
             warnings.simplefilter("ignore", UnitsWarning)

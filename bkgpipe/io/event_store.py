@@ -13,9 +13,9 @@ from bkgpipe._version import __version__
 from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.mixing import MixedEvents
 from bkgpipe.errors import InputError
-from bkgpipe.io.export import index_hdu, index_rows
 from bkgpipe.io.files import inflate, locate, open_fits, read_content
 from bkgpipe.io.fits_file import write_hdus
+from bkgpipe.io.hdu_index import index_hdu, index_rows
 from bkgpipe.io.index import find_index
 from bkgpipe.io.tables import write_observation_table
 from bkgpipe.io.units import mjd_reference, to_unit

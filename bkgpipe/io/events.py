@@ -16,6 +16,12 @@ from bkgpipe.errors import DriftScanError, InputError
 from bkgpipe.io.files import inflate, locate, open_fits, read_content, require_end
 from bkgpipe.io.plain_table import read_plain_columns
 from bkgpipe.io.units import mjd_reference, to_unit
+from bkgpipe.io.values import (
+    read_number,
+    read_whole_number,
+    read_word,
+    require_number,
+)
 
 __all__ = ["read_events"]
 
@@ -65,7 +71,7 @@ def read_events(store: Path, run: Run) -> tuple[Events, str]:
             require_end(hdus, inflated)
         hdu = _find_events(hdus, run.events_hdu, where)
         _require_same_run(hdu.header, run, where)
-        is_tracked = "DRIFT" not in str(hdu.header.get("OBS_MODE", "")).upper()
+        is_tracked = "DRIFT" not in read_word(hdu.header, "OBS_MODE").upper()
         if not is_tracked or (_POINTING.search(inflated) and _is_moving(hdus, run)):
             raise _drift(where)
         ra, dec, energy, seconds = _read_columns(
@@ -117,16 +123,21 @@ def _find_events(hdus: fits.HDUList, name: str, where: str) -> fits.BinTableHDU:
 
 
 def _require_same_run(header: Mapping[str, Any], run: Run, where: str) -> None:
-    found = int(header.get("OBS_ID", run.obs_id))
-    if found != run.obs_id:
+    fix = f"Write OBS_ID = {run.obs_id} into the events, or exclude the run"
+    found = read_whole_number(header, "OBS_ID", where=where, fix=fix)
+    if found not in {None, run.obs_id}:
         raise InputError(
             what=f"the events are of run {found}",
             where=where,
             fix="Correct the HDU index",
         )
-    if "RA_PNT" not in header or "DEC_PNT" not in header:
+    fix = "Correct the keyword in the events, or exclude the run"
+    pointing = tuple(
+        read_number(header, key, where=where, expected="degrees", fix=fix)
+        for key in ("RA_PNT", "DEC_PNT")
+    )
+    if np.isnan(pointing).any():
         return
-    pointing = float(header["RA_PNT"]), float(header["DEC_PNT"])
     difference = float(_separation(run, *pointing))
     # a separation that is not a number must not pass
     if not difference <= _MAX_DIFFERENCE:
@@ -207,12 +218,10 @@ def _many_values(where: str, shape: tuple[int, ...]) -> InputError:
 
 def _zero(header: Mapping[str, Any], where: str) -> float:
     zero = mjd_reference(header, where=where)
-    if not np.isfinite(zero):
-        raise InputError(
-            what="has no MJDREFI",
-            where=where,
-            fix="Add MJDREFI and MJDREFF to the header of the events",
-        )
+    if np.isnan(zero):
+        date = "a modified Julian date"
+        fix = "Add MJDREFI and MJDREFF to the header of the events"
+        require_number(header, "MJDREFI", where=where, expected=date, fix=fix)
     return zero
 
 
@@ -234,8 +243,7 @@ def _read_gti(
         if name or events is None:
             raise _no_gti(name, where)
         header = events.header
-        _require_times(header, where)
-        seconds = np.array([[header["TSTART"], header["TSTOP"]]], dtype=np.float64)
+        seconds = np.array([_times_of(header, where)])
     else:
         beside = hdu if events is None else events
         header = hdu.header if "MJDREFI" in hdu.header else beside.header
@@ -253,13 +261,14 @@ def _no_gti(name: str, where: str) -> InputError:
     )
 
 
-def _require_times(header: Mapping[str, Any], where: str) -> None:
-    if "TSTART" not in header or "TSTOP" not in header:
-        raise InputError(
-            what="has no table HDU GTI, and no TSTART and TSTOP in its place",
-            where=where,
-            fix="Add the good time intervals or exclude the run",
-        )
+def _times_of(header: Mapping[str, Any], where: str) -> list[float]:
+    """Start and end of a run without good time intervals."""
+    expected = "seconds, as there is no table HDU GTI"
+    fix = "Add the good time intervals or exclude the run"
+    return [
+        require_number(header, key, where=where, expected=expected, fix=fix)
+        for key in ("TSTART", "TSTOP")
+    ]
 
 
 def _require_intervals(seconds: np.ndarray, where: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -12,19 +13,18 @@ from astropy.io import fits
 
 from bkgpipe.datamodel import ExportEntry, Run
 from bkgpipe.errors import InputError
+from bkgpipe.io.cards import mend_headers
 from bkgpipe.io.files import inflate, locate, open_fits, read_content
 from bkgpipe.io.fits_file import write_content, write_hdus
-from bkgpipe.io.gadf import BKG_HDU_NAME, GADF_URL, Origin
-from bkgpipe.io.index import find_column, find_index, read_index, words
-from bkgpipe.io.index import obs_ids as index_obs_ids
+from bkgpipe.io.gadf import BKG_HDU_NAME, Origin
+from bkgpipe.io.hdu_index import IndexRow, index_hdu, index_rows
+from bkgpipe.io.index import find_index
 from bkgpipe.io.plain_table import keep_rows
+from bkgpipe.io.values import read_word
 
 __all__ = [
     "BKG_NAMES",
-    "IndexRow",
     "copy_events",
-    "index_hdu",
-    "index_rows",
     "is_mirrored",
     "read_origin",
     "write_hdu_index",
@@ -34,7 +34,7 @@ __all__ = [
 BKG_NAMES = ("BKG", "BACKGROUND", "BGD")
 
 
-_COLUMNS = ("HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
+_UNKNOWN = "UNKNOWN"
 
 
 # gammapy.data.Observation.bkg mirrors the background of events with these keywords
@@ -51,29 +51,8 @@ class _Part(NamedTuple):
 
     @property
     def is_background(self) -> bool:
-        return self.name in BKG_NAMES or self.header.get("HDUCLAS2") == "BKG"
-
-
-class IndexRow(NamedTuple):
-    """A row of the HDU index, its file relative to the store.
-
-    Attributes
-    ----------
-    obs_id : int
-        Run number.
-    hdu_type, hdu_class : str
-        What the HDU is, as in GADF.
-    file : str
-        Its file.
-    hdu_name : str
-        Its name.
-    """
-
-    obs_id: int
-    hdu_type: str
-    hdu_class: str
-    file: str
-    hdu_name: str
+        is_class = read_word(self.header, "HDUCLAS2") == "BKG"
+        return self.name in BKG_NAMES or is_class
 
 
 def is_mirrored(header: fits.Header) -> bool:
@@ -89,7 +68,7 @@ def is_mirrored(header: fits.Header) -> bool:
     bool
         True for those of H.E.S.S. DL3 DR1.
     """
-    return all(header.get(key) == value for key, value in _MIRRORED.items())
+    return all(read_word(header, key) == value for key, value in _MIRRORED.items())
 
 
 def read_origin(store: Path, run: Run) -> Origin:
@@ -117,9 +96,9 @@ def read_origin(store: Path, run: Run) -> Origin:
         if part.name == _events_name(run):
             header = part.header
             return Origin(
-                telescope=str(header.get("TELESCOP", "UNKNOWN")),
-                instrument=str(header.get("INSTRUME", "UNKNOWN")),
-                organisation=str(header.get("ORIGIN", "UNKNOWN")),
+                telescope=read_word(header, "TELESCOP") or _UNKNOWN,
+                instrument=read_word(header, "INSTRUME") or _UNKNOWN,
+                organisation=read_word(header, "ORIGIN") or _UNKNOWN,
                 is_mirrored=is_mirrored(header),
             )
     raise _no_events(run)
@@ -174,7 +153,7 @@ def copy_events(
             copied += [part.head, part.data]
             continue
         kept = part if is_kept is None else _keep_rows(part, is_kept)
-        copied += [_head_by(creator, kept), kept.data]
+        copied += [_head_by(creator, kept, where=_where(run)), kept.data]
     copied += _other_good_time(store, run)
     write_content(path, b"".join(copied))
 
@@ -266,6 +245,7 @@ def _other_good_time(store: Path, run: Run) -> list[bytes]:
 def _read_parts(store: Path, file: str, *, where: str) -> list[_Part]:
     path = locate(store, file, where=where)
     content = inflate(read_content(path, where=where), where=where)
+    content = mend_headers(content)  # no other FITS writer takes control characters
     with open_fits(content, where=where) as hdus:
         return list(_parts(hdus, content))
 
@@ -291,13 +271,24 @@ def _keep_rows(part: _Part, is_kept: np.ndarray) -> _Part:
     return part._replace(header=header, data=data)
 
 
-def _head_by(creator: str, part: _Part) -> bytes:
-    header = part.header.copy()
-    header.remove("CHECKSUM", ignore_missing=True)
-    original = header.get("CREATOR", "")
-    header["CREATOR"] = (creator, "program that copied these events")
-    header.set("ORIGCREA", original, "program that created them", after="CREATOR")
-    head: bytes = header.tostring().encode("ascii")
+def _head_by(creator: str, part: _Part, *, where: str) -> bytes:
+    try:
+        with warnings.catch_warnings():
+            # a value that is none by the standard becomes text
+            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+            header = part.header.copy()
+            header.remove("CHECKSUM", ignore_missing=True)
+            original = read_word(header, "CREATOR")
+            header["CREATOR"] = (creator, "program that copied these events")
+            comment = "program that created them"
+            header.set("ORIGCREA", original, comment, after="CREATOR")
+            head: bytes = header.tostring().encode("ascii")
+    except (fits.VerifyError, ValueError) as error:
+        raise InputError(
+            what=f"the header of the events cannot be copied ({error})",
+            where=where,
+            fix="Correct the card in the file, or exclude the run",
+        ) from error
     return head
 
 
@@ -315,84 +306,3 @@ def _no_events(run: Run) -> InputError:
         where=_where(run),
         fix="Correct HDU_NAME in the HDU index or exclude the run",
     )
-
-
-def index_rows(path: Path, obs_ids: Iterable[int]) -> list[IndexRow]:
-    """Read the rows of some runs.
-
-    Parameters
-    ----------
-    path : Path
-        HDU index.
-    obs_ids : iterable of int
-        The runs.
-
-    Returns
-    -------
-    list of IndexRow
-        Their rows, as they stand in the index; kinds of HDU in lower case.
-
-    Raises
-    ------
-    InputError
-        If the index cannot be read.
-    """
-    table = read_index(path)
-    numbers = index_obs_ids(table, where=str(path))
-    kinds, classes, folders, files, names = (
-        words(find_column(table, name), len(table)) for name in _COLUMNS
-    )
-    return [
-        IndexRow(
-            int(numbers[i]),
-            kinds[i].lower(),
-            classes[i],
-            str(PurePosixPath(folders[i], files[i])),
-            names[i],
-        )
-        for i in np.flatnonzero(np.isin(numbers, list(obs_ids)))
-    ]
-
-
-def index_hdu(rows: Sequence[IndexRow]) -> fits.BinTableHDU:
-    """Make an HDU index.
-
-    Parameters
-    ----------
-    rows : sequence of IndexRow
-        Its rows.
-
-    Returns
-    -------
-    BinTableHDU
-        The table.
-
-    References
-    ----------
-    GADF 0.3, section "Data storage / HDU index".
-    """
-    files = [PurePosixPath(row.file) for row in rows]
-    words = {
-        "HDU_TYPE": [row.hdu_type for row in rows],
-        "HDU_CLASS": [row.hdu_class for row in rows],
-        "FILE_DIR": [str(file.parent) for file in files],
-        "FILE_NAME": [file.name for file in files],
-        "HDU_NAME": [row.hdu_name for row in rows],
-    }
-    columns = [
-        fits.Column(name="OBS_ID", format="K", array=[row.obs_id for row in rows])
-    ]
-    for name, values in words.items():
-        width = max([1, *map(len, values)])
-        columns.append(fits.Column(name=name, format=f"{width}A", array=values))
-    table = fits.BinTableHDU.from_columns(columns, name="HDU_INDEX")
-    table.header.update(
-        {
-            "HDUCLASS": "GADF",
-            "HDUDOC": GADF_URL,
-            "HDUVERS": "0.3",
-            "HDUCLAS1": "INDEX",
-            "HDUCLAS2": "HDU",
-        }
-    )
-    return table

@@ -14,11 +14,13 @@ from gammapy.irf import Background2D, Background3D, FoVAlignment
 
 from bkgpipe.datamodel.comparison import FileModel
 from bkgpipe.errors import InputError
+from bkgpipe.io.cards import mend_headers
 from bkgpipe.io.export import BKG_NAMES, is_mirrored
 from bkgpipe.io.files import inflate, locate, read_content
 from bkgpipe.io.gadf import ERROR_HDU_NAME
 from bkgpipe.io.index import hdu_files
 from bkgpipe.io.projection import read_store_model
+from bkgpipe.io.values import read_number, read_whole_number, read_word
 
 __all__ = ["StoreModels", "read_file_model", "read_file_run"]
 
@@ -50,7 +52,8 @@ def read_file_model(path: Path) -> FileModel:
         with _opened(path) as hdus:
             hdu = _find_background(hdus)
             mirrored = any(is_mirrored(each.header) for each in hdus)
-            return _file_model(_read_irf(hdu), hdus, header=hdu.header, flip=mirrored)
+            model, header = _read_irf(hdu), hdu.header
+            return _file_model(model, hdus, header=header, flip=mirrored, where=where)
     except (*_UNREADABLE, AstropyUserWarning) as error:
         raise InputError(
             what=f"has no background model that can be read ({error})",
@@ -79,8 +82,8 @@ def read_file_run(path: Path) -> int | None:
     """
     try:
         with _opened(path) as hdus:
-            found = _find_background(hdus).header.get("OBS_ID")
-            return None if found is None else int(found)
+            header = _find_background(hdus).header
+            return read_whole_number(header, "OBS_ID", where=str(path))
     except (*_UNREADABLE, AstropyUserWarning) as error:
         raise InputError(
             what=f"has no background model that can be read ({error})",
@@ -136,7 +139,8 @@ class StoreModels:
         path = locate(self._store, self._files[obs_id][0], where=where)
         try:
             with _opened(path) as hdus:
-                return _file_model(model, hdus, header=model.meta or {}, flip=False)
+                header = model.meta or {}
+                return _file_model(model, hdus, header=header, flip=False, where=where)
         except (*_UNREADABLE, AstropyUserWarning) as error:
             raise InputError(
                 what=f"its background model cannot be used ({error})",
@@ -150,12 +154,12 @@ def _opened(path: Path) -> fits.HDUList:
     with warnings.catch_warnings():
         # astropy only warns of an HDU that is cut off, and leaves it out
         warnings.simplefilter("error", AstropyUserWarning)
-        return fits.open(BytesIO(content), lazy_load_hdus=False)
+        return fits.open(BytesIO(mend_headers(content)), lazy_load_hdus=False)
 
 
 def _find_background(hdus: fits.HDUList) -> fits.BinTableHDU:
     for hdu in hdus:
-        if hdu.header.get("HDUCLAS2") == "BKG" or hdu.name in BKG_NAMES:
+        if read_word(hdu.header, "HDUCLAS2") == "BKG" or hdu.name in BKG_NAMES:
             return hdu
     raise KeyError("no HDU of class BKG")
 
@@ -172,6 +176,7 @@ def _file_model(
     *,
     header: fits.Header | dict[str, object],
     flip: bool,
+    where: str,
 ) -> FileModel:
     energy, *field = model.axes
     rate = model.quantity.to_value(_UNIT).astype(float)
@@ -182,16 +187,16 @@ def _file_model(
     if flip:
         edges[0], rate = -edges[0][::-1], rate[:, ::-1]
         error = error[:, ::-1] if error.size else error
-    deadc = _number(header, "DEADC")
+    deadc = read_number(header, "DEADC", where=where)
     return FileModel(
         energy_edges=energy.edges.to_value("TeV").astype(float),
         field_edges=tuple(edges),
         rate=np.where(np.isfinite(rate), rate, 0.0),
         error=error,
-        systematic=_number(header, "SYSERR"),
+        systematic=read_number(header, "SYSERR", where=where),
         fov_alignment=_frame(model, flip=flip) if is_3d else "",
         deadc=deadc,
-        ontime=_number(header, "HOURS") * 3600.0 / deadc,
+        ontime=read_number(header, "HOURS", where=where) * 3600.0 / deadc,
     )
 
 
@@ -208,10 +213,6 @@ def _relative_error(hdus: fits.HDUList, rate: np.ndarray) -> np.ndarray:
     relative = np.zeros(rate.shape)
     np.divide(error, rate, out=relative, where=rate > 0)
     return relative
-
-
-def _number(header: fits.Header | dict[str, object], key: str) -> float:
-    return float(header.get(key, np.nan))  # type: ignore[arg-type]
 
 
 def _frame(model: Background3D, *, flip: bool) -> str:

@@ -17,6 +17,8 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from bkgpipe.errors import InputError
+from bkgpipe.io.cards import mend_headers
+from bkgpipe.text import printable
 
 __all__ = [
     "MAX_BYTES",
@@ -37,6 +39,7 @@ _SMALL, _MAX_GROWTH, _MAX_MEMBERS = 64 * 1024**2, 100, 1000
 # astropy works out powers of any size, such as those in 10**99999999 m. A pattern that
 # starts with a plain word is found twenty times as fast as one that does not.
 _ENDLESS_UNIT = re.compile(rb"UNIT\d{0,3} *= *'[^'/]{0,68}?\d{4}")
+_NO_CHARACTER = "\N{REPLACEMENT CHARACTER}"  # of what was none in an index
 _EXCLUDE = "Restore the file or exclude the run"
 # ISA-L inflates twice as fast, and offers the same functions
 _zlib = import_module("isal.isal_zlib" if find_spec("isal") else "zlib")
@@ -78,13 +81,20 @@ def locate(store: Path, file: str, *, where: str) -> Path:
     Raises
     ------
     InputError
-        If the index names no file, or one outside the store.
+        If the index names no file, one that is no text, or one outside the store.
     """
-    if not file or "\0" in file:
+    if not file:
         raise InputError(
             what="the HDU index names no such file",
             where=where,
             fix="Add the run to the HDU index or exclude the run",
+        )
+    if not file.isprintable() or _NO_CHARACTER in file:
+        raise InputError(
+            what=f"the HDU index names {file!r}, which holds control characters",
+            where=where,
+            fix="Rename the file and correct FILE_NAME in the HDU index, or exclude the"
+            " run",
         )
     root, path = os.path.realpath(store), os.path.realpath(store / file)
     if not is_inside(root, path):
@@ -193,7 +203,8 @@ def open_fits(content: bytes, *, where: str) -> Iterator[fits.HDUList]:
     Yields
     ------
     HDUList
-        HDUs, read when asked for; words in tables are bytes.
+        HDUs, read when asked for; words in tables are bytes, and headers are free of
+        control characters.
 
     Raises
     ------
@@ -207,11 +218,11 @@ def open_fits(content: bytes, *, where: str) -> Iterator[fits.HDUList]:
             warnings.simplefilter("ignore", fits.verify.VerifyWarning)
             warnings.filterwarnings("error", ".*truncated", AstropyUserWarning)
             options = {"lazy_load_hdus": True, "character_as_bytes": True}
-            with fits.open(BytesIO(content), **options) as hdus:
+            with fits.open(BytesIO(mend_headers(content)), **options) as hdus:
                 yield hdus
     except _UNREADABLE as error:
         raise InputError(
-            what=f"the FITS file is damaged or truncated ({error})",
+            what=f"the FITS file is damaged or truncated ({printable(str(error))})",
             where=where,
             fix=_EXCLUDE,
         ) from error

@@ -11,8 +11,11 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from bkgpipe.errors import InputError
+from bkgpipe.io.cards import mend_headers
 from bkgpipe.io.files import inflate, read_content
 from bkgpipe.io.gadf import QUALITY_BITS, QUALITY_HDU_NAME
+from bkgpipe.io.values import read_number, read_value, read_word
+from bkgpipe.text import printable
 
 __all__ = ["read_fits_summary"]
 
@@ -56,9 +59,9 @@ def read_fits_summary(path: Path) -> str:
         with warnings.catch_warnings():
             # astropy only warns of an HDU that is cut off, and leaves it out
             warnings.simplefilter("error", AstropyUserWarning)
-            with fits.open(BytesIO(content)) as hdus:
+            with fits.open(BytesIO(mend_headers(content))) as hdus:
                 shown = [hdu for hdu in hdus if hdu.data is not None]
-                lines = [line for hdu in shown for line in _hdu(hdu)]
+                lines = [line for hdu in shown for line in _hdu(hdu, where)]
                 return "\n".join([*lines, *_relative_error(hdus)])
     except (OSError, ValueError, TypeError, AstropyUserWarning) as error:
         raise InputError(
@@ -68,12 +71,15 @@ def read_fits_summary(path: Path) -> str:
         ) from error
 
 
-def _hdu(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU) -> list[str]:
+def _hdu(
+    hdu: fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU, where: str
+) -> list[str]:
     lines = [f"HDU {hdu.name or 'PRIMARY'}"]
     found = [_keyword(hdu.header, key) for key in _KEYWORDS if key in hdu.header]
     if found:
         lines.append("  " + ", ".join(found))
-    lines += [f"  {line}" for line in (*_energies(hdu.header), *_beyond(hdu.header))]
+    more = (*_energies(hdu.header, where), *_beyond(hdu.header))
+    lines += [f"  {line}" for line in more]
     if isinstance(hdu, fits.BinTableHDU):
         columns = [_column(column, hdu.data) for column in hdu.columns]
         return [*lines, f"  {len(hdu.data)} rows", *columns, *_quality(hdu)]
@@ -81,24 +87,28 @@ def _hdu(hdu: fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU) -> list[str]:
 
 
 def _keyword(header: fits.Header, key: str) -> str:
-    value = header[key]
-    return f"{key} {value:.6g}" if isinstance(value, float) else f"{key} {value}"
+    value = read_value(header, key)
+    shown = f"{value:.6g}" if isinstance(value, float) else printable(str(value))
+    return f"{key} {shown}"
 
 
-def _energies(header: fits.Header) -> list[str]:
+def _energies(header: fits.Header, where: str) -> list[str]:
     """Energies that have events, and the safe energy, of a background model."""
     lines = []
-    if {"EFITLO", "EFITHI"} <= set(header):
-        low, high = header["EFITLO"], header["EFITHI"]
+    low, high, safe = (
+        read_number(header, key, where=where, expected="an energy")
+        for key in ("EFITLO", "EFITHI", "ESAFELO")
+    )
+    if np.isfinite([low, high]).all():
         lines.append(f"Energies with events: EFITLO {low:.6g} to EFITHI {high:.6g} TeV")
-    if "ESAFELO" in header:
-        lines.append(f"Safe from ESAFELO {header['ESAFELO']:.6g} TeV on")
+    if np.isfinite(safe):
+        lines.append(f"Safe from ESAFELO {safe:.6g} TeV on")
     return lines
 
 
 def _beyond(header: fits.Header) -> list[str]:
     """Conditions of the run beyond the fit."""
-    return [f"Beyond the fit: {words}" for words in header["EXCURS*"].values()]
+    return [f"Beyond the fit: {read_word(header, key)}" for key in header["EXCURS*"]]
 
 
 def _quality(hdu: fits.BinTableHDU) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,17 +13,14 @@ import numpy as np
 from astropy.io import fits
 
 from bkgpipe.errors import InputError
+from bkgpipe.io.cards import BLOCK, data_span, header_span, mend_header
 from bkgpipe.io.files import locate
-from bkgpipe.io.units import to_unit
+from bkgpipe.io.place import read_place
+from bkgpipe.io.values import read_number, read_word
 
-__all__ = ["PLACE_KEYS", "complete_columns", "read_header", "read_mode"]
+__all__ = ["complete_columns", "read_header", "read_mode"]
 
-PLACE_KEYS = {
-    "longitude": ("GEOLON", "OBSGEO-L"),
-    "latitude": ("GEOLAT", "OBSGEO-B"),
-    "altitude": ("ALTITUDE", "OBSGEO-H"),
-}
-"""Keywords of the place of the observatory, the best first."""
+_log = logging.getLogger(__name__)
 
 # Without these there is no model; what else is unknown is not worth opening files for
 _NEEDED = ("zenith", "azimuth", "livetime", "deadc")
@@ -35,8 +33,8 @@ _NUMBERS = {
     "nsb": "NSBLEVEL",
 }
 _WORDS = {"target": "OBJECT", "telescopes": "TELLIST"}
-_BLOCK = 2880
 _MAX_HDUS = 20
+_MAX_HEADER = 1024 * BLOCK  # bytes; those of real events are a hundredth
 _UNREADABLE = (OSError, EOFError, ValueError, KeyError, fits.VerifyError, InputError)
 
 
@@ -65,13 +63,17 @@ def complete_columns(store: Path, columns: Mapping[str, list[Any]]) -> dict[str,
     """
     completed = {name: list(values) for name, values in columns.items()}
     missing = np.isnan([columns[name] for name in _NEEDED]).any(axis=0)
+    wrong: list[InputError] = []
     for row in np.flatnonzero(missing):
-        header = _header_of(store, columns, int(row))
-        for name, value in _found(header).items():
+        header, where = _header_of(store, columns, int(row))
+        for name, value in _found(header, where, wrong).items():
             if _is_unknown(completed[name][row]):
                 completed[name][row] = value
     if np.isnan([columns["longitude"], columns["latitude"]]).any():
-        completed |= _place(store, columns)
+        completed |= _place(store, columns, wrong)
+    if wrong:
+        n_more = f" And {len(wrong) - 1} more." * (len(wrong) > 1)
+        _log.warning("Taken as unknown: %s%s", wrong[0], n_more)
     return completed
 
 
@@ -95,7 +97,7 @@ def read_mode(store: Path, files: Mapping[int, tuple[str, str]]) -> str:
             header = read_header(locate(store, file, where=file), name or "EVENTS")
         except _UNREADABLE:
             continue
-        return str(header.get("OBS_MODE", ""))
+        return read_word(header, "OBS_MODE")
     return ""
 
 
@@ -105,50 +107,51 @@ def _is_unknown(value: object) -> bool:
 
 def _header_of(
     store: Path, columns: Mapping[str, list[Any]], row: int
-) -> Mapping[str, Any]:
+) -> tuple[Mapping[str, Any], str]:
     """Return the events header of a run; a file that is bad is told of later."""
     file, name = columns["events_file"][row], columns["events_hdu"][row]
+    where = f"run {columns['obs_id'][row]} ({file})"
     if columns["file_size"][row] < 0:
-        return {}
+        return {}, where
     try:
-        header = read_header(locate(store, file, where=file), name or "EVENTS")
+        return read_header(locate(store, file, where=file), name or "EVENTS"), where
     except _UNREADABLE:
-        return {}
-    return dict(header)
+        return {}, where
 
 
-def _place(store: Path, columns: Mapping[str, list[Any]]) -> dict[str, list[float]]:
+def _place(
+    store: Path, columns: Mapping[str, list[Any]], wrong: list[InputError]
+) -> dict[str, list[float]]:
     """Take the place from the first run that has one: all are of one observatory."""
     n_runs = len(columns["obs_id"])
     readable = [row for row in range(n_runs) if columns["file_size"][row] >= 0]
     for row in readable[:1]:
-        header = _header_of(store, columns, row)
-        found = {name: _number(header, *keys) for name, keys in PLACE_KEYS.items()}
+        header, where = _header_of(store, columns, row)
+        try:
+            found = read_place(header, where=where)
+        except InputError as error:
+            wrong.append(error)
+            continue
         if np.isfinite([found["longitude"], found["latitude"]]).all():
             return {name: [value] * n_runs for name, value in found.items()}
     return {}
 
 
-def _found(header: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        name: _number(header, key) for name, key in _NUMBERS.items()
-    }
-    found["zenith"] = 90.0 - _number(header, "ALT_PNT")
+def _found(
+    header: Mapping[str, Any], where: str, wrong: list[InputError]
+) -> dict[str, Any]:
+    def number(key: str) -> float:
+        try:
+            return read_number(header, key, where=where)
+        except InputError as error:
+            wrong.append(error)
+            return math.nan
+
+    found: dict[str, Any] = {name: number(key) for name, key in _NUMBERS.items()}
+    found["zenith"] = 90.0 - number("ALT_PNT")
     if math.isnan(found["deadc"]) and found["ontime"] > 0:
         found["deadc"] = found["livetime"] / found["ontime"]
-    return found | {
-        name: str(header.get(key, "")).strip() for name, key in _WORDS.items()
-    }
-
-
-def _number(header: Mapping[str, Any], *keys: str) -> float:
-    """Return the first of some keywords that is a number; they can be words."""
-    for key in keys:
-        try:
-            return float(to_unit(header[key], "", "", where=key))
-        except (KeyError, InputError):
-            continue
-    return math.nan
+    return found | {name: read_word(header, key) for name, key in _WORDS.items()}
 
 
 def read_header(path: Path, name: str) -> fits.Header:
@@ -183,9 +186,18 @@ def read_header(path: Path, name: str) -> fits.Header:
 
 def _headers(file: Any) -> Iterator[fits.Header]:
     for _ in range(_MAX_HDUS):
-        header = fits.Header.fromfile(file)
-        yield header
-        size = abs(header["BITPIX"]) // 8 * header.get("GCOUNT", 1)
-        axes = [header[f"NAXIS{i}"] for i in range(1, header["NAXIS"] + 1)]
-        size *= header.get("PCOUNT", 0) + (math.prod(axes) if axes else 0)
-        file.seek(-(-size // _BLOCK) * _BLOCK, 1)
+        head = _read_head(file)
+        yield fits.Header.fromstring(mend_header(head))
+        file.seek(data_span(head), 1)
+
+
+def _read_head(file: Any) -> bytes:
+    head = b""
+    while len(head) < _MAX_HEADER:
+        block: bytes = file.read(BLOCK)
+        if len(block) < BLOCK:
+            break
+        head += block
+        if header_span(head):
+            return head
+    raise OSError(f"no header ends within {len(head)} bytes")

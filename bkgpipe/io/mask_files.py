@@ -15,6 +15,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 
 from bkgpipe.datamodel import ExclusionRegion, distinct_pixels
 from bkgpipe.errors import InputError
+from bkgpipe.io.values import read_word
 
 __all__ = ["read_mask_file"]
 
@@ -82,7 +83,7 @@ def _read_cells(path: Path) -> _Cells:
             # dates that are not as the standard has them do not matter to a mask
             warnings.simplefilter("ignore", FITSFixedWarning)
             for hdu in hdus:
-                if hdu.header.get("PIXTYPE") == "HEALPIX":
+                if read_word(hdu.header, "PIXTYPE") == "HEALPIX":
                     return _healpix_cells(hdu, path)
                 if hdu.is_image and hdu.header["NAXIS"]:
                     return _image_cells(hdu, path)
@@ -130,7 +131,7 @@ def _image_cells(hdu: fits.PrimaryHDU | fits.ImageHDU, path: Path) -> _Cells:
 
 
 def _healpix_cells(hdu: fits.BinTableHDU, path: Path) -> _Cells:
-    word = str(hdu.header.get("COORDSYS", "")).strip().upper()
+    word = read_word(hdu.header, "COORDSYS").upper()
     frame = next((name for name, words in _FRAMES.items() if word in words), None)
     if frame is None:
         raise InputError(

@@ -20,6 +20,7 @@ from bkgpipe.errors import InputError
 from bkgpipe.io.export import BKG_NAMES
 from bkgpipe.io.files import inflate, open_fits, read_content
 from bkgpipe.io.projection import read_store_model
+from bkgpipe.io.values import read_word
 
 __all__ = [
     "Background",
@@ -83,7 +84,7 @@ def _read_background(path: Path, _changed: int) -> Background:
 
 
 def _is_background(hdu: fits.hdu.base._BaseHDU) -> bool:
-    is_named = hdu.header.get("HDUCLAS2") == "BKG" or hdu.name in BKG_NAMES
+    is_named = read_word(hdu.header, "HDUCLAS2") == "BKG" or hdu.name in BKG_NAMES
     return isinstance(hdu, fits.BinTableHDU) and is_named
 
 

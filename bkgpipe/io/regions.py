@@ -25,6 +25,7 @@ from regions import (
 
 from bkgpipe.datamodel import ExclusionRegion
 from bkgpipe.errors import InputError
+from bkgpipe.text import decode_text, printable
 
 __all__ = ["read_regions"]
 
@@ -76,7 +77,7 @@ def read_regions(path: Path, *, nside: int) -> tuple[ExclusionRegion, ...]:
 
 def _parse(path: Path) -> list[Any]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = decode_text(path.read_bytes())
         parse = _parse_crtf if text.startswith("#CRTF") else _parse_ds9
         with warnings.catch_warnings():
             # the parser skips what it does not know, and that would not be excluded
@@ -150,7 +151,7 @@ def _make_region(shape: Any, *, path: Path, number: int, nside: int) -> Exclusio
         pixels = _pixels(shape, place, radius, nside)
         radius += float(np.degrees(hp.max_pixrad(nside)))
     return ExclusionRegion(
-        name=str(shape.meta.get("text") or shape.meta.get("label") or where),
+        name=printable(str(shape.meta.get("text") or shape.meta.get("label") or where)),
         origin=str(path),
         ra=float(place.ra.deg),
         dec=float(place.dec.deg),

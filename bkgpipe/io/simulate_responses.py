@@ -223,7 +223,7 @@ def find_responses(
         if number in found and kind.lower() in {*_NEEDED, "rad_max"}:
             file = os.path.normpath(PurePosixPath(origin, folder, name))
             row = ResponseRow(kind.lower(), hdu_class, file, hdu)
-            found[number][row.hdu_type] = row
+            found[number].setdefault(row.hdu_type, row)  # the first, as in gammapy
     _require_complete(found, where=str(path))
     return {number: tuple(rows.values()) for number, rows in found.items()}
 

@@ -6,6 +6,7 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from astropy.table import Table
@@ -14,18 +15,26 @@ from bkgpipe.datamodel import Run, RunTable
 from bkgpipe.errors import DriftScanError, InputError
 from bkgpipe.io.events import read_events
 from bkgpipe.io.files import is_inside
-from bkgpipe.io.headers import PLACE_KEYS, complete_columns, read_mode
+from bkgpipe.io.headers import complete_columns, read_mode
 from bkgpipe.io.index import (
     find_column,
     find_index,
+    first_files,
     hdu_files,
+    hdu_rows,
     obs_ids,
     read_index,
+    second_files,
     words,
 )
+from bkgpipe.io.place import read_place
 from bkgpipe.io.units import mjd_reference, to_unit
+from bkgpipe.io.values import read_word
 
 __all__ = ["read_events", "read_runs", "require_store"]
+
+# Run number, and file and HDU, of a row of the HDU index
+_Entry: TypeAlias = tuple[int, tuple[str, str]]
 
 _INDEXES = ("obs-index", "hdu-index")
 _MAX_QUALITY = 2**31  # no flag is larger, and no number from there on is whole
@@ -70,12 +79,16 @@ def read_runs(store: Path) -> RunTable:
     for part in (_pointing, _times, _conditions, _place):
         for name, values in part(table, where).items():
             columns[name] = values.tolist()
-    columns |= _files(store, np.sort(numbers).tolist())
+    entries = {kind: hdu_rows(store, kind) for kind in ("events", "gti")}
+    columns |= _files(store, np.sort(numbers).tolist(), entries)
     columns = complete_columns(store, columns)
     rows = zip(*columns.values(), strict=True)
     runs = tuple(Run(**dict(zip(columns, row, strict=True))) for row in rows)
     table.convert_bytestring_to_unicode()
-    return RunTable(runs=runs, observations=table)
+    doubts = (_second_files(kind, rows) for kind, rows in entries.items())
+    return RunTable(
+        runs=runs, observations=table, doubts=tuple(doubt for doubt in doubts if doubt)
+    )
 
 
 def require_store(store: Path) -> None:
@@ -119,7 +132,7 @@ def _require_unique(numbers: np.ndarray, where: str) -> None:
 def _require_tracking(store: Path, table: Table, where: str) -> None:
     """Refuse an array that does not point, before its lack of pointings is noticed."""
     modes = words(find_column(table, "OBS_MODE"), len(table))
-    header = str(table.meta.get("OBS_MODE", ""))
+    header = read_word(table.meta, "OBS_MODE")
     is_drift = all(_is_drift(mode or header) for mode in modes) and bool(modes)
     if not is_drift and find_column(table, "RA_PNT") is None:
         is_drift = _is_drift(read_mode(store, hdu_files(store, "events")))
@@ -147,9 +160,15 @@ def _numbers(table: Table, name: str, unit: str, where: str) -> np.ndarray:
     column = find_column(table, name)
     if column is None:
         return np.full(len(table), np.nan)
-    numbers = to_unit(column, str(column.unit or ""), unit, where=f"{where}, {name}")
+    numbers = to_unit(
+        column,
+        str(column.unit or ""),
+        unit,
+        where=f"{where}, {name}",
+        obs_ids=find_column(table, "OBS_ID"),
+    )
     if numbers.ndim == 1:
-        return numbers
+        return np.where(np.isfinite(numbers), numbers, np.nan)
     raise InputError(
         what=f"has {numbers.shape[1:]} values in each row, expected one",
         where=f"{where}, {name}",
@@ -210,42 +229,56 @@ def _conditions(table: Table, where: str) -> dict[str, np.ndarray]:
 
 
 def _place(table: Table, where: str) -> dict[str, np.ndarray]:
-    """Place of the observatory from the header, where it can also be a word."""
-    meta = table.meta
-    place = {}
-    for name, choices in PLACE_KEYS.items():
-        value = next((meta[key] for key in choices if key in meta), np.nan)
-        number = to_unit(value, "", "", where=f"{where}, header {choices[0]}")
-        place[name] = np.full(len(table), float(number))
-    return place
+    place = read_place(table.meta, where=f"{where}, header")
+    return {name: np.full(len(table), value) for name, value in place.items()}
 
 
-def _files(store: Path, numbers: Sequence[int]) -> dict[str, list[object]]:
-    entries = hdu_files(store, "events")
-    found = [entries.get(number, ("", "")) for number in numbers]
+def _second_files(kind: str, entries: Sequence[_Entry]) -> str:
+    """Say for which runs an index names more than one file, and which is taken."""
+    several = second_files(entries)
+    if not several:
+        return ""
+    obs_id = min(several)
+    taken, *others = several[obs_id]
+    more = f" (and so for {len(several) - 1} more runs)" * (len(several) > 1)
+    return (
+        f"run {obs_id}: the HDU index names {len(others) + 1} places of type {kind}: "
+        f"{taken} is taken, as by gammapy, and {', '.join(others)} is not{more}. "
+        f"Leave one row of type {kind} for each run in the HDU index"
+    )
+
+
+def _files(
+    store: Path, numbers: Sequence[int], entries: Mapping[str, Sequence[_Entry]]
+) -> dict[str, list[object]]:
+    events = first_files(entries["events"])
+    found = [events.get(number, ("", "")) for number in numbers]
     files = [_relative(store, file) for file, _ in found]
     hdus = [hdu for _, hdu in found]
     facts = _file_facts(store, files)
     return {
         "events_file": [*files],
         "events_hdu": [*hdus],
-        **_gti_places(store, [*zip(files, hdus, strict=True)], numbers),
+        **_gti_places(store, [*zip(files, hdus, strict=True)], numbers, entries["gti"]),
         "file_size": [size for size, _ in facts],
         "file_time": [time for _, time in facts],
     }
 
 
 def _gti_places(
-    store: Path, events: Sequence[tuple[str, str]], numbers: Sequence[int]
+    store: Path,
+    events: Sequence[tuple[str, str]],
+    numbers: Sequence[int],
+    entries: Sequence[_Entry],
 ) -> dict[str, list[object]]:
     """Say where good time intervals are, where that is not the usual place.
 
     Some indexes name the events HDU for them, which has none; that is no other place.
     """
-    entries = hdu_files(store, "gti")
+    named = first_files(entries)
     places = []
     for number, (file, hdu) in zip(numbers, events, strict=True):
-        found, name = entries.get(number, ("", ""))
+        found, name = named.get(number, ("", ""))
         found = _relative(store, found)
         other = "" if found == file else found
         is_usual = name.upper() == "GTI" or (not other and name == hdu)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -13,6 +14,7 @@ from astropy import units as u
 from astropy.time import Time
 
 from bkgpipe.errors import InputError
+from bkgpipe.io.values import column_numbers, read_number, read_word, wrong_value
 
 __all__ = ["mjd_reference", "to_unit"]
 
@@ -39,9 +41,17 @@ _SPELLINGS = {
 }
 _MAX_UNIT = 40  # characters
 _MAX_DAY = 1_000_000  # MJD, 700 years from now
+_CORRECT = "Correct the keyword in the file"
 
 
-def to_unit(values: Any, unit: str, target: str, *, where: str) -> np.ndarray:
+def to_unit(
+    values: Any,
+    unit: str,
+    target: str,
+    *,
+    where: str,
+    obs_ids: Sequence[int] | None = None,
+) -> np.ndarray:
     """Return numbers in the unit of the package.
 
     Parameters
@@ -54,30 +64,20 @@ def to_unit(values: Any, unit: str, target: str, *, where: str) -> np.ndarray:
         Unit of the package.
     where : str
         File and column, for the error.
+    obs_ids : sequence of int, optional
+        Run of each row, also as words, for the error.
 
     Returns
     -------
     np.ndarray
-        Native float64, same shape; masked ones are NaN.
+        Native float64, same shape; blank and masked ones are NaN.
 
     Raises
     ------
     InputError
         If they are no numbers, or the unit is unknown or of another kind.
     """
-    try:
-        # words come as chararray, which no number can be in
-        plain = values if np.ma.isMaskedArray(values) else np.asarray(values)
-        if plain.dtype.kind == "c":
-            raise ValueError("they are complex")  # noqa: TRY301
-        masked: Any = np.ma.asarray(plain, dtype=np.float64)
-        numbers = np.asarray(np.ma.filled(masked, np.nan))
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            what=f"has values that are no numbers ({error})",
-            where=where,
-            fix="Correct the column in the file",
-        ) from error
+    numbers = column_numbers(values, where=where, obs_ids=obs_ids)
     factor = _factor(unit.strip(), target, where)
     if factor == 1.0:
         return numbers
@@ -130,16 +130,16 @@ def mjd_reference(header: Mapping[str, Any], *, where: str) -> float:
     ----------
     GADF, section General, Time: times are seconds since MJDREFI + MJDREFF in TIMESYS.
     """
-    if "MJDREFI" not in header:
-        return float("nan")
-    scale = str(header.get("TIMESYS", "tt")).strip().lower()
+    day = _day(header, "MJDREFI", where)
+    if math.isnan(day):
+        return day
+    scale = read_word(header, "TIMESYS").lower() or "tt"
     if scale not in Time.SCALES or scale == "local":
-        raise InputError(
-            what=f"has TIMESYS {scale!r}, expected TT, UTC or TAI",
-            where=where,
-            fix="Correct the keyword in the file",
+        raise wrong_value(
+            f"has TIMESYS {scale!r}", "TT, UTC or TAI", where=where, fix=_CORRECT
         )
-    day, part = _day(header, "MJDREFI", where), _day(header, "MJDREFF", where)
+    part = _day(header, "MJDREFF", where)
+    part = 0.0 if math.isnan(part) else part
     if scale == "tt":
         return day + part
     with warnings.catch_warnings():
@@ -148,15 +148,8 @@ def mjd_reference(header: Mapping[str, Any], *, where: str) -> float:
 
 
 def _day(header: Mapping[str, Any], key: str, where: str) -> float:
-    found = header.get(key, 0.0)
-    try:
-        day = float(found)
-    except (ValueError, TypeError):
-        day = float("nan")
-    if not abs(day) <= _MAX_DAY:
-        raise InputError(
-            what=f"has {key} {found!r}, expected a modified Julian date",
-            where=where,
-            fix="Correct the keyword in the file",
-        )
+    expected = "a modified Julian date"
+    day = read_number(header, key, where=where, expected=expected, fix=_CORRECT)
+    if abs(day) > _MAX_DAY:
+        raise wrong_value(f"{key} is {day:g}", expected, where=where, fix=_CORRECT)
     return day

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from bkgpipe.datamodel import ProductHeader
@@ -12,6 +13,8 @@ from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.targets import ProductTarget
 
 __all__ = ["Select"]
+
+_log = logging.getLogger(__name__)
 
 
 class Select(StageTask):
@@ -35,6 +38,8 @@ class Select(StageTask):
 
     def run(self) -> None:
         table = read_store(self.settings)
+        for doubt in table.doubts:
+            _log.warning("%s.", doubt)
 
         selected = select_runs(
             table,

@@ -22,6 +22,7 @@ from bkgpipe.io.store import read_runs
 
 EventsMaker = Callable[..., fits.HDUList]
 ZERO = 51910 + 0.000742870370370241
+CLOCK = {"MJDREFI": 51910, "MJDREFF": 0.000742870370370241}
 
 
 @pytest.fixture
@@ -164,7 +165,22 @@ def test_missing_keywords_are_not_compared(
     ("changes", "message"),
     [
         ({"header": {"OBS_ID": 8}}, r"events are of run 8\. Correct the HDU index"),
-        ({"header": {"OBS_ID": "x"}}, "damaged or truncated.*exclude the run"),
+        (
+            {"header": {"OBS_ID": "LST-7"}},
+            "OBS_ID is 'LST-7', expected a whole.*= 7 into",
+        ),
+        ({"header": {"OBS_ID": 7.5}}, r"OBS_ID is 7\.5, expected a whole number"),
+        ({"header": {"OBS_ID": True}}, "OBS_ID is T, a truth value, expected"),
+        (
+            {"header": {"RA_PNT": "05:34"}},
+            "RA_PNT is '05:34', expected degrees.*exclude",
+        ),
+        (
+            {"header": {"DEC_PNT": True}},
+            "DEC_PNT is T, a truth value, expected degrees",
+        ),
+        ({"header": {"MJDREFI": "2001-01-01"}}, "MJDREFI is '2001-01-01', expected a"),
+        ({"header": {"MJDREFI": ""}}, "MJDREFI is blank, expected a mod.*Add MJD"),
         ({"header": {"RA_PNT": 83.65}}, "RA, Dec = 83.6500.*Correct RA_PNT"),
         ({"header": {"DEC_PNT": -22.51}}, "-22.5100 deg, but.*Correct RA_PNT"),
         ({"header": {"OBS_MODE": "Drift"}}, r"drift scan.*Exclude the run"),
@@ -181,6 +197,61 @@ def test_unusable_run(
     store = write_events(3, **changes)
     with pytest.raises(InputError, match=rf"run 7 \(data/run_7\.fits\).*{message}"):
         read_events(store, run)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"OBS_ID": "7.0", "RA_PNT": "83.63"},
+        {"OBS_ID": "", "RA_PNT": "", "DEC_PNT": ""},
+        {"OBS_ID": fits.card.Undefined(), "RA_PNT": fits.card.Undefined()},
+        {"TIMESYS": "", "MJDREFI": "51910", "MJDREFF": CLOCK["MJDREFF"]},
+        {"ORIGIN": "", "OBS_MODE": fits.card.Undefined()},
+    ],
+)
+def test_numbers_as_text_and_values_that_say_nothing(
+    write_events: Callable[..., Path], run: Run, header: dict[str, Any]
+) -> None:
+    events, _ = read_events(write_events(3, header=header), run)
+    assert events.n_events == 3
+    assert events.time[0] == pytest.approx(ZERO + 123892000.0 / 86400.0, abs=1e-9)
+
+
+def test_numbers_without_quotes_that_are_none(
+    write_events: Callable[..., Path], run: Run
+) -> None:
+    store = write_events(3)
+    path = store / "data" / "run_7.fits"
+    old = b"RA_PNT  =                83.63"
+    content = path.read_bytes()
+    assert old in content
+
+    path.write_bytes(content.replace(old, b"RA_PNT  =                  NaN"))
+    assert read_events(store, run)[0].n_events == 3
+
+    path.write_bytes(content.replace(old, b"RA_PNT  =           05:34:31.2"))
+    with pytest.raises(InputError, match=r"RA_PNT is '05:34:31.2', expected degrees"):
+        read_events(store, run)
+
+
+def test_times_in_place_of_intervals_must_be_numbers(
+    write_events: Callable[..., Path], run: Run
+) -> None:
+    store = write_events(3, gti=[], header={"TSTOP": "dawn"})
+    with pytest.raises(
+        InputError, match=r"TSTOP is 'dawn', expected seconds, as there is no.*Add the"
+    ):
+        read_events(store, run)
+
+
+def test_control_characters_in_headers_do_no_harm(
+    write_events: Callable[..., Path], run: Run
+) -> None:
+    store = write_events(3, header={"OBS_MODE": "xPOINTING"})
+    path = store / "data" / "run_7.fits"
+    path.write_bytes(path.read_bytes().replace(b"xPOINTING", b"\tPOINTING"))
+
+    assert read_events(store, run)[0].n_events == 3
 
 
 def test_no_clock(

@@ -442,3 +442,96 @@ def test_index_of_copies_has_good_time_in_the_copy(tmp_path: Path) -> None:
     rows = _index_rows(path)
     assert rows[7, "gti"] == ("data/7.fits", "GTI")
     assert rows[8, "gti"] == ("../source/gti/run_8.fits.gz", "GTI")
+
+
+def _change(path: Path, old: bytes, new: bytes) -> None:
+    content = gzip.decompress(path.read_bytes())
+    assert old in content
+    assert len(old) == len(new)
+    path.write_bytes(gzip.compress(content.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("new", "telescope"),
+    [
+        (b"'HE\tSS '", "HE SS"),
+        (b"'HE\x1bSS '", "HE?SS"),
+        (b"'       '", "UNKNOWN"),
+        (b"        ", "UNKNOWN"),
+        (b"HESS    ", "HESS"),
+    ],
+)
+def test_odd_cards_stop_no_copy(
+    new: bytes, telescope: str, tmp_path: Path, make_run
+) -> None:
+    path = tmp_path / "data/run_7.fits.gz"
+    _write_file(path)
+    old = b"TELESCOP= 'HESS    '"
+    _change(path, old, b"TELESCOP= " + new.ljust(len(old) - 10))
+
+    assert read_origin(tmp_path, make_run()).telescope == telescope
+    copy = tmp_path / "copy.fits"
+    copy_events(tmp_path, copy, run=make_run(), creator="bkgpipe 1")
+
+    with fits.open(copy) as hdus:
+        assert len(hdus["EVENTS"].data) == 500
+        hdus.verify("exception")
+
+
+def test_control_characters_of_any_header_are_not_copied(
+    tmp_path: Path, make_run
+) -> None:
+    path = tmp_path / "data/run_7.fits.gz"
+    _write_file(path)
+    _change(path, b"'GTI     '", b"'GTI    '\t")
+
+    copy = tmp_path / "copy.fits"
+    copy_events(tmp_path, copy, run=make_run(), creator="bkgpipe 1")
+
+    with fits.open(copy) as hdus:
+        assert [hdu.name for hdu in hdus] == ["PRIMARY", "EVENTS", "GTI", "AEFF"]
+        hdus.verify("exception")
+
+
+def test_a_card_that_cannot_be_copied_names_its_run(tmp_path: Path, make_run) -> None:
+    path = tmp_path / "data/run_7.fits.gz"
+    _write_file(path)
+    _change(path, b"TELESCOP= 'HESS    '", b"CONTINUE  'HESS     ")
+
+    with pytest.raises(InputError, match=r"run 7 \(data.*cannot be copied.*exclude"):
+        copy_events(tmp_path, tmp_path / "copy", run=make_run(), creator="bkgpipe 1")
+
+
+def test_an_index_with_a_second_events_file_has_one_copy(tmp_path: Path) -> None:
+    source, store = tmp_path / "source", tmp_path / "store"
+    _write_source(source)
+    path = source / "hdu-index.fits.gz"
+    table = Table.read(path)
+    table.add_row([7, "events", "events", "v2", "run_7.fits.gz", "EVENTS"])
+    table.add_row([7, "aeff", "aeff_2d", "v2", "run_7.fits.gz", "AEFF"])
+    table.write(path, overwrite=True)
+
+    entries = [_entry(7, events="data/7.fits")]
+    index = tmp_path / "hdu-index.tmp"
+    write_hdu_index(index, source, store=store, entries=entries, model_class="bkg_3d")
+
+    assert len(Table.read(index)) == 4
+    assert _index_rows(index)[7, "events"] == ("data/7.fits", "EVENTS")
+
+
+def test_an_index_can_hold_names_of_any_language(tmp_path: Path) -> None:
+    source, store = tmp_path / "source", tmp_path / "store"
+    _write_source(source)
+    path = source / "hdu-index.fits.gz"
+    table = Table.read(path)
+    table["FILE_NAME"] = [name.replace("run", "läuf") for name in table["FILE_NAME"]]
+    table["FILE_NAME"] = np.char.encode(np.asarray(table["FILE_NAME"]), "utf-8")
+    table.write(path, overwrite=True)
+
+    index = tmp_path / "hdu-index.tmp"
+    write_hdu_index(
+        index, source, store=store, entries=[_entry(9)], model_class="bkg_3d"
+    )
+
+    file, _ = _index_rows(index)[9, "events"]
+    assert file == "../source/data/läuf_9.fits.gz"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.coordinates import EarthLocation
 from astropy.io import fits
 from astropy.table import Table
 
@@ -85,6 +86,42 @@ def test_half_a_place_is_none(make: WriteMaker) -> None:
     run = read_runs(make(_KNOWN | {"GEOLAT": "unknown"})).runs[0]
 
     assert np.isnan([run.longitude, run.latitude, run.altitude]).all()
+
+
+def test_the_place_from_the_centre_of_the_earth(make: WriteMaker) -> None:
+    place = EarthLocation.from_geodetic(16.5, -23.27, 1835.0)
+    header = {
+        f"OBSGEO-{axis}": float(getattr(place, axis.lower()).to_value("m"))
+        for axis in "XYZ"
+    }
+
+    run = read_runs(make(header)).runs[0]
+
+    found = (run.longitude, run.latitude, run.altitude)
+    assert found == pytest.approx((16.5, -23.27, 1835.0), abs=1e-6)
+
+
+def test_blank_undefined_and_odd_values_are_unknown(
+    make: WriteMaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = {"ALT_PNT": "high", "AZ_PNT": "", "LIVETIME": fits.card.Undefined()}
+
+    run = read_runs(make(_KNOWN | odd)).runs[0]
+
+    assert np.isnan([run.zenith, run.azimuth, run.livetime]).all()
+    assert (run.ontime, run.longitude) == (1600.0, 16.5)
+    assert "run 7 (data/run_7.fits): ALT_PNT is 'high', expected a num" in caplog.text
+
+
+def test_words_hold_no_control_characters(make: WriteMaker) -> None:
+    store = make(_KNOWN | {"OBJECT": "CrabxNebula", "TELLIST": "1,2x"})
+    path = store / "data" / "run_7.fits"
+    content = path.read_bytes().replace(b"CrabxNebula", b"Crab\tNebula")
+    path.write_bytes(content.replace(b"1,2x", b"1,2\x07"))
+
+    run = read_runs(store).runs[0]
+
+    assert (run.target, run.telescopes) == ("Crab Nebula", "1,2?")
 
 
 def test_what_no_header_says_stays_unknown(make: WriteMaker) -> None:

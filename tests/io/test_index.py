@@ -11,9 +11,11 @@ from bkgpipe.errors import InputError
 from bkgpipe.io.index import (
     find_column,
     find_index,
+    first_files,
     hdu_files,
     obs_ids,
     read_index,
+    second_files,
     words,
 )
 
@@ -71,7 +73,14 @@ def test_columns_in_either_case() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [[7, 12345678901], ["7", " 12345678901 "], [b"7", b"12345678901"]]
+    "values",
+    [
+        [7, 12345678901],
+        [7.0, 12345678901.0],
+        ["7", " 12345678901 "],
+        ["7.0", "12345678901"],
+        [b"7", b"12345678901"],
+    ],
 )
 def test_run_numbers(values: list[int]) -> None:
     found = obs_ids(Table({"obs_id": values}), where="index")
@@ -79,9 +88,22 @@ def test_run_numbers(values: list[int]) -> None:
     assert found.dtype == np.int64
 
 
-@pytest.mark.parametrize("table", [Table({"ID": [7]}), Table({"OBS_ID": ["run 7"]})])
-def test_bad_run_numbers(table: Table) -> None:
-    with pytest.raises(InputError, match=r"index: .*OBS_ID|run numbers.*Give each row"):
+@pytest.mark.parametrize(
+    ("table", "found"),
+    [
+        (Table({"ID": [7]}), "has no column OBS_ID"),
+        (Table({"OBS_ID": ["6", "run 7"]}), "OBS_ID is 'run 7' in row 2, expected"),
+        (
+            Table({"OBS_ID": ["6", ""]}),
+            "OBS_ID is '' in row 2, expected a whole number",
+        ),
+        (Table({"OBS_ID": [6.0, 7.5]}), "OBS_ID is '7.5' in row 2, expected a whole"),
+        (Table({"OBS_ID": [6.0, np.nan]}), "OBS_ID is 'nan' in row 2, expected"),
+        (Table({"OBS_ID": [True]}), "OBS_ID is 'True' in row 1, expected a whole"),
+    ],
+)
+def test_bad_run_numbers(table: Table, found: str) -> None:
+    with pytest.raises(InputError, match=rf"index: {found}.*Give each row"):
         obs_ids(table, where="index")
 
 
@@ -90,6 +112,8 @@ def test_words_of_any_kind() -> None:
     assert words(Table({"a": [b" x ", b"\xff"]})["a"], 2) == ["x", "\ufffd"]
     assert words(Table({"a": ["ä", ""]})["a"], 2) == ["ä", ""]
     assert words(Table({"a": [1, 2]})["a"], 2) == ["1", "2"]
+    odd = Table({"a": [b"a\tb\x1b[2J", b"x\0y"]})["a"]
+    assert words(odd, 2) == ["a b\ufffd[2J", "x\ufffdy"]
     assert words(MaskedColumn(["a", "b"], mask=[True, False]), 2) == ["", "b"]
 
 
@@ -113,6 +137,23 @@ def test_hdu_files_without_folder_and_with_two_rows(
     hdu_rows["OBS_ID"] = ["7", "8", "8"]
     store = make_store(observations, hdu_rows)
     assert hdu_files(store, "events") == {8: ("run_7.fits", "")}
+
+
+def test_of_two_files_of_a_run_the_first_is_taken() -> None:
+    rows = [
+        (8, ("b/run_8.fits", "EVENTS")),
+        (7, ("data/run_7.fits", "EVENTS")),
+        (7, ("./data/run_7.fits", "EVENTS")),
+        (8, ("a/run_8.fits", "EVENTS")),
+        (9, ("run_9.fits", "EVENTS")),
+        (9, ("run_9.fits", "EVENTS2")),
+    ]
+    assert first_files(rows)[8] == ("b/run_8.fits", "EVENTS")
+    assert second_files(rows) == {
+        8: ("b/run_8.fits", "a/run_8.fits"),
+        9: ("run_9.fits[EVENTS]", "run_9.fits[EVENTS2]"),
+    }
+    assert second_files(rows[:2]) == {}
 
 
 def test_hdu_index_without_files(

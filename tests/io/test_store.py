@@ -350,25 +350,25 @@ def _meta(**keys: Any) -> Callable[[Table], None]:
             lambda table: table.remove_column("OBS_ID"),
             "has no column OBS_ID. Give each",
         ),
-        (_set("OBS_ID", ["7", "8", "run 9"]), "run numbers cannot be read .*Give each"),
+        (_set("OBS_ID", ["7", "8", "run 9"]), "OBS_ID is 'run 9' in row 3, expected"),
         (
             _set("OBS_ID", ["7", "8", "9" * 30]),
-            "run numbers cannot be read .*Give each",
+            "OBS_ID is '9{30}' in row 3, expected a whole number. Give each",
         ),
         (
             _set("OBS_ID", [7, 7, 8]),
             "OBS_ID occur more than once, the first is 7. Leave",
         ),
-        (_set("RA_PNT", ["a", "b", "c"]), "RA_PNT: has values that are no numbers"),
+        (_set("RA_PNT", ["a", "b", "c"]), "RA_PNT: is 'b' for run 7, expected"),
         (_set("RA_PNT", np.ones((3, 2))), r"RA_PNT: has \(2,\) values in each row"),
-        (_set("RA_PNT", np.ones(3, complex)), "RA_PNT: has values that are no numbers"),
+        (_set("RA_PNT", np.ones(3, complex)), "RA_PNT: holds complex numbers"),
         (
             _set("RA_PNT", [1.0, 2, 3], "TeV"),
             "RA_PNT: has unit 'TeV', expected one like",
         ),
-        (_meta(MJDREFI="first"), "has MJDREFI 'first', expected a modified Julian"),
-        (_meta(MJDREFF=1e300), "has MJDREFF 1e.300, expected a modified Julian"),
-        (_meta(GEOLON="east"), "header GEOLON: has values that are no numbers"),
+        (_meta(MJDREFI="first"), "MJDREFI is 'first', expected a modified Julian"),
+        (_meta(MJDREFF=1e300), "MJDREFF is 1e.300, expected a modified Julian"),
+        (_meta(GEOLON="east"), "header: GEOLON is 'east', expected a number"),
     ],
 )
 def test_damaged_observation_index(small_store, change, told):
@@ -449,3 +449,54 @@ def test_good_time_is_where_the_index_says(
 
     assert (seven.gti_file, seven.gti_hdu) == expected
     assert (eight.gti_file, eight.gti_hdu) == ("", "")
+
+
+def test_a_second_events_file_is_named(make_store, observations, hdu_rows):
+    hdu_rows.add_row([8, "events", "data", "run_8_v2.fits", "EVENTS"])
+
+    table = read_runs(make_store(observations, hdu_rows))
+
+    (doubt,) = table.doubts
+    assert "run 8: the HDU index names 2 places of type events" in doubt
+    assert "data/run_8.fits is taken, as by gammapy, and data/run_8_v2.fits is" in doubt
+    assert table.runs[1].events_file == "data/run_8.fits"
+
+
+def test_numbers_as_words_and_unknown_ones(make_store, observations, hdu_rows):
+    observations["ONTIME"] = ["1680.0", "", "nan"]
+    observations["ZEN_PNT"] = [np.inf, 20.0, np.nan]
+
+    runs = read_runs(make_store(observations, hdu_rows)).runs
+
+    assert runs[2].ontime == 1680.0
+    assert np.isnan([run.ontime for run in runs[:2]]).all()
+    assert runs[0].zenith == 20.0
+    assert np.isnan([run.zenith for run in runs[1:]]).all()
+
+
+def test_odd_cards_in_the_header_of_an_index(make_store, observations, hdu_rows):
+    observations.meta |= {"GEOLON": 1.5, "ORIGIN": "HESSxCOLL"}
+    store = make_store(observations, hdu_rows)
+    path = store / "obs-index.fits"
+    content = path.read_bytes().replace(b"HESSxCOLL", b"HESS\tCOLL")
+    content = content.replace(
+        b"GEOLON  =                  1.5", b"GEOLON  =                  NaN"
+    )
+    path.write_bytes(content)
+
+    assert np.isnan(read_runs(store).runs[0].longitude)
+
+
+def test_a_file_name_with_control_characters_refuses_its_run_alone(
+    make_store, observations, hdu_rows, make_events
+):
+    hdu_rows["FILE_NAME"] = ["irf_7.fits", "run_7.fits", "r\x1b[31mn.fits"]
+    store = make_store(observations, hdu_rows)
+    make_events(3).writeto(store / "data" / "run_7.fits")
+
+    runs = read_runs(store).runs
+
+    assert runs[0].file_size > 0
+    assert runs[1].events_file.isprintable()
+    with pytest.raises(InputError, match=r"run 8 .*control characters.*Rename"):
+        read_events(store, runs[1])

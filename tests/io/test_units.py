@@ -61,7 +61,7 @@ def test_wrong_unit(unit: str) -> None:
 
 
 def test_no_numbers() -> None:
-    with pytest.raises(InputError, match=r"index, ONTIME: .*no numbers.*Correct the"):
+    with pytest.raises(InputError, match=r"ONTIME: is 'long' in row 1.*Correct the"):
         to_unit(np.array(["long"]), "s", "s", where="index, ONTIME")
 
 
