@@ -200,7 +200,7 @@ def compare(
     )
 )
 @click.argument("store", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--runs", default="", help="Run numbers, or @ and a file; all if none.")
+@click.option("--runs", default="", help="Runs as 1,5-9, or @ and a file; all if none.")
 @click.option("--time-bin", default="2 min", show_default=True, help="Time bin.")
 @click.option(
     "--energy-edges",

@@ -23,6 +23,7 @@ from bkgpipe.datamodel.monitor import (
     RunRates,
     SearchLimits,
 )
+from bkgpipe.datamodel.run_list import RunList, find_listed
 from bkgpipe.errors import BkgpipeError, InputError, NoRunsError, SettingsError
 from bkgpipe.io.monitor import write_changes, write_rates
 from bkgpipe.io.store import read_events, read_runs
@@ -181,19 +182,17 @@ def _wrong(name: str, what: str) -> SettingsError:
     return SettingsError(what=what, where=name, fix="See bkgpipe monitor --help")
 
 
-def _choose(
-    runs: tuple[Run, ...], wanted: tuple[int, ...], store: Path
-) -> tuple[Run, ...]:
+def _choose(runs: tuple[Run, ...], wanted: RunList, store: Path) -> tuple[Run, ...]:
     if not wanted:
         return runs
-    missing = sorted(set(wanted) - {run.obs_id for run in runs})
+    found, missing = find_listed(wanted, (run.obs_id for run in runs))
     if missing:
         raise InputError(
-            what=f"runs {missing[:5]} are not in the store",
+            what=f"runs {', '.join(missing[:5])} are not in the store",
             where=str(store),
             fix="Correct --runs",
         )
-    return tuple(run for run in runs if run.obs_id in set(wanted))
+    return tuple(run for run in runs if run.obs_id in found)
 
 
 def _each(workers: int | None, n_runs: int) -> _Each:

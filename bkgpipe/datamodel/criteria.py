@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bkgpipe.datamodel.run_list import RunList
+
 __all__ = ["MimicLimits", "RankCriteria", "RunCuts"]
 
 
@@ -13,9 +15,9 @@ class RunCuts:
 
     Attributes
     ----------
-    obs_ids : tuple of int
+    obs_ids : RunList
         Runs to take; empty for all.
-    exclude_obs_ids : tuple of int
+    exclude_obs_ids : RunList
         Runs to leave out.
     max_zenith : float
         Largest zenith angle [deg].
@@ -31,8 +33,8 @@ class RunCuts:
         Cuts on columns of the observation table, each ``NAME OPERATOR VALUE``.
     """
 
-    obs_ids: tuple[int, ...] = ()
-    exclude_obs_ids: tuple[int, ...] = ()
+    obs_ids: RunList = ()
+    exclude_obs_ids: RunList = ()
     max_zenith: float = 90.0
     min_livetime: float = 0.0
     max_quality: int = 2

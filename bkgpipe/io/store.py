@@ -242,7 +242,7 @@ def _second_files(kind: str, entries: Sequence[_Entry]) -> str:
     taken, *others = several[obs_id]
     more = f" (and so for {len(several) - 1} more runs)" * (len(several) > 1)
     return (
-        f"run {obs_id}: the HDU index names {len(others) + 1} places of type {kind}: "
+        f"run {obs_id}: the HDU index names {len(others) + 1} entries of type {kind}: "
         f"{taken} is taken, as by gammapy, and {', '.join(others)} is not{more}. "
         f"Leave one row of type {kind} for each run in the HDU index"
     )

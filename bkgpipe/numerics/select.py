@@ -6,7 +6,7 @@ import difflib
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from astropy.table import Column, Table
 
 from bkgpipe.datamodel import Run, RunCuts, RunTable
+from bkgpipe.datamodel.run_list import RunList, find_listed
 from bkgpipe.errors import InputError, SettingsError
 
 __all__ = ["find_chunk_size", "select_runs"]
@@ -41,7 +42,7 @@ _MIN_CHUNKS, _MAX_RUNS, _MAX_EXPONENT = 8, 100, 5
 
 
 def select_runs(
-    table: RunTable, cuts: RunCuts, *, export_obs_ids: tuple[int, ...] = ()
+    table: RunTable, cuts: RunCuts, *, export_obs_ids: RunList = ()
 ) -> RunTable:
     """Mark the runs that pass the cuts, and those that get a model.
 
@@ -51,7 +52,7 @@ def select_runs(
         All runs of the store, with the observation table if there are conditions.
     cuts : RunCuts
         Which runs may contribute.
-    export_obs_ids : tuple of int
+    export_obs_ids : RunList
         Runs that get a model, selected or not; empty for all selected ones.
 
     Returns
@@ -67,37 +68,35 @@ def select_runs(
         If a condition cannot be understood.
     """
     known = {run.obs_id for run in table.runs}
-    _require_known("[select] obs_ids", cuts.obs_ids, known)
-    _require_known("[select] exclude_obs_ids", cuts.exclude_obs_ids, known)
-    _require_known("[export] obs_ids", export_obs_ids, known)
+    taken = _require_known("[select] obs_ids", cuts.obs_ids, known)
+    excluded = _require_known("[select] exclude_obs_ids", cuts.exclude_obs_ids, known)
+    targets = _require_known("[export] obs_ids", export_obs_ids, known)
     by_condition = [_condition_reasons(table, text) for text in cuts.conditions]
     runs = []
     for i, run in enumerate(table.runs):
-        reasons = [*_run_reasons(run, cuts), *(found[i] for found in by_condition)]
+        reasons = [*_limit_reasons(run, cuts), *(found[i] for found in by_condition)]
+        reasons.append("is not among obs_ids" * bool(taken and run.obs_id not in taken))
+        reasons.append("is among exclude_obs_ids" * (run.obs_id in excluded))
         reason = "; ".join(filter(None, reasons))
-        exported = run.obs_id in export_obs_ids if export_obs_ids else not reason
+        exported = run.obs_id in targets if targets else not reason
         runs.append(replace(run, selected=not reason, exported=exported, reason=reason))
     return replace(table, runs=tuple(runs))
 
 
-def _require_known(where: str, obs_ids: Iterable[int], known: set[int]) -> None:
-    missing = sorted(set(obs_ids) - known)
+def _require_known(where: str, listed: RunList, known: set[int]) -> frozenset[int]:
+    found, missing = find_listed(listed, known)
     if missing:
-        listed = ", ".join(str(obs_id) for obs_id in missing[:10])
         raise InputError(
-            what=f"{len(missing)} runs are not in the store: {listed}",
+            what=f"{len(missing)} runs are not in the store: {', '.join(missing[:10])}",
             where=where,
             fix="Take them out, or complete the observation table of the store",
         )
+    return found
 
 
-def _run_reasons(run: Run, cuts: RunCuts) -> list[str]:
+def _limit_reasons(run: Run, cuts: RunCuts) -> list[str]:
     """Return what speaks against a run; empty words for what does not."""
     reasons = [_limit_reason(run, cuts, name, limit) for name, limit in _LIMITS]
-    if cuts.obs_ids and run.obs_id not in cuts.obs_ids:
-        reasons.append("is not among obs_ids")
-    if run.obs_id in cuts.exclude_obs_ids:
-        reasons.append("is among exclude_obs_ids")
     if cuts.telescopes and _names(run.telescopes) != _names(cuts.telescopes):
         found = run.telescopes or "unknown"
         reasons.append(f"telescopes are {found}, not {cuts.telescopes}")

@@ -13,6 +13,9 @@ import numpy as np
 from astropy import units as u
 from astropy.time import Time
 
+from bkgpipe.datamodel.run_list import RunList, listed_words
+from bkgpipe.settings.run_lists import parse_run_list, read_run_list
+
 __all__ = [
     "CATALOGS",
     "CATALOG_NAMES",
@@ -136,18 +139,13 @@ def _parse_catalogs(text: str, folder: Path) -> tuple[str | Path | None, ...]:
     )
 
 
-def _parse_obs_ids(text: str, folder: Path) -> tuple[int, ...]:
-    if text.startswith("@"):
-        path = _parse_path(text[1:], folder)
-        if path is None or not path.is_file():
-            raise ValueError(f"no such file: {text[1:]}")
-        lines = path.read_text(encoding="utf-8").splitlines()
-        text = " ".join(line.partition("#")[0] for line in lines)
-    words = text.replace(",", " ").split()
-    try:
-        return tuple(sorted({int(word) for word in words}))
-    except ValueError:
-        raise ValueError("expected run numbers, or @ and a file of them") from None
+def _parse_obs_ids(text: str, folder: Path) -> RunList:
+    if not text.startswith("@"):
+        return parse_run_list(text)
+    path = _parse_path(text[1:].strip(), folder)
+    if path is None:
+        raise ValueError("expected the name of a file after @")
+    return read_run_list(path)
 
 
 def _parse_time(text: str, _folder: Path) -> float:
@@ -308,6 +306,10 @@ VARIABLES = Kind(name="variables", parse=_parse_variables, write=_write_list)
 TIME = Kind(name="date (UTC)", parse=_parse_time, write=_write_time)
 PATH = Kind(name="path", parse=_parse_path, write=lambda v: "" if v is None else str(v))
 PATHS = Kind(name="list of paths", parse=_parse_paths, write=_write_list)
-OBS_IDS = Kind(name="run numbers or @file", parse=_parse_obs_ids, write=_write_list)
+OBS_IDS = Kind(
+    name="run numbers, ranges or @file",
+    parse=_parse_obs_ids,
+    write=lambda listed: ", ".join(listed_words(listed)),
+)
 CATALOGS = Kind(name="catalogues", parse=_parse_catalogs, write=_write_list)
 CIRCLES = Kind(name="circles", parse=_parse_circles, write=_write_circles)

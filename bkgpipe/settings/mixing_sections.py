@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bkgpipe.datamodel.mixing import BKG_TYPES
+from bkgpipe.datamodel.run_list import RunList
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     FLAG,
@@ -54,7 +55,7 @@ class MixingSettings:
     """Which runs get drawn background, and how much of it."""
 
     store: Path | None = key(PATH, "", "Data store whose runs get it; required")
-    runs: tuple[int, ...] = key(OBS_IDS, "", "Runs to take; empty takes all")
+    runs: RunList = key(OBS_IDS, "", "Runs to take; empty takes all")
     seed: int = key(INTEGER, "1", "Seed; equal seeds give equal files", minimum=0)
     keep_events: bool = key(
         FLAG,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bkgpipe.datamodel import MimicLimits, RankCriteria
+from bkgpipe.datamodel.run_list import RunList
 from bkgpipe.numerics.divergence import DIVERGENCES
 from bkgpipe.numerics.terms import DEFAULT_TERMS, TERMS
 from bkgpipe.settings.keys import key
@@ -195,7 +196,7 @@ class SmoothSettings:
 class ExportSettings:
     """What is written for others."""
 
-    obs_ids: tuple[int, ...] = key(
+    obs_ids: RunList = key(
         OBS_IDS, "", "Runs that get a model; empty takes all selected runs"
     )
     format: tuple[str, ...] = key(

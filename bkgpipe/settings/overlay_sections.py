@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bkgpipe.datamodel.overlay import OverlayLimits
+from bkgpipe.datamodel.run_list import RunList
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     FLAG,
@@ -25,10 +26,10 @@ class OverlaySettings:
     """Which runs get the events of which other runs."""
 
     store: Path | None = key(PATH, "", "Data store whose runs get them; required")
-    runs: tuple[int, ...] = key(OBS_IDS, "", "Runs that get them; empty takes all")
+    runs: RunList = key(OBS_IDS, "", "Runs that get them; empty takes all")
     keep_events: bool = key(FLAG, "true", "Keep the events of these runs, as signal")
     off_store: Path | None = key(PATH, "", "Data store of the OFF runs; required")
-    off_runs: tuple[int, ...] = key(
+    off_runs: RunList = key(
         OBS_IDS, "", "OFF runs; empty takes all that the production allows"
     )
     production: Path | None = key(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bkgpipe.datamodel import Binning, RunCuts
+from bkgpipe.datamodel.run_list import RunList
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     CATALOGS,
@@ -60,8 +61,8 @@ class DataSettings:
 class SelectSettings:
     """Which runs may contribute to models."""
 
-    obs_ids: tuple[int, ...] = key(OBS_IDS, "", "Runs to take; empty takes all")
-    exclude_obs_ids: tuple[int, ...] = key(OBS_IDS, "", "Runs to leave out")
+    obs_ids: RunList = key(OBS_IDS, "", "Runs to take; empty takes all")
+    exclude_obs_ids: RunList = key(OBS_IDS, "", "Runs to leave out")
     max_zenith: float = key(
         quantity("deg"), "90 deg", "Largest zenith angle", minimum=0, maximum=90
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Distribution, Field, PointSource, Simulation, Truth
 from bkgpipe.datamodel.layouts import DEFAULT_LAYOUT, LAYOUTS
+from bkgpipe.datamodel.run_list import RunList
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     INTEGER,
@@ -97,9 +98,7 @@ class SimulationSettings:
         " what GADF allows; [truth] takes its energies and field from it (of cta-like,"
         " all of its spectrum)",
     )
-    obs_ids: tuple[int, ...] = key(
-        OBS_IDS, "", "Runs of that store to copy; empty copies all"
-    )
+    obs_ids: RunList = key(OBS_IDS, "", "Runs of that store to copy; empty copies all")
     irfs: str = key(
         RESPONSES,
         "",

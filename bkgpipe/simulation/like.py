@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from bkgpipe.datamodel import Run, Simulation
+from bkgpipe.datamodel.run_list import RunList, find_listed
 from bkgpipe.errors import InputError
 from bkgpipe.io.simulate_responses import ResponseRow, find_responses
 from bkgpipe.io.store import read_runs
@@ -30,7 +31,7 @@ _DAY = 86400.0
 
 
 def copied_runs(
-    store: Path, obs_ids: Sequence[int], *, simulation: Simulation
+    store: Path, obs_ids: RunList, *, simulation: Simulation
 ) -> tuple[Run, ...]:
     """Copy what the observation table of a store says of its runs.
 
@@ -38,7 +39,7 @@ def copied_runs(
     ----------
     store : Path
         Folder of the real store.
-    obs_ids : sequence of int
+    obs_ids : RunList
         Runs to copy; none copies all.
     simulation : Simulation
         For its gaps, which are taken from the on-time.
@@ -55,8 +56,9 @@ def copied_runs(
         problems at once.
     """
     found = {run.obs_id: run for run in read_runs(store).runs}
-    problems = [f"run {n} is not there" for n in obs_ids if n not in found]
-    taken = [found[n] for n in (obs_ids or found) if n in found]
+    wanted, missing = find_listed(obs_ids, found)
+    problems = [f"run {each} is not there" for each in missing]
+    taken = [run for n, run in found.items() if n in wanted or not obs_ids]
     lost = simulation.n_gaps * simulation.gap
     for run in taken:
         problems += _problems(run, lost)

@@ -13,6 +13,7 @@ import numpy as np
 
 from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.mixing import MixedEvents, MixRecord, Provenance
+from bkgpipe.datamodel.run_list import find_listed
 from bkgpipe.errors import InputError, OutputError
 from bkgpipe.io.event_store import mixed_file, write_mixed_index, write_mixed_run
 from bkgpipe.io.mixing_inputs import own_file
@@ -145,9 +146,9 @@ def _check_runs(plan: _Plan, *, workers: int) -> list[RunCheck]:
 
 def _chosen_runs(plan: _Plan) -> tuple[tuple[Run, ...], list[str]]:
     runs = read_runs(plan.store).runs
-    wanted = set(plan.settings.mixing.runs)
-    chosen = tuple(run for run in runs if not wanted or run.obs_id in wanted)
-    missing = sorted(wanted - {run.obs_id for run in runs})
+    wanted = plan.settings.mixing.runs
+    found, missing = find_listed(wanted, (run.obs_id for run in runs))
+    chosen = tuple(run for run in runs if not wanted or run.obs_id in found)
     return chosen, [
         f"[mixing] runs: {number} is not in the store" for number in missing
     ]

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from bkgpipe.datamodel import ExclusionMask, Run, RunTable
 from bkgpipe.datamodel.overlay import FieldGrid, OffSource, OverlayTarget
+from bkgpipe.datamodel.run_list import RunList, find_listed
 from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
 from bkgpipe.io.aeff import find_safe_energy
 from bkgpipe.io.mask import read_masks
@@ -148,15 +149,13 @@ def _allowed(table: RunTable, production: Settings) -> tuple[Run, ...]:
 
 
 def _chosen(
-    runs: Sequence[Run], obs_ids: Sequence[int], *, name: str, problems: list[str]
+    runs: Sequence[Run], listed: RunList, *, name: str, problems: list[str]
 ) -> list[Run]:
-    known = {run.obs_id: run for run in runs}
+    found, missing = find_listed(listed, (run.obs_id for run in runs))
     problems += [
-        f"[overlay] {name}: run {obs_id} is not in the store"
-        for obs_id in obs_ids
-        if obs_id not in known
+        f"[overlay] {name}: run {each} is not in the store" for each in missing
     ]
-    return [run for run in runs if not obs_ids or run.obs_id in obs_ids]
+    return [run for run in runs if not listed or run.obs_id in found]
 
 
 def _production(settings: OverlaySettings) -> Settings:

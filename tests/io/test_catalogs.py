@@ -207,3 +207,14 @@ def test_damaged_table(tmp_path: Path, suffix: str) -> None:
     path.write_text("not a table")
     with pytest.raises(InputError, match=r"sources.*cannot be read.*\[mask\] catalogs"):
         read_catalog(str(path), gammapy_data=None)
+
+
+def test_a_table_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "sources.ecsv"
+    table = Table({"name": ["a"], "ra": [10.0], "dec": [20.0]})
+    table.write(path, format="ascii.ecsv")
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+
+    (region,) = read_catalog(str(path), gammapy_data=None)
+
+    assert (region.name, region.ra) == ("a", 10.0)

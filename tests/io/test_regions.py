@@ -279,3 +279,13 @@ def test_unreadable_files(read: Reader, text: str) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"absent\.reg: .*Write it as DS9"):
         read_regions(tmp_path / "absent.reg", nside=NSIDE)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_region_file_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "mark.reg"
+    path.write_text("icrs\ncircle(180.9,2.1,0.5) # text={a\tb}\n", encoding=encoding)
+
+    (region,) = read_regions(path, nside=64)
+
+    assert (region.name, region.radius) == ("a b", 0.5)

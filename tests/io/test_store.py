@@ -457,7 +457,7 @@ def test_a_second_events_file_is_named(make_store, observations, hdu_rows):
     table = read_runs(make_store(observations, hdu_rows))
 
     (doubt,) = table.doubts
-    assert "run 8: the HDU index names 2 places of type events" in doubt
+    assert "run 8: the HDU index names 2 entries of type events" in doubt
     assert "data/run_8.fits is taken, as by gammapy, and data/run_8_v2.fits is" in doubt
     assert table.runs[1].events_file == "data/run_8.fits"
 

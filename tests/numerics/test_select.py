@@ -90,6 +90,8 @@ def test_reason_of_each_cut(table, cuts, reason):
     ("cuts", "obs_ids"),
     [
         ({"obs_ids": (12, 10)}, [10, 12]),
+        ({"obs_ids": ((1, 11),)}, [10, 11]),
+        ({"exclude_obs_ids": ((11, 99),)}, [10]),
         ({"obs_ids": (12, 10), "exclude_obs_ids": (10,)}, [12]),
         ({"max_zenith": 61.2}, [10, 11, 12]),
         ({"min_livetime": 1600.0}, [10, 11]),

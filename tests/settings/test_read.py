@@ -131,15 +131,23 @@ def test_lists_of_runs(config):
 
     settings = read_settings(
         config,
-        [f"select.obs_ids=@{config.parent / 'runs.txt'}", "export.obs_ids=9 8, 7"],
+        [f"select.obs_ids=@{config.parent / 'runs.txt'}", "export.obs_ids=9 8, 1-7"],
     )
 
     assert settings.select.obs_ids == (1, 2, 3)
-    assert settings.export.obs_ids == (7, 8, 9)
+    assert settings.export.obs_ids == ((1, 7), 8, 9)
     with pytest.raises(SettingsError, match="no such file"):
         read_settings(config, ["select.obs_ids=@nowhere"])
     with pytest.raises(SettingsError, match="run numbers"):
         read_settings(config, ["select.obs_ids=one"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_settings_file_with_a_byte_order_mark(config, encoding):
+    expected = read_settings(config).data
+    config.write_text(config.read_text(), encoding=encoding)
+
+    assert read_settings(config).data == expected
 
 
 def test_circles_dates_and_limits(config):

@@ -16,7 +16,7 @@ from bkgpipe.settings.sections import SECTIONS
 
 _UNUSUAL = (
     "mask.circles=Crab: 83.63 22.01 0.5, other: 1 2 3",
-    "select.obs_ids=5, 3",
+    "select.obs_ids=5, 3, 20136-20151",
     "select.time_min=2004-03-26T10:00:00",
     "select.conditions=MUONEFF > 0.8, N_TELS >= 3",
     "binning.energy_edges=0.1, 0.35, 1.1 TeV",
