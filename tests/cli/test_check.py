@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from astropy.io import fits
+from astropy.table import Table, vstack
 
 from bkgpipe.io.store import read_runs
 
@@ -39,6 +40,33 @@ def test_a_missing_file_of_a_run_that_is_not_used_is_none(bkgpipe, folder, find_
     result = bkgpipe("check", "--set", "select.exclude_obs_ids=1004")
 
     assert result.exit_code == 0
+
+
+def test_a_second_events_file_is_named_by_check_and_run(bkgpipe, folder):
+    path = folder / "store" / "hdu-index.fits.gz"
+    table = Table.read(path)
+    is_events = [str(kind).strip() == "events" for kind in table["HDU_TYPE"]]
+    second = table[is_events & (table["OBS_ID"] == 1004)]
+    second["HDU_NAME"] = "EV2"
+    table = vstack([table, second])
+    table.write(path, overwrite=True)
+    told = "run 1004: the HDU index names 2 entries of type events"
+
+    checked = bkgpipe("check")
+    ran = bkgpipe("run", "select")
+
+    assert checked.exit_code == ran.exit_code == 0
+    assert f"Warning: {told}" in checked.stdout
+    (log,) = (folder / "out" / "logs").glob("*.log")
+    assert told in log.read_text()
+
+
+def test_a_range_is_what_the_store_has_of_it(bkgpipe, folder):
+    (folder / "runs.txt").write_text("1002-1004  # a night\n1007-9999\n", "utf-8-sig")
+
+    result = bkgpipe("check", "--set", f"select.obs_ids=@{folder / 'runs.txt'}")
+
+    assert "8 runs, 5 selected" in result.stdout
 
 
 @pytest.mark.parametrize("key", ["select.obs_ids", "export.obs_ids"])
