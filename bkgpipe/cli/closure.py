@@ -37,7 +37,7 @@ from bkgpipe.io.smooth import read_models
 from bkgpipe.numerics.norm_error import norm_error
 from bkgpipe.numerics.recovery import TruthOfModel, close_models, factor_of_stack
 from bkgpipe.numerics.terms import make_conditions
-from bkgpipe.production.inputs import digest
+from bkgpipe.production.runs import digest
 from bkgpipe.settings import Settings, read_settings, settings_template
 from bkgpipe.settings.simulation import read_simulate_settings
 from bkgpipe.tasks.targets import write_file

@@ -38,7 +38,7 @@ from bkgpipe.numerics.compare import (
     model_rates,
     summarise,
 )
-from bkgpipe.production.inputs import digest
+from bkgpipe.production.runs import digest
 from bkgpipe.tasks.targets import write_file
 from bkgpipe.view.compare import describe_comparison, figure_comparison
 from bkgpipe.view.images import save_figure

@@ -175,15 +175,28 @@ def check(*, config: Path, overrides: tuple[str, ...]) -> None:
 
 @main.command(epilog=example("bkgpipe plan --set smooth.penalty=2"))
 @click.option("--site", metavar="NAME", help="Show the jobs for this batch site too.")
+@click.option(
+    "--graph",
+    type=click.Choice(("text", "dot", "mermaid")),
+    help="Draw the stages, and what each is made from, instead.",
+)
 @settings_options
 @json_option
 def plan(
-    *, site: str | None, config: Path, overrides: tuple[str, ...], as_json: bool
+    *,
+    site: str | None,
+    graph: str | None,
+    config: Path,
+    overrides: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Say what would run, how long, and how large the products will be."""
-    from bkgpipe.cli.plan import show_plan
+    from bkgpipe.cli.plan import show_graph, show_plan
 
-    show_plan(config, overrides, site=site, as_json=as_json)
+    if graph:
+        show_graph(config, overrides, form=graph)
+    else:
+        show_plan(config, overrides, site=site, as_json=as_json)
 
 
 @main.command(

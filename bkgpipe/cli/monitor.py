@@ -31,7 +31,7 @@ from bkgpipe.numerics.geometry import load_earth_orientation
 from bkgpipe.numerics.monitor import make_rates
 from bkgpipe.numerics.monitor_law import compare_runs, fit_zenith_law
 from bkgpipe.numerics.monitor_scan import find_changes, make_curve
-from bkgpipe.production.inputs import digest
+from bkgpipe.production.runs import digest
 from bkgpipe.settings.kinds import OBS_IDS, Kind, quantities, quantity
 from bkgpipe.simulation.pool import map_chunks
 from bkgpipe.tasks.targets import write_file

@@ -26,13 +26,16 @@ from bkgpipe.cli.estimate import (
 )
 from bkgpipe.cli.site import plan_jobs, tell_jobs
 from bkgpipe.datamodel import RunTable
+from bkgpipe.production.contents import add_checksums
 from bkgpipe.production.kept import frozen_settings
-from bkgpipe.production.summary import number_chunks
-from bkgpipe.settings import STAGES, Settings, read_settings
+from bkgpipe.production.summary import count_chunks
+from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings.stages import list_chain
 from bkgpipe.tasks import Production
 from bkgpipe.tasks.plan import PlannedProduct, plan_products
+from bkgpipe.view.chain import ChainLink, draw_chain
 
-__all__ = ["Plan", "make_plan", "show_plan"]
+__all__ = ["Plan", "make_plan", "show_graph", "show_plan"]
 
 
 def show_plan(
@@ -64,6 +67,40 @@ def show_plan(
         click.echo(line)
     if site:
         tell_jobs(plan.settings, plan.jobs, site=site)
+
+
+def show_graph(config: Path, overrides: Iterable[str], *, form: str) -> None:
+    """Draw the stages of a production, what each is made from, and how far it is.
+
+    Parameters
+    ----------
+    config : Path
+        Settings file.
+    overrides : iterable of str
+        Each ``section.key=value``.
+    form : str
+        ``text``, ``dot`` or ``mermaid``.
+
+    Raises
+    ------
+    BkgpipeError
+        If settings or store cannot be used.
+    """
+    settings = read_settings(config, overrides)
+    counts = make_plan(settings).stages
+    links = []
+    for stage in list_chain(settings):
+        n_done, n_total = counts.get(stage.word, (0, 0))
+        links.append(
+            ChainLink(
+                word=stage.word,
+                does=stage.does,
+                parents=stage.used_parents(settings),
+                n_done=n_done,
+                n_total=n_total,
+            )
+        )
+    click.echo(draw_chain(links, form))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -176,7 +213,7 @@ def make_plan(settings: Settings, *, site: str | None = None) -> Plan:
     BkgpipeError
         If store or site cannot be used.
     """
-    table = preview_selection(settings)
+    table = add_checksums(settings, preview_selection(settings), keep=False)
     products = _plan(settings, table)
     return Plan(
         settings=settings,
@@ -199,13 +236,7 @@ def _count_done(
     settings: Settings, table: RunTable, products: list[PlannedProduct]
 ) -> dict[str, list[int]]:
     """Chunks of each stage with nothing to do, and all."""
-    counts = {"select": 1} | {
-        stage: len(number_chunks(settings, table, stage)) for stage in STAGES[1:-1]
-    }
-    if settings.stack.strategy != "ranked":
-        del counts["rank"]
-    if settings.smooth.method == "regression":
-        del counts["stack"]
+    counts = {"select": 1} | count_chunks(settings, table)
     is_chunk = re.compile(r"(runs\.ecsv|(?!nodes)[a-z]+_\d+\.h5)")
     to_do = Counter(
         product.stage for product in products if is_chunk.fullmatch(product.path.name)
@@ -244,7 +275,7 @@ def _cost_lines(plan: Plan) -> list[str]:
 def _as_json(settings: Settings, product: PlannedProduct) -> dict[str, object]:
     return {
         "stage": product.stage,
-        "file": str(product.path.relative_to(settings.data.output)),
+        "file": os.path.relpath(product.path, settings.data.output),
         "reason": product.reason,
         "certain": product.is_certain,
     }

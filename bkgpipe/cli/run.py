@@ -19,6 +19,7 @@ from bkgpipe.io.record import write_text
 from bkgpipe.numerics.geometry import load_earth_orientation
 from bkgpipe.production.inputs import read_store
 from bkgpipe.production.kept import frozen_settings
+from bkgpipe.production.leftovers import is_of_earlier_version
 from bkgpipe.production.summary import recall_summary
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks import STAGE_TASKS, Select
@@ -100,6 +101,12 @@ def run_command(
     return 0 if is_done else 1
 
 
+_EARLIER = (
+    "{} holds products of an earlier bkgpipe, which named them otherwise. All is made "
+    "again, this once; bkgpipe clean removes the old ones."
+)
+
+
 def run_production(
     settings: Settings, *, stage: str | None, site: str | None = None
 ) -> tuple[bool, bool]:
@@ -136,6 +143,8 @@ def run_production(
     task = begin(settings, stage=stage)
     if task.complete():
         return True, False
+    if is_of_earlier_version(settings):
+        click.echo(_EARLIER.format(settings.data.output), err=True)
     with (
         working_on(settings, task) as (beat, log),
         show_progress(settings, beat=beat),

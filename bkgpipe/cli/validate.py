@@ -256,6 +256,8 @@ def _fold_overrides(
         # … and below the safe energy it is judged within this offset
         f"export.norm_min_offset={INSIDE_OFFSET} deg",
         f"data.output={output}",
+        # masks and counts do not depend on who is left out
+        f"data.counts={settings.data.counts or settings.data.output}",
     ]
 
 

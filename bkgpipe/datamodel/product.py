@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -49,3 +50,21 @@ class Chunk(Generic[_Record]):
 
     records: dict[int, _Record] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
+
+    def only(self, numbers: Container[int]) -> Chunk[_Record]:
+        """Take some of a block.
+
+        Parameters
+        ----------
+        numbers : container of int
+            Those to take; they need not be in it.
+
+        Returns
+        -------
+        Chunk
+            Their products and reasons, in the same order.
+        """
+        return Chunk(
+            records={key: each for key, each in self.records.items() if key in numbers},
+            refused={key: why for key, why in self.refused.items() if key in numbers},
+        )

@@ -55,7 +55,7 @@ class Run:
     file_size : int
         Size of the events file, -1 when it is missing [bytes].
     file_time : int
-        Time of its last change [ns].
+        Time of its last change, as long as the store is at hand; not kept [ns].
     selected : bool
         True when the run may contribute to models.
     exported : bool
@@ -66,6 +66,12 @@ class Run:
         File of its good time intervals; empty when they are in that of the events.
     gti_hdu : str
         Name of their HDU; empty for ``GTI``.
+    aeff_file : str
+        File of its effective area; empty when it is in that of the events, or nowhere.
+    checksum : str
+        SHA-256 of events and good time intervals; empty for a run that is not read.
+    aeff_checksum : str
+        SHA-256 of `aeff_file`; empty without one.
     """
 
     obs_id: int
@@ -90,12 +96,15 @@ class Run:
     events_file: str
     events_hdu: str
     file_size: int
-    file_time: int
+    file_time: int = 0
     selected: bool = True
     exported: bool = True
     reason: str = ""
     gti_file: str = ""
     gti_hdu: str = ""
+    aeff_file: str = ""
+    checksum: str = ""
+    aeff_checksum: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

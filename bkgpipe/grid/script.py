@@ -81,7 +81,8 @@ def job_script(site: SiteSettings, settings: Settings, arguments: Sequence[str])
 
 def _in_image(site: SiteSettings, settings: Settings) -> str:
     output = str(settings.data.output)
-    binds = [f"{output}:{output}", *_input_binds(settings), *site.binds]
+    written = [f"{folder}:{folder}" for folder in settings.outputs]
+    binds = [*written, *_input_binds(settings), *site.binds]
     parts = [site.apptainer, "exec", site.container_options]
     parts += [f"--bind {shlex.quote(bind)}" for bind in binds]
     parts += [f"--env {shlex.quote(pair)}" for pair in site.environment]
@@ -93,13 +94,12 @@ def _in_image(site: SiteSettings, settings: Settings) -> str:
 
 def _input_binds(settings: Settings) -> list[str]:
     """Everything that the settings name and that is only read."""
-    output = settings.data.output
     found = {
         str(path)
         for section in fields(settings)
         if section.name not in {"path", "sites"}
         for path in _paths(getattr(settings, section.name))
-        if path != output and path.exists()
+        if path not in settings.outputs and path.exists()
     }
     return [f"{path}:{path}:ro" for path in sorted(found)]
 

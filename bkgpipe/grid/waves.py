@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bkgpipe.settings import Settings
+from bkgpipe.settings.stages import has_stage
 from bkgpipe.tasks import (
     AllCounts,
     AllExports,
@@ -55,9 +56,9 @@ def list_waves(settings: Settings, stage: str | None) -> tuple[str, ...]:
     if stage in {"select", "mask", "count"}:
         return () if stage == "select" else (stage,)
     waves = ["count"]
-    if settings.smooth.method == "regression":
+    if not has_stage(settings, "stack"):
         waves.append("fit")
-    elif settings.stack.strategy == "ranked":
+    elif has_stage(settings, "rank"):
         waves += ["candidates", "rank"]
     if stage in {"stack", "smooth"}:
         return (*waves, stage)

@@ -14,7 +14,7 @@ from bkgpipe.io.files import inflate, open_fits, read_content
 from bkgpipe.io.index import find_index, hdu_files
 from bkgpipe.io.units import to_unit
 
-__all__ = ["find_safe_energy", "read_safe_energy"]
+__all__ = ["aeff_entries", "find_safe_energy", "read_safe_energy"]
 
 # The same offset but for rounding [deg]
 _SAME_OFFSET = 1e-3
@@ -101,8 +101,7 @@ def read_safe_energy(
     ----------
     GADF, section Effective area, AEFF_2D; gammapy, ``SafeMaskMaker``, ``aeff-max``.
     """
-    index = find_index(store, "hdu-index")
-    entries = _read_entries(store, index.stat().st_mtime_ns)
+    entries = aeff_entries(store)
     if run.obs_id not in entries:
         return float("nan"), offset
     file, hdu = entries[run.obs_id]
@@ -135,6 +134,28 @@ def _read_axis(
     )
     centers = np.sqrt(low * high) if name == "ENERG" else (low + high) / 2
     return np.array([low[0], high[-1]]), centers
+
+
+def aeff_entries(store: Path) -> dict[int, tuple[str, str]]:
+    """Return the file and HDU that hold the effective area of each run.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+
+    Returns
+    -------
+    dict of int to tuple of str
+        File relative to the store and name of the HDU, for each run that has it.
+
+    Raises
+    ------
+    InputError
+        If the HDU index cannot be used.
+    """
+    index = find_index(store, "hdu-index")
+    return _read_entries(store, index.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=2)

@@ -12,19 +12,14 @@ from astropy.table import Table
 from astropy.units import UnitsWarning
 
 from bkgpipe.datamodel import ExclusionRegion
-from bkgpipe.errors import InputError, SettingsError
+from bkgpipe.errors import InputError
+from bkgpipe.io.catalog_files import CATALOG_FILES, find_catalog
 from bkgpipe.io.index import find_column, words
 from bkgpipe.io.units import to_unit
 from bkgpipe.text import decode_text
 
 __all__ = ["read_catalog"]
 
-_FILES = {
-    "gammacat": "catalogs/gammacat/gammacat.fits.gz",
-    "3hwc": "catalogs/3HWC.ecsv",
-    "hgps": "catalogs/hgps_catalog_v1.fits.gz",
-    "stars": "veritas/crab-point-like-ED/Hipparcos_MAG8_1997.dat",
-}
 _POSITIONS = (
     ("RA", "DEC", "icrs"),
     ("RAJ2000", "DEJ2000", "icrs"),
@@ -80,7 +75,7 @@ def read_catalog(
     InputError
         If the table is missing, unreadable, or has no position.
     """
-    path = _find(name_or_path, gammapy_data)
+    path = find_catalog(name_or_path, gammapy_data=gammapy_data)
     if name_or_path.lower() == "stars":
         return _read_stars(path, radius=star_radius, magnitude=star_magnitude)
     table = _read_table(path)
@@ -98,19 +93,6 @@ def read_catalog(
         )
         for row in np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
     )
-
-
-def _find(name_or_path: str, gammapy_data: Path | None) -> Path:
-    file = _FILES.get(name_or_path.lower())
-    if file is None:
-        return Path(name_or_path)
-    if gammapy_data is None:
-        raise SettingsError(
-            what=f"catalogue {name_or_path} needs the folder of the gammapy data",
-            where="[mask] catalogs",
-            fix="Set GAMMAPY_DATA or [data] gammapy_data",
-        )
-    return gammapy_data / file
 
 
 def _read_stars(
@@ -151,7 +133,8 @@ def _read_table(path: Path) -> Table:
         raise InputError(
             what=f"the catalogue cannot be read ({error})",
             where=str(path),
-            fix=f"Name {', '.join(_FILES)} or a FITS or ECSV table in [mask] catalogs",
+            fix=f"Name {', '.join(CATALOG_FILES)} or a FITS or ECSV table in "
+            "[mask] catalogs",
         ) from error
 
 

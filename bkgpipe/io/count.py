@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -23,6 +23,7 @@ from bkgpipe.datamodel.counts import lowest_energy
 from bkgpipe.io.damage import reading
 from bkgpipe.io.hdf5 import read_fields, read_record, write_chunk
 from bkgpipe.io.hdf5_columns import Columns, add_columns, read_columns, read_stacked
+from bkgpipe.io.identities import add_identities
 
 __all__ = [
     "read_counts",
@@ -52,7 +53,13 @@ _TALLIES, _IN_TALLIES = "tallies", tuple(RunTally.__dataclass_fields__)
 _SMALL = tuple(name for name in RunCounts.__dataclass_fields__ if name not in _CUBES)
 
 
-def write_counts(path: Path, header: ProductHeader, chunk: Chunk[RunCounts]) -> None:
+def write_counts(
+    path: Path,
+    header: ProductHeader,
+    chunk: Chunk[RunCounts],
+    *,
+    identities: Mapping[int, str] | None = None,
+) -> None:
     """Write the histograms of a block of runs.
 
     Parameters
@@ -63,6 +70,8 @@ def write_counts(path: Path, header: ProductHeader, chunk: Chunk[RunCounts]) -> 
         Origin of the product.
     chunk : Chunk of RunCounts
         The histograms, and reasons where there are none.
+    identities : mapping of int to str, optional
+        Digest of what each run was made from.
 
     Raises
     ------
@@ -74,6 +83,7 @@ def write_counts(path: Path, header: ProductHeader, chunk: Chunk[RunCounts]) -> 
     def extend(file: h5py.File) -> None:
         add_columns(file, chunk.records, _SMALL)
         add_columns(file, tallies, _IN_TALLIES, group=_TALLIES)
+        add_identities(file, identities or {})
 
     write_chunk(path, header, chunk, extend=extend)
 
@@ -271,7 +281,7 @@ def read_tallies(path: Path) -> dict[int, RunTally]:
     return {key: RunTally(**values) for key, values in found.records.items()}
 
 
-def read_mask_effects(path: Path) -> list[dict[str, Any]]:
+def read_mask_effects(path: Path) -> Chunk[dict[str, Any]]:
     """Read what the masks take of the events and of the solid angle.
 
     Parameters
@@ -281,7 +291,7 @@ def read_mask_effects(path: Path) -> list[dict[str, Any]]:
 
     Returns
     -------
-    list of dict of str to object
+    Chunk of dict of str to object
         ``run``, ``binning``, ``mask_effect``, ``counts_2d``, ``is_safe`` of each run.
 
     Raises
@@ -290,4 +300,4 @@ def read_mask_effects(path: Path) -> list[dict[str, Any]]:
         If the file is not what was written.
     """
     names = ["run", "binning", "mask_effect", "counts_2d", "is_safe"]
-    return list(read_columns(path, RunCounts, names).records.values())
+    return read_columns(path, RunCounts, names)

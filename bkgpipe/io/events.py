@@ -13,6 +13,7 @@ from astropy.io import fits
 
 from bkgpipe.datamodel import Events, Run
 from bkgpipe.errors import DriftScanError, InputError
+from bkgpipe.io.contents import join_sums
 from bkgpipe.io.files import inflate, locate, open_fits, read_content, require_end
 from bkgpipe.io.plain_table import read_plain_columns
 from bkgpipe.io.units import mjd_reference, to_unit
@@ -50,7 +51,7 @@ def read_events(store: Path, run: Run) -> tuple[Events, str]:
     Events
         Events as recorded, invalid ones included.
     str
-        SHA-256 of the file.
+        SHA-256 of the file, with that of the good time intervals if they have another.
 
     Raises
     ------
@@ -81,14 +82,14 @@ def read_events(store: Path, run: Run) -> tuple[Events, str]:
         if not run.gti_file:
             name = run.gti_hdu
             gti = _read_gti(hdus, hdu, content=inflated, name=name, where=where)
-    digest = hashlib.sha256(content)
+    parts = [content]
     if run.gti_file:
         gti, other = _read_gti_file(store, run)
-        digest.update(other)
+        parts.append(other)
     events = Events(
         obs_id=run.obs_id, ra=ra, dec=dec, energy=energy, time=time, gti=gti
     )
-    return events, digest.hexdigest()
+    return events, join_sums([hashlib.sha256(part).hexdigest() for part in parts])
 
 
 def _read_gti_file(store: Path, run: Run) -> tuple[np.ndarray, bytes]:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+import h5py
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, ProductHeader
 from bkgpipe.io.hdf5 import read_chunk, write_chunk
+from bkgpipe.io.identities import add_identities
 
 __all__ = ["read_masks", "write_masks"]
 
 
-def write_masks(path: Path, header: ProductHeader, chunk: Chunk[ExclusionMask]) -> None:
+def write_masks(
+    path: Path,
+    header: ProductHeader,
+    chunk: Chunk[ExclusionMask],
+    *,
+    identities: Mapping[int, str] | None = None,
+) -> None:
     """Write the masks of a block of runs.
 
     Parameters
@@ -21,13 +31,19 @@ def write_masks(path: Path, header: ProductHeader, chunk: Chunk[ExclusionMask]) 
         Origin of the product.
     chunk : Chunk of ExclusionMask
         The masks, and reasons where there are none.
+    identities : mapping of int to str, optional
+        Digest of what each run was made from.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     """
-    write_chunk(path, header, chunk)
+
+    def extend(file: h5py.File) -> None:
+        add_identities(file, identities or {})
+
+    write_chunk(path, header, chunk, extend=extend)
 
 
 def read_masks(path: Path) -> Chunk[ExclusionMask]:

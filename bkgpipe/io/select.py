@@ -32,12 +32,14 @@ _COLUMNS = {
     "events_file": Column(str, "", "events file relative to the store"),
     "events_hdu": Column(str, "", "name of its events HDU"),
     "file_size": Column(int, "byte", "size of the events file, -1: missing"),
-    "file_time": Column(int, "ns", "time of its last change"),
     "selected": Column(bool, "", "may contribute to models"),
     "exported": Column(bool, "", "gets a model"),
     "reason": Column(str, "", "why it is not selected"),
     "gti_file": Column(str, "", "file of its good time intervals, if another"),
     "gti_hdu": Column(str, "", "name of their HDU, if not GTI"),
+    "aeff_file": Column(str, "", "file of its effective area, if another"),
+    "checksum": Column(str, "", "SHA-256 of events and good time, if they are read"),
+    "aeff_checksum": Column(str, "", "SHA-256 of aeff_file"),
 }
 
 

@@ -13,6 +13,7 @@ from astropy.table import Table
 
 from bkgpipe.datamodel import Run, RunTable
 from bkgpipe.errors import DriftScanError, InputError
+from bkgpipe.io.aeff import aeff_entries
 from bkgpipe.io.events import read_events
 from bkgpipe.io.files import is_inside
 from bkgpipe.io.headers import complete_columns, read_mode
@@ -260,6 +261,7 @@ def _files(
         "events_file": [*files],
         "events_hdu": [*hdus],
         **_gti_places(store, [*zip(files, hdus, strict=True)], numbers, entries["gti"]),
+        "aeff_file": _aeff_files(store, files, numbers),
         "file_size": [size for size, _ in facts],
         "file_time": [time for _, time in facts],
     }
@@ -287,6 +289,18 @@ def _gti_places(
         "gti_file": [file for file, _ in places],
         "gti_hdu": [hdu for _, hdu in places],
     }
+
+
+def _aeff_files(
+    store: Path, events: Sequence[str], numbers: Sequence[int]
+) -> list[object]:
+    """Name the file of each effective area, where that is not the events file."""
+    entries = aeff_entries(store)
+    found = (_relative(store, entries.get(number, ("", ""))[0]) for number in numbers)
+    return [
+        "" if file == other else other
+        for file, other in zip(events, found, strict=True)
+    ]
 
 
 def _relative(store: Path, file: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import correlate1d, gaussian_filter
@@ -21,7 +22,7 @@ Rates = tuple[np.ndarray, np.ndarray]  # and their relative errors
 _MIN_SIGMA = 0.05  # of the widest annulus: a narrower Gaussian moves next to nothing
 
 
-def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
+def smooth_stack(stack: Stack, *, method: str, **values: Any) -> RateModel:
     """Make the background rate of a stack, and its statistical error.
 
     The error is that of Poisson noise, passed through the smoothing: a rate that is
@@ -38,8 +39,9 @@ def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
         ``none`` divides counts by exposure. ``gaussian`` smooths counts and what the
         radial profile expects for the exposure, each energy by itself, takes their
         ratio times the profile, and keeps the counts of each energy.
-    sigma : float
-        Width of the Gaussian in bins; in two dimensions in mean bins of offset.
+    **values : object
+        What the method looks at, and no more: ``gaussian`` needs ``sigma``, the width
+        of the Gaussian in bins; in two dimensions in mean bins of offset.
 
     Returns
     -------
@@ -51,13 +53,14 @@ def smooth_stack(stack: Stack, *, method: str, sigma: float) -> RateModel:
     SettingsError
         If the method is unknown or the width is negative.
     """
-    if method not in SMOOTH_METHODS or not sigma >= 0:
+    if method not in SMOOTH_METHODS:
         raise SettingsError(
-            what=f"cannot smooth with method {method!r} and sigma {sigma}",
+            what=f"there is no smoothing method {method!r}",
             where="section [smooth]",
-            fix=f"Choose one of {', '.join(SMOOTH_METHODS)} and a sigma of at least 0",
+            fix=f"Choose one of {', '.join(SMOOTH_METHODS)}",
         )
-    (rate_3d, error_3d), (rate_2d, error_2d) = SMOOTH_METHODS[method](stack, sigma)
+    smooth = SMOOTH_METHODS[method]
+    (rate_3d, error_3d), (rate_2d, error_2d) = smooth(stack, **values)
     return RateModel(
         stack_id=stack.stack_id,
         binning=stack.binning,
@@ -151,7 +154,7 @@ def annulus_kernel(offset_edges: np.ndarray, sigma: float) -> np.ndarray:
     return kernel
 
 
-def _plain(stack: Stack, _sigma: float) -> tuple[Rates, Rates]:
+def _plain(stack: Stack) -> tuple[Rates, Rates]:
     width = stack.binning.energy_width
     rate_3d = mean_rate(stack.counts_3d, stack.exposure_3d, width)
     rate_2d = mean_rate(stack.counts_2d, stack.exposure_2d, width)
@@ -161,9 +164,15 @@ def _plain(stack: Stack, _sigma: float) -> tuple[Rates, Rates]:
     )
 
 
-def _gaussian(stack: Stack, sigma: float) -> tuple[Rates, Rates]:
+def _gaussian(stack: Stack, *, sigma: float) -> tuple[Rates, Rates]:
+    if not sigma >= 0:
+        raise SettingsError(
+            what=f"cannot smooth with sigma {sigma}",
+            where="section [smooth]",
+            fix="Choose a sigma of at least 0",
+        )
     if sigma == 0:
-        return _plain(stack, sigma)
+        return _plain(stack)
     binning, kernel = stack.binning, _annuli(stack, sigma)
     image = Blur(
         mean=lambda cube: _blur_image(cube, sigma),
@@ -210,6 +219,7 @@ def _blur_squared(cube: np.ndarray, sigma: float) -> np.ndarray:
     return cube
 
 
-SMOOTH_METHODS: MappingProxyType[str, Callable[[Stack, float], tuple[Rates, Rates]]] = (
+# Each takes as keywords the keys that it has in the table of stages, and no others
+SMOOTH_METHODS: MappingProxyType[str, Callable[..., tuple[Rates, Rates]]] = (
     MappingProxyType({"none": _plain, "gaussian": _gaussian})
 )

@@ -26,7 +26,7 @@ from bkgpipe.datamodel.axes_test import AxesSummary
 from bkgpipe.datamodel.validation import ValidationSummary
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.axes_test import read_axes
-from bkgpipe.io.count import read_heads, read_mask_effects, read_tallies
+from bkgpipe.io.count import read_heads, read_mask_effects
 from bkgpipe.io.hdf5 import read_checksums, read_fields
 from bkgpipe.io.regression import read_fit
 from bkgpipe.io.stack import read_groups
@@ -40,7 +40,8 @@ from bkgpipe.numerics.dependence import (
 from bkgpipe.numerics.exposure import compare_exposure, most_different
 from bkgpipe.numerics.terms import make_conditions
 from bkgpipe.production.inputs import load_table
-from bkgpipe.production.summary import find_chunks
+from bkgpipe.production.runs import used_ids
+from bkgpipe.production.summary import find_chunks, read_used_tallies
 from bkgpipe.settings import Settings
 
 __all__ = [
@@ -111,8 +112,7 @@ def read_clocks(settings: Settings) -> dict[int, Clock]:
     """
     return {
         obs_id: tally.clock
-        for path in find_chunks(settings, "count")
-        for obs_id, tally in read_tallies(path).items()
+        for obs_id, tally in read_used_tallies(settings).items()
         if tally.clock.is_doubtful
     }
 
@@ -135,9 +135,11 @@ def read_kept_shares(settings: Settings) -> tuple[KeptShare, ...]:
     DamagedFileError
         If a product file is not what was written.
     """
+    used = used_ids(load_table(settings))
     shares: list[KeptShare | None] = []
     for path in find_chunks(settings, "count"):
-        shares += [compare_exposure(**found) for found in read_mask_effects(path)]
+        effects = read_mask_effects(path).only(used).records.values()
+        shares += [compare_exposure(**found) for found in effects]
     return most_different(shares, n_runs=_MAX_KEPT_SHARES)
 
 
@@ -163,9 +165,10 @@ def read_dependence(settings: Settings) -> Dependence:
     conditions: list[RunConditions] = []
     binning = None
     alignment, groups = settings.export.alignment, _read_group_models(settings)
+    used = used_ids(load_table(settings))
     for path in find_chunks(settings, "count"):
         models = groups if settings.in_groups else _read_own_models(settings, path)
-        for run in read_heads(path).records.values():
+        for run in read_heads(path).only(used).records.values():
             stack_id, rate_2d = models.get(run.obs_id, (-1, None))
             spectra.append(run_spectrum(run, stack_id=stack_id, rate_2d=rate_2d))
             conditions.append(make_conditions(run, fov_alignment=alignment))

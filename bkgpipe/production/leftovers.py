@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bkgpipe.production.contents import contents_file
 from bkgpipe.production.inputs import load_table
 from bkgpipe.production.kept import frozen_settings
 from bkgpipe.production.summary import number_chunks
 from bkgpipe.settings import STAGES, Settings
 
-__all__ = ["Leftover", "find_leftovers", "unused_folders"]
+__all__ = ["Leftover", "find_leftovers", "is_of_earlier_version", "unused_folders"]
 
 # Names that nothing but a production gives: all else is not ours to remove.
 _FOLDER = re.compile(f"({'|'.join(STAGES)})-[0-9a-f]{{6}}")
@@ -65,6 +66,24 @@ def find_leftovers(settings: Iterable[Settings]) -> list[Leftover]:
     ]
 
 
+def is_of_earlier_version(settings: Settings) -> bool:
+    """Tell whether a folder holds products of bkgpipe 0.1, and no others.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    bool
+        False from the first run of this version on.
+    """
+    output = settings.data.output
+    is_new = contents_file(settings).exists()
+    return not is_new and any(output.glob("select-*/runs.ecsv"))
+
+
 def unused_folders(settings: Iterable[Settings]) -> list[Path]:
     """List the folders of stages that none of the settings names.
 
@@ -99,17 +118,19 @@ def _old_settings(kept: list[Settings], output: Path) -> list[Path]:
 
 
 def _in_folders(settings: Settings) -> dict[Path, str]:
-    """Find damaged files, and chunks of which all runs were withdrawn."""
+    """Find damaged files, and chunks of which no run is asked for any more."""
     found: dict[Path, str] = {}
     output = settings.data.output
     for path in output.glob("*.damaged"):
         found[path] = "damaged, and made again"
-    for stage in STAGES:
+    # a folder elsewhere is shared with other productions
+    own = [stage for stage in STAGES if settings.folder(stage).parent == output]
+    for stage in own:
         for path in settings.folder(stage).glob("*"):
             if path.suffix == ".damaged":
                 found[path] = "damaged, and made again"
         for path in _withdrawn_chunks(settings, stage):
-            found[path] = "all its runs were withdrawn"
+            found[path] = "holds no run of these settings"
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from bkgpipe.datamodel import (
@@ -22,25 +23,22 @@ from bkgpipe.io.hdf5 import read_header, read_refused
 from bkgpipe.io.record import read_record_header, read_record_summary
 from bkgpipe.io.select import read_runs_header
 from bkgpipe.numerics.stack import refusal
-from bkgpipe.production.inputs import (
-    chunk_numbers,
-    digest_record,
-    is_selected,
-    load_table,
-)
+from bkgpipe.production.inputs import digest_record, is_selected, load_table
 from bkgpipe.production.outdated import find_outdated
+from bkgpipe.production.runs import chunk_numbers, used_ids
 from bkgpipe.settings import Settings
+from bkgpipe.settings.stages import list_chain, stage_grain
 
 __all__ = [
+    "count_chunks",
     "find_chunks",
     "number_chunks",
     "read_export_entries",
     "read_states",
     "read_summary",
+    "read_used_tallies",
     "recall_summary",
 ]
-
-_CHUNKED = ("mask", "count", "rank", "stack", "smooth", "export")
 
 
 def read_summary(settings: Settings) -> Summary:
@@ -64,15 +62,14 @@ def read_summary(settings: Settings) -> Summary:
     table = load_table(settings)
     entries = read_export_entries(settings)
     refused = _read_refused(settings)
-    tallies = _read_tallies(settings)
-    used = [run for run in table.used if run.obs_id in tallies]
+    tallies = read_used_tallies(settings)
     return Summary(
-        store=str(settings.folder("export") / "store"),
+        store=_store(settings),
         models=tuple(
             name for entry in entries for name in (entry.bkg_3d, entry.bkg_2d) if name
         ),
-        n_used=len(used),
-        hours=sum(tallies[run.obs_id].livetime for run in used) / 3600,
+        n_used=len(tallies),
+        hours=sum(tally.livetime for tally in tallies.values()) / 3600,
         refused=refused,
         left_out={run.obs_id: run.reason for run in table.runs if not run.selected},
         timing=_read_timing(settings),
@@ -106,8 +103,13 @@ def recall_summary(settings: Settings) -> Summary:
         with suppress(DamagedFileError):
             present = digest_record(settings, load_table(settings))
             if read_record_header(path).inputs == present:
-                return read_record_summary(path)
+                # the folder may have been moved since
+                return replace(read_record_summary(path), store=_store(settings))
     return read_summary(settings)
+
+
+def _store(settings: Settings) -> str:
+    return str(settings.folder("export") / "store")
 
 
 def read_export_entries(settings: Settings) -> list[ExportEntry]:
@@ -143,11 +145,7 @@ def read_states(settings: Settings) -> list[StageState]:
         In order of the chain; `rank` only where it is needed.
     """
     table = load_table(settings) if is_selected(settings) else RunTable(runs=())
-    totals = {stage: len(number_chunks(settings, table, stage)) for stage in _CHUNKED}
-    if settings.stack.strategy != "ranked":
-        del totals["rank"]
-    if settings.smooth.method == "regression":
-        del totals["stack"]
+    totals = count_chunks(settings, table)
     selected = int(is_selected(settings))
     return [
         StageState(
@@ -219,10 +217,33 @@ def number_chunks(settings: Settings, table: RunTable, stage: str) -> tuple[int,
     tuple of int
         Numbers, sorted.
     """
-    is_read = stage in {"mask", "count"}
-    numbers = chunk_numbers(table, settings.data.chunk_size, exported=not is_read)
-    by_group = settings.in_groups and stage in {"stack", "smooth"}
-    return (0,) if by_group and table.used else numbers
+    grain = stage_grain(settings, stage)
+    if grain == "groups":
+        return (0,) if table.used else ()
+    return chunk_numbers(table, settings.data.chunk_size, exported=grain == "targets")
+
+
+def count_chunks(settings: Settings, table: RunTable) -> dict[str, int]:
+    """Count the chunks of each stage that has any, with these settings.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    table : RunTable
+        Runs of the store.
+
+    Returns
+    -------
+    dict of str to int
+        In the order of the chain.
+    """
+    words = (stage.word for stage in list_chain(settings))
+    return {
+        word: len(number_chunks(settings, table, word))
+        for word in words
+        if stage_grain(settings, word) != "once"
+    }
 
 
 def _read_refused(settings: Settings) -> dict[int, str]:
@@ -231,14 +252,35 @@ def _read_refused(settings: Settings) -> dict[int, str]:
     for stage in ("export", "count"):
         for path in find_chunks(settings, stage):
             refused.update(read_refused(path))
-    return dict(sorted(refused.items()))
+    used = used_ids(load_table(settings))
+    return {key: why for key, why in sorted(refused.items()) if key in used}
 
 
-def _read_tallies(settings: Settings) -> dict[int, RunTally]:
-    tallies: dict[int, RunTally] = {}
-    for path in find_chunks(settings, "count"):
-        tallies |= read_tallies(path)
-    return tallies
+def read_used_tallies(settings: Settings) -> dict[int, RunTally]:
+    """Read what was counted of each run that is read with these settings.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    dict of int to RunTally
+        Numbers of events, and what may speak against a run, by ``obs_id``.
+
+    Raises
+    ------
+    DamagedFileError
+        If a product file is not what was written.
+    """
+    used = used_ids(load_table(settings))
+    return {
+        obs_id: tally
+        for path in find_chunks(settings, "count")
+        for obs_id, tally in read_tallies(path).items()
+        if obs_id in used
+    }
 
 
 def _add_up(tallies: Mapping[int, RunTally]) -> Conservation:
@@ -267,10 +309,7 @@ def _read_timing(settings: Settings) -> dict[str, float]:
     path = settings.folder("select") / "runs.ecsv"
     if path.exists():
         timing["select"] = read_runs_header(path).seconds
-    is_ranked = settings.stack.strategy == "ranked"
-    for stage in _CHUNKED:
-        if stage == "rank" and not is_ranked:
-            continue
+    for stage in count_chunks(settings, load_table(settings)):
         headers = [read_header(path) for path in find_chunks(settings, stage)]
         if headers:
             timing[stage] = sum(header.seconds for header in headers)

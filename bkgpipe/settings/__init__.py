@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bkgpipe.settings.fingerprint import STAGES
 from bkgpipe.settings.read import read_settings
 from bkgpipe.settings.settings import Settings
+from bkgpipe.settings.stages import STAGES
 from bkgpipe.settings.write import (
     settings_page,
     settings_template,

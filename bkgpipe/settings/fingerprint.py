@@ -5,86 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["STAGES", "stage_fingerprint", "stage_values"]
+from bkgpipe.io.catalog_files import find_catalog
+from bkgpipe.settings.stages import list_chain
 
-# The chain, in order.
-STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
-
-# What a stage itself looks at: whole sections, or single keys.
-_OWN_KEYS = {
-    "select": ("data.store", "select", "export.obs_ids"),
-    "mask": (
-        "data.chunk_size",
-        "data.gammapy_data",
-        "mask.radius",
-        "mask.extension_factor",
-        "mask.max_radius",
-        "mask.catalogs",
-        "mask.star_radius",
-        "mask.star_magnitude",
-        "mask.circles",
-        "mask.regions",
-        "mask.masks",
-        "mask.search_radius",
-        "mask.nside",
-    ),
-    "count": ("binning", "count", "export.alignment"),
-    "rank": ("mask.min_kept_fraction", "rank"),
-    "stack": ("mask.min_kept_fraction", "stack"),
-    "smooth": ("mask.min_kept_fraction", "smooth"),
-    "export": ("export",),
-    "report": (),
-}
-
-# To be raised when a stage makes something else of the same settings
-_REVISIONS = {
-    "select": 2,
-    "count": 4,
-    "rank": 4,
-    "stack": 3,
-    "smooth": 3,
-    "export": 4,
-    "mask": 2,
-}
-
-_PARENTS = {
-    "select": (),
-    "mask": ("select",),
-    "count": ("mask",),
-    "rank": ("count",),
-    "stack": ("count",),
-    "smooth": ("stack",),
-    "export": ("smooth",),
-    "report": ("export",),
-}
-
-# Keys that only one strategy or method looks at.
-_ONLY_FOR = {
-    "stack.zenith_edges": ("stack.strategy", "groups"),
-    "stack.azimuth_edges": ("stack.strategy", "groups"),
-    "stack.min_hours": ("stack.strategy", "groups"),
-    "stack.min_counts": ("stack.strategy", "groups"),
-    "smooth.sigma": ("smooth.method", "gaussian"),
-    "smooth.terms": ("smooth.method", "regression"),
-    "smooth.energy_splines": ("smooth.method", "regression"),
-    "smooth.offset_splines": ("smooth.method", "regression"),
-    "smooth.penalty": ("smooth.method", "regression"),
-    "smooth.term_penalty": ("smooth.method", "regression"),
-    "smooth.ridge": ("smooth.method", "regression"),
-    "smooth.choose_penalties": ("smooth.method", "regression"),
-    "smooth.max_points": ("smooth.method", "regression"),
-}
+__all__ = ["stage_fingerprint", "stage_values"]
 
 
 def stage_fingerprint(settings: Any, stage: str) -> str:
     """Hash exactly the settings that a stage and its ancestors look at.
 
     The revisions of their code are hashed as well, so that products of an earlier
-    version of bkgpipe are not taken for those of this one. Files of excluded regions
-    and masks count by their content, not by their name.
+    version of bkgpipe are not taken for those of this one. Catalogues and files of
+    excluded regions and masks count by their content, not by their name or place.
 
     Parameters
     ----------
@@ -99,8 +35,7 @@ def stage_fingerprint(settings: Any, stage: str) -> str:
         Six hexadecimal digits.
     """
     values = stage_values(settings, stage)
-    ancestors = sorted(_ancestors(settings, stage))
-    revisions = [_REVISIONS.get(ancestor, 1) for ancestor in ancestors]
+    revisions = {each.word: each.revision for each in list_chain(settings, stage)}
     text = json.dumps([values, revisions], default=_plain, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 
@@ -118,26 +53,19 @@ def stage_values(settings: Any, stage: str) -> dict[str, Any]:
     Returns
     -------
     dict of str to object
-        Value of each ``section.key``.
+        Value of each ``section.key``; catalogues by their names as files.
     """
     values: dict[str, Any] = {}
-    for ancestor in sorted(_ancestors(settings, stage)):
-        for name in _OWN_KEYS[ancestor]:
+    for each in list_chain(settings, stage):
+        for name in each.used_keys(settings):
             values.update(_values(settings, name))
-    return {
-        name: value
-        for name, value in sorted(values.items())
-        if _is_used(settings, name)
-    }
-
-
-def _ancestors(settings: Any, stage: str) -> set[str]:
-    parents = set(_PARENTS[stage])
-    if stage == "stack" and settings.stack.strategy == "ranked":
-        parents.add("rank")
-    if stage == "smooth" and settings.smooth.method == "regression":
-        parents = {"count"}
-    return {stage}.union(*(_ancestors(settings, parent) for parent in parents))
+    if "mask.catalogs" in values:
+        place = settings.data.gammapy_data
+        values["mask.catalogs"] = tuple(
+            find_catalog(name, gammapy_data=place) if place else name
+            for name in values["mask.catalogs"]
+        )
+    return dict(sorted(values.items()))
 
 
 def _values(settings: Any, name: str) -> dict[str, Any]:
@@ -146,18 +74,6 @@ def _values(settings: Any, name: str) -> dict[str, Any]:
     return {
         f"{section}.{key}": getattr(getattr(settings, section), key) for key in keys
     }
-
-
-def _is_used(settings: Any, name: str) -> bool:
-    if name == "data.gammapy_data":
-        return any(isinstance(word, str) for word in settings.mask.catalogs)
-    if name.startswith("mask.star_"):
-        return "stars" in settings.mask.catalogs
-    if name not in _ONLY_FOR:
-        return True
-    section_key, word = _ONLY_FOR[name]
-    section, _, key = section_key.partition(".")
-    return bool(getattr(getattr(settings, section), key) == word)
 
 
 def _plain(value: Any) -> Any:
@@ -169,4 +85,10 @@ def _plain(value: Any) -> Any:
 
 
 def _content(path: Path) -> str:
+    state = path.stat()
+    return _digest_file(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _digest_file(path: Path, _changed: int, _size: int) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -14,6 +14,7 @@ from astropy import units as u
 from astropy.time import Time
 
 from bkgpipe.datamodel.run_list import RunList, listed_words
+from bkgpipe.io.catalog_files import CATALOG_FILES
 from bkgpipe.settings.run_lists import parse_run_list, read_run_list
 
 __all__ = [
@@ -38,7 +39,7 @@ __all__ = [
     "quantity",
 ]
 
-CATALOG_NAMES = ("gammacat", "3hwc", "hgps", "stars")
+CATALOG_NAMES = tuple(CATALOG_FILES)
 
 _FLAGS = {"true": True, "yes": True, "false": False, "no": False}
 

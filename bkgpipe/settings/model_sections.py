@@ -19,6 +19,7 @@ from bkgpipe.settings.kinds import (
     quantities,
     quantity,
 )
+from bkgpipe.settings.stages import method_names
 
 __all__ = [
     "ExportSettings",
@@ -116,7 +117,7 @@ class StackSettings:
     """Which runs are added up for a model."""
 
     strategy: str = key(
-        choice("groups", "ranked", "own"),
+        choice(*method_names("stack")),
         "groups",
         "Groups of like conditions, the ranked runs of each target, or its own run",
     )
@@ -144,7 +145,7 @@ class SmoothSettings:
     """From counts and exposure to a rate."""
 
     method: str = key(
-        choice("none", "gaussian", "regression"),
+        choice(*method_names("smooth")),
         "regression",
         "How the sums become a rate; regression fits all runs at once",
     )

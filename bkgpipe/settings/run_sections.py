@@ -45,6 +45,11 @@ class DataSettings:
         PATH, "", "Folder of the DL3 data store (with its index files); required"
     )
     output: Path = key(PATH, "bkgpipe-output", "Folder of all products")
+    counts: Path | None = key(
+        PATH,
+        "",
+        "Folder of masks and counts, which productions may share; empty takes output",
+    )
     gammapy_data: Path | None = key(
         PATH, "", "Folder with catalogs/; empty takes $GAMMAPY_DATA"
     )

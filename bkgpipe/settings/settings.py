@@ -24,6 +24,7 @@ from bkgpipe.settings.run_sections import (
 )
 from bkgpipe.settings.sections import RunSettings
 from bkgpipe.settings.site_sections import SiteSettings
+from bkgpipe.settings.stages import stage_grain
 
 __all__ = ["Settings"]
 
@@ -62,9 +63,15 @@ class Settings:
         return Path(self.data.store or "")
 
     @property
+    def outputs(self) -> tuple[Path, ...]:
+        """Folders that are written to: of all products, and of masks and counts."""
+        shared = self.data.counts or self.data.output
+        return tuple(dict.fromkeys((self.data.output, shared)))
+
+    @property
     def in_groups(self) -> bool:
         """Whether runs share the model of their group, instead of one of their own."""
-        return self.smooth.method != "regression" and self.stack.strategy == "groups"
+        return stage_grain(self, "smooth") == "groups"
 
     @cached_property
     def _fingerprints(self) -> dict[str, str]:
@@ -100,7 +107,9 @@ class Settings:
         Path
             The folder, as ``output/count-3fa9c1``; it need not exist.
         """
-        return self.data.output / f"{stage}-{self.fingerprint(stage)}"
+        of_runs = stage_grain(self, stage) == "runs"
+        output = self.outputs[-1] if of_runs else self.data.output
+        return output / f"{stage}-{self.fingerprint(stage)}"
 
     def site(self, name: str) -> SiteSettings:
         """Return the settings of a batch site.

@@ -13,7 +13,7 @@ from bkgpipe.errors import BkgpipeError, InputError
 from bkgpipe.io.overlay import read_pool
 from bkgpipe.numerics.overlay_match import find_mismatches, order_runs, rate_factors
 from bkgpipe.numerics.overlay_pool import OffPool, describe_spans
-from bkgpipe.production.inputs import digest
+from bkgpipe.production.runs import digest
 from bkgpipe.settings.overlay_sections import OverlaySettings
 from bkgpipe.settings.parse import refuse
 from bkgpipe.simulation.overlay_inputs import OverlayInputs, read_overlay_inputs

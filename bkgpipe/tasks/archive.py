@@ -69,9 +69,11 @@ def read_archive(
     """
     archive = Archive(shapes={}, refused={}, unfit={})
     for task in counts:
-        chunk = read_shapes(task.path)
+        runs = {run.obs_id: run for run in task.used}
+        chunk = read_shapes(task.path).only(runs)
         archive.refused.update(chunk.refused)
-        shapes = list(chunk.records.values())
+        # in the file no run is selected, or all are
+        shapes = [replace(each, run=runs[key]) for key, each in chunk.records.items()]
         small = join_shapes(shapes, criteria=criteria) if criteria else _compact(shapes)
         archive.shapes.update(zip(chunk.records, small, strict=True))
         for obs_id, shape in chunk.records.items():

@@ -14,14 +14,9 @@ from bkgpipe._version import __version__
 from bkgpipe.datamodel import ProductHeader, Run, RunTable
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.hdf5 import read_header
-from bkgpipe.production.inputs import (
-    digest_all,
-    is_selected,
-    load_settings,
-    load_table,
-    runs_by_chunk,
-)
+from bkgpipe.production.inputs import is_selected, load_settings, load_table
 from bkgpipe.production.outdated import known_inputs
+from bkgpipe.production.runs import digest_all, runs_by_chunk
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.targets import HOST, ProductTarget, set_aside
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import luigi
 
-from bkgpipe.production.inputs import chunk_numbers
+from bkgpipe.production.runs import chunk_numbers
+from bkgpipe.settings.stages import stage_grain
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.select import Select
 
@@ -70,13 +71,8 @@ class AllStackChunks(AllChunks):
 
     only_exported = True
 
-    @property
-    def in_groups(self) -> bool:
-        """Whether there is chunk 0 alone."""
-        return self.settings.in_groups
-
     def chunks(self) -> list[ChunkTask]:
         """List the tasks of all chunks."""
-        if self.in_groups:
+        if stage_grain(self.settings, self.stage) == "groups":
             return [self.chunk_task(0)]
         return super().chunks()

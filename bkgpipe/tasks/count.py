@@ -6,18 +6,19 @@ import logging
 from functools import partial
 from pathlib import Path
 
-from bkgpipe.datamodel import ExclusionMask, Run, RunCounts
-from bkgpipe.io.count import write_counts
+from bkgpipe.datamodel import Chunk, ExclusionMask, Run, RunCounts
+from bkgpipe.io.count import read_counts, write_counts
 from bkgpipe.io.mask import read_masks
 from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.count import count_run
 from bkgpipe.numerics.exposure import with_event_exposure
-from bkgpipe.production.inputs import digest_selected
+from bkgpipe.production.runs import digest_selected
 from bkgpipe.production.safe_energy import run_safe_energy
-from bkgpipe.tasks.base import ChunkTask, StageTask
+from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.mask import Mask
+from bkgpipe.tasks.of_runs import OfRuns
 from bkgpipe.view.clock_words import clock_words
 
 __all__ = ["AllCounts", "Count", "OfAllCounts"]
@@ -25,28 +26,38 @@ __all__ = ["AllCounts", "Count", "OfAllCounts"]
 _log = logging.getLogger(__name__)
 
 
-class Count(ChunkTask):
+class Count(OfRuns):
     """Count events: reads masks and events files, writes ``count_{chunk}.h5``."""
 
     stage = "count"
+    read_file = staticmethod(read_counts)
+    write_file = staticmethod(write_counts)
 
     def requires(self) -> Mask:
         return self.sibling(Mask)
 
-    def run(self) -> None:
-        runs = {run.obs_id: run for run in self.used}
+    def make(self, runs: dict[int, Run]) -> Chunk[RunCounts]:
+        """Count the events of some runs.
+
+        Parameters
+        ----------
+        runs : dict of int to Run
+            The runs, by their numbers.
+
+        Returns
+        -------
+        Chunk
+            Counts, and reasons where there are none.
+        """
         masks = read_masks(Path(self.input().path))
 
         def count(obs_id: int) -> RunCounts:
             return self._count(runs[obs_id], masks.records[obs_id])
 
         require = partial(require_store, self.settings.store)
-        chunk = collect(
+        return collect(
             runs, count, refused=masks.refused, require=require, tell=self.tell
         )
-
-        with self.output().temporary_path() as path:
-            write_counts(Path(path), self.header(), chunk)
 
     def _count(self, run: Run, mask: ExclusionMask) -> RunCounts:
         events, checksum = read_events(self.settings.store, run)

@@ -93,11 +93,11 @@ def build(
             # what there is to share is known when the runs are selected
             luigi.build([task.sibling(Select)], **how)
         for _ in _rounds(settings):
-            damaged = damaged_files(settings.data.output)
+            damaged = _damaged(settings)
             found = luigi.build([task], **how)
             if task.complete():
                 return
-            if damaged_files(settings.data.output) != damaged:
+            if _damaged(settings) != damaged:
                 continue
             if found.status not in _FORGOTTEN or _given_up(found.worker):
                 return
@@ -183,6 +183,13 @@ def task_name(task: StageTask) -> str:
         As ``Count 3``, the number being that of the chunk.
     """
     return f"{task.task_family} {getattr(task, 'chunk', '')}".strip()
+
+
+def _damaged(settings: Settings) -> dict[Path, int]:
+    found: dict[Path, int] = {}
+    for folder in settings.outputs:
+        found |= damaged_files(folder)
+    return found
 
 
 def _rounds(settings: Settings) -> Iterator[int]:

@@ -31,8 +31,8 @@ from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.export import node_model_for_run
 from bkgpipe.numerics.norm import NORMS, apply_norm, low_norm
 from bkgpipe.numerics.stack import find_group
-from bkgpipe.production.inputs import digest
 from bkgpipe.production.listing import find_lost
+from bkgpipe.production.runs import digest
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import UNKNOWN, ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks

@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from bkgpipe.datamodel import ExclusionMask, ExclusionRegion, Run
-from bkgpipe.io.mask import write_masks
+from bkgpipe.datamodel import Chunk, ExclusionMask, ExclusionRegion, Run
+from bkgpipe.io.mask import read_masks, write_masks
 from bkgpipe.numerics.mask import make_exclusion_mask
-from bkgpipe.tasks.base import ChunkTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.exclusion import read_exclusion_regions
+from bkgpipe.tasks.of_runs import OfRuns
 from bkgpipe.tasks.select import Select
 
 __all__ = ["AllMasks", "Mask"]
 
 
-class Mask(ChunkTask):
+class Mask(OfRuns):
     """Mask runs: reads catalogues, regions and masks, writes ``mask_{chunk}.h5``."""
 
     stage = "mask"
+    read_file = staticmethod(read_masks)
+    write_file = staticmethod(write_masks)
 
     def requires(self) -> Select:
         return self.sibling(Select)
 
-    def run(self) -> None:
-        runs = {run.obs_id: run for run in self.used}
+    def make(self, runs: dict[int, Run]) -> Chunk[ExclusionMask]:
+        """Make the masks of some runs.
+
+        Parameters
+        ----------
+        runs : dict of int to Run
+            The runs, by their numbers.
+
+        Returns
+        -------
+        Chunk
+            Masks, and reasons where there are none.
+        """
         regions = read_exclusion_regions(self.settings)
 
         def mask(obs_id: int) -> ExclusionMask:
             return self._make_mask(runs[obs_id], regions)
 
-        chunk = collect(runs, mask, refused={}, tell=self.tell)
-
-        with self.output().temporary_path() as path:
-            write_masks(Path(path), self.header(), chunk)
+        return collect(runs, mask, refused={}, tell=self.tell)
 
     def _make_mask(
         self, run: Run, regions: tuple[ExclusionRegion, ...]

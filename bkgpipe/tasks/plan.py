@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from luigi.task import flatten
@@ -16,6 +16,7 @@ from bkgpipe.production.kept import find_changes
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import UNKNOWN, ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
+from bkgpipe.tasks.of_runs import OfRuns
 from bkgpipe.tasks.select import Select
 
 __all__ = ["PlannedProduct", "plan_products"]
@@ -111,6 +112,14 @@ class _Planner:
         changes = self._changes_for(task)
         if fault == "missing":
             return _tell_changes(changes) or "not there"
+        return self._tell_outdated(task, changes, keys)
+
+    def _tell_outdated(
+        self, task: StageTask, changes: dict[int, str], keys: str
+    ) -> str:
+        if isinstance(task, OfRuns) and not changes:
+            n_missing, n_used = len(task.missing(task.known())), len(task.used)
+            return f"{n_missing} of its {n_used} runs are not in it yet"
         # without any in its chunk it is made from all runs
         told = _tell_changes(changes or self.changes)
         return told or (f"{keys} changed" if keys else "made of other runs or files")
@@ -158,8 +167,13 @@ def _compare_runs(before: RunTable, after: RunTable) -> dict[int, str]:
     return {
         obs_id: _compare_run(old.get(obs_id), new.get(obs_id))
         for obs_id in sorted(old.keys() | new.keys())
-        if repr(old.get(obs_id)) != repr(new.get(obs_id))
+        if _put_run(old.get(obs_id)) != _put_run(new.get(obs_id))
     }
+
+
+def _put_run(run: Run | None) -> str:
+    # NaN is not equal to itself, and the time of a file is not kept
+    return repr(run and replace(run, file_time=0))
 
 
 def _compare_run(old: Run | None, new: Run | None) -> str:
@@ -167,7 +181,7 @@ def _compare_run(old: Run | None, new: Run | None) -> str:
         return "new run {}" if old is None else "run {} withdrawn"
     if new.file_size < 0 <= old.file_size:
         return "events file of run {} gone"
-    if (old.file_size, old.file_time) != (new.file_size, new.file_time):
+    if (old.checksum, old.aeff_checksum) != (new.checksum, new.aeff_checksum):
         return "events file of run {} changed"
     return "index entry of run {} changed"
 

@@ -19,9 +19,10 @@ from bkgpipe.io.rank import (
 )
 from bkgpipe.numerics.candidates import pack_candidates, unpack_candidates
 from bkgpipe.numerics.rank import rank_runs
-from bkgpipe.production.inputs import digest, index_runs
+from bkgpipe.production.runs import digest, index_runs
 from bkgpipe.production.summary import find_chunks
 from bkgpipe.settings import Settings
+from bkgpipe.settings.stages import has_stage
 from bkgpipe.tasks.archive import Archive, read_archive
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
@@ -168,7 +169,7 @@ def read_all_rankings(settings: Settings) -> tuple[Ranking, ...]:
     tuple of Ranking
         In order of the targets; empty unless the strategy is ``ranked``.
     """
-    if settings.in_groups or settings.stack.strategy != "ranked":
+    if not has_stage(settings, "rank"):
         return ()
     found: dict[int, Ranking] = {}
     for path in find_chunks(settings, "rank"):

@@ -182,10 +182,11 @@ def _read_heads(
     """Read the conditions of all runs that may be fitted."""
     heads: list[tuple[RunHead, Path]] = []
     for task in counts:
-        for run in read_heads(task.path).records.values():
-            reason = refusal(run.tally, min_kept_fraction=min_kept_fraction)
-            if run.run.selected and not reason:
-                heads.append((make_head(run, fov_alignment=fov_alignment), task.path))
+        selected = {run.obs_id for run in task.used if run.selected}
+        for run in read_heads(task.path).only(selected).records.values():
+            if refusal(run.tally, min_kept_fraction=min_kept_fraction):
+                continue
+            heads.append((make_head(run, fov_alignment=fov_alignment), task.path))
     heads.sort(key=lambda pair: pair[0].obs_id)
     return _FitRuns(
         heads=[head for head, _ in heads], paths=[path for _, path in heads]

@@ -38,8 +38,9 @@ from bkgpipe.production.gather import (
     read_validated,
     validation_files,
 )
-from bkgpipe.production.inputs import digest_all, load_table
+from bkgpipe.production.inputs import load_table
 from bkgpipe.production.listing import find_lost
+from bkgpipe.production.runs import digest_all
 from bkgpipe.production.summary import read_summary
 from bkgpipe.settings import STAGES, Settings, settings_values
 from bkgpipe.tasks.base import StageTask

@@ -8,6 +8,7 @@ from pathlib import Path
 from bkgpipe.datamodel import ProductHeader
 from bkgpipe.io.select import read_runs_header, read_runs_table, write_runs
 from bkgpipe.numerics.select import select_runs
+from bkgpipe.production.contents import add_checksums
 from bkgpipe.production.inputs import digest_store, is_selected, read_store
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.targets import ProductTarget
@@ -47,8 +48,10 @@ class Select(StageTask):
             export_obs_ids=self.settings.export.obs_ids,
         )
 
+        known = add_checksums(self.settings, selected, keep=True)
+
         with self.output().temporary_path() as path:
-            write_runs(Path(path), self.header(), selected)
+            write_runs(Path(path), self.header(), known)
 
 
 def _read_whole(path: Path) -> ProductHeader:

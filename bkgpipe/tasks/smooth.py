@@ -9,6 +9,7 @@ from bkgpipe.io.smooth import write_models
 from bkgpipe.io.stack import read_stacks
 from bkgpipe.numerics.smooth import smooth_stack
 from bkgpipe.settings import Settings
+from bkgpipe.settings.stages import has_stage, method_values
 from bkgpipe.tasks.base import ChunkTask
 from bkgpipe.tasks.chunks import AllStackChunks
 from bkgpipe.tasks.collect import collect
@@ -34,12 +35,11 @@ class Smooth(ChunkTask):
         if self.complete():  # what it waited for has not changed
             return
         stacks = read_stacks(Path(self.input().path))
-        smooth = self.settings.smooth
+        method = self.settings.smooth.method
+        values = method_values(self.settings, self.stage)
 
         def rate(stack_id: int) -> RateModel:
-            return smooth_stack(
-                stacks.records[stack_id], method=smooth.method, sigma=smooth.sigma
-            )
+            return smooth_stack(stacks.records[stack_id], method=method, **values)
 
         chunk = collect(stacks.records, rate, refused={}, tell=self.tell)
         chunk.refused.update(stacks.refused)
@@ -61,7 +61,7 @@ def smooth_class(settings: Settings) -> type[ChunkTask]:
     type
         `Predict` for a regression, `Smooth` for all other methods.
     """
-    return Predict if settings.smooth.method == "regression" else Smooth
+    return Smooth if has_stage(settings, "stack") else Predict
 
 
 class AllSmooths(AllStackChunks):

@@ -131,11 +131,6 @@ class AllStacks(AllStackChunks):
 
     stage = "stack"
 
-    @property
-    def in_groups(self) -> bool:
-        """Whether there is chunk 0 alone."""
-        return self.settings.stack.strategy == "groups"
-
     def chunk_task(self, number: int) -> ChunkTask:
         """Make the task of one chunk."""
         return self.sibling(STRATEGIES[self.settings.stack.strategy], chunk=number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from bkgpipe.io.tables import (
     write_observation_table,
 )
 from bkgpipe.production.listing import find_lost
+from bkgpipe.production.runs import digest
 from bkgpipe.production.summary import read_export_entries
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import StageTask
@@ -45,6 +47,18 @@ class MakeStore(StageTask):
     """
 
     stage = "export"
+
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        if not self._points_elsewhere():
+            return super().inputs()
+        # the index names files of the original store by the way to them
+        source, store = self.settings.store.resolve(), self.folder.resolve() / "store"
+        return digest([super().inputs(), os.path.relpath(source, store)])
+
+    def _points_elsewhere(self) -> bool:
+        is_index = self.settings.export.store == "index"
+        return is_index or any(run.aeff_file for run in self.table.exported)
 
     def requires(self) -> list[StageTask]:
         exports = self.sibling(AllExports)

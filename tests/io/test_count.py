@@ -186,7 +186,7 @@ def test_mask_effects_come_back(
     )
     write_counts(path, header, Chunk(records={7: replace(counts, mask_effect=effect)}))
 
-    (found,) = read_mask_effects(path)
+    (found,) = read_mask_effects(path).records.values()
 
     assert sorted(found) == ["binning", "counts_2d", "is_safe", "mask_effect", "run"]
     assert found["run"].obs_id == 7

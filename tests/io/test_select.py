@@ -22,12 +22,12 @@ def runs(run: Run) -> tuple[Run, ...]:
         safe_energy_min=float("nan"),
         events_file="",
         file_size=-1,
-        file_time=0,
         selected=False,
         exported=False,
         reason="zenith 71 deg is above 60 deg, \u201cfar\u201d too much",
     )
-    return run, bare
+    # the time of a file is not kept
+    return replace(run, file_time=0, checksum="ab" * 32), replace(bare, file_time=0)
 
 
 def test_runs_come_back_to_the_last_digit(
@@ -52,7 +52,9 @@ def test_every_attribute_has_a_column_that_says_what_it_is(
 
     table = Table.read(path, format="ascii.ecsv")
 
-    assert table.colnames == list(Run.__dataclass_fields__)
+    assert table.colnames == [
+        name for name in Run.__dataclass_fields__ if name != "file_time"
+    ]
     assert all(table[name].description for name in table.colnames)
     assert table["safe_energy_min"].unit == "TeV"
     assert table["ontime"].unit == "s"

@@ -27,6 +27,8 @@ BINNING = Binning(
 )
 TRUTH = Truth()
 
+VALUES = {"none": {}, "gaussian": {"sigma": 1.0}}
+
 
 def fill(rate, exposure, edges):
     """Fill a field whose bins all lie at the same offset."""
@@ -118,7 +120,7 @@ def in_disc(rate: np.ndarray, truth: np.ndarray, share: np.ndarray) -> float:
 def test_a_disc_that_no_run_saw_is_filled_without_bias(
     make_stack, true_rates, method, lat
 ):
-    model = smooth_stack(make_stack(lat), method=method, sigma=1.0)
+    model = smooth_stack(make_stack(lat), method=method, **VALUES[method])
 
     filled_3d, filled_2d = fill_model(model)
 
@@ -138,7 +140,9 @@ def test_the_disc_is_filled_within_its_statistics(make_stack, true_rates, method
     share = excluded_3d(0.5)
     ratios = []
     for seed in range(5):
-        model = smooth_stack(make_stack(0.5, seed=seed), method=method, sigma=1.0)
+        model = smooth_stack(
+            make_stack(0.5, seed=seed), method=method, **VALUES[method]
+        )
         ratios.append(in_disc(fill_model(model)[0], true_rates[0], share))
 
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.01)
@@ -156,7 +160,7 @@ def test_an_annulus_that_no_run_saw_is_interpolated(make_stack, true_rates):
             exposure_2d=stack.exposure_2d * is_seen,
         )
         for method in ("none", "gaussian"):
-            model = smooth_stack(stack, method=method, sigma=1.0)
+            model = smooth_stack(stack, method=method, **VALUES[method])
 
             _, filled = fill_model(model)
 
@@ -170,7 +174,7 @@ def test_a_gradient_is_continued_into_the_disc(make_stack, true_rates):
     stack = make_stack(0.5)
     stack = replace(stack, counts_3d=stack.counts_3d * slope)
 
-    filled, _ = fill_model(smooth_stack(stack, method="none", sigma=0.0))
+    filled, _ = fill_model(smooth_stack(stack, method="none"))
 
     ratio = in_disc(filled, true_rates[0] * slope, excluded_3d(0.5))
     assert ratio == pytest.approx(1.0, abs=0.02)
@@ -222,7 +226,7 @@ def test_a_rate_without_holes_stays_as_it_is(true_rates):
 
 
 def test_a_bin_seen_at_other_energies_gets_their_shape(make_stack, true_rates):
-    model = smooth_stack(make_stack(5.0), method="none", sigma=0.0)
+    model = smooth_stack(make_stack(5.0), method="none")
     rate, exposure = model.rate_3d.copy(), model.exposure_3d.copy()
     rate[6, 8, 2] = exposure[6, 8, 2] = 0.0
 

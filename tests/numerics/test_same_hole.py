@@ -34,6 +34,8 @@ SOURCE = PointSource(fov_lon=0.0, fov_lat=0.5, rate=0.5)
 RADIUS = 0.4
 N_RUNS = 10
 
+VALUES = {"none": {}, "gaussian": {"sigma": 1.0}}
+
 
 @pytest.fixture(scope="module")
 def counted() -> list[RunCounts]:
@@ -64,7 +66,7 @@ def counted() -> list[RunCounts]:
 def truth(counted) -> RateModel:
     stack = stack_runs(counted, stack_id=1)
     return replace(
-        smooth_stack(stack, method="none", sigma=0.0),
+        smooth_stack(stack, method="none"),
         rate_3d=mean_rate_3d(LAW, BINNING) + 1e-12,
         rate_2d=mean_rate_2d(LAW, BINNING),
         method="truth",
@@ -100,7 +102,7 @@ def in_hole(models: list[RateModel], truth: RateModel) -> np.ndarray:
 def test_models_of_a_group_are_right_in_the_hole(counted, truth, method):
     stack = stack_runs(counted, stack_id=1)
 
-    model = smooth_stack(stack, method=method, sigma=1.0)
+    model = smooth_stack(stack, method=method, **VALUES[method])
 
     assert (model.rate_3d[:, truth.exposure_3d[0] == 0] == 0).all()
     assert in_hole([model], truth) == pytest.approx(1.0, abs=0.025)
@@ -110,7 +112,9 @@ def test_models_of_a_group_are_right_in_the_hole(counted, truth, method):
 @pytest.mark.parametrize(("method", "scatter"), [("none", 0.2), ("gaussian", 0.03)])
 def test_models_of_single_runs_are_right_in_the_hole(counted, truth, method, scatter):
     models = [
-        smooth_stack(stack_runs([run], stack_id=number), method=method, sigma=1.0)
+        smooth_stack(
+            stack_runs([run], stack_id=number), method=method, **VALUES[method]
+        )
         for number, run in enumerate(counted)
     ]
 

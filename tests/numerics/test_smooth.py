@@ -18,6 +18,8 @@ CONDITIONS = Conditions(
 )
 HOURS = 50.0
 
+VALUES = {"none": {}, "gaussian": {"sigma": 1.0}}
+
 
 @pytest.fixture(scope="session")
 def make_stack(make_binning):
@@ -60,7 +62,7 @@ def expected_counts(model):
 def test_none_gives_back_the_counts(make_stack):
     stack = make_stack(hole=True)
 
-    model = smooth_stack(stack, method="none", sigma=2.0)
+    model = smooth_stack(stack, method="none")
 
     in_3d, in_2d = expected_counts(model)
     np.testing.assert_allclose(in_3d, stack.counts_3d, rtol=1e-12)
@@ -89,7 +91,7 @@ def test_gaussian_keeps_the_counts_of_each_energy(make_stack, sigma, seed, hole)
 def test_no_width_is_no_smoothing(make_stack):
     stack = make_stack()
 
-    plain = smooth_stack(stack, method="none", sigma=0.0)
+    plain = smooth_stack(stack, method="none")
     model = smooth_stack(stack, method="gaussian", sigma=0.0)
 
     np.testing.assert_array_equal(model.rate_3d, plain.rate_3d)
@@ -180,7 +182,7 @@ def test_smooth_radial_shape_is_kept(make_stack, make_binning):
 def test_noise_is_smoothed(make_stack):
     stack = make_stack(rate=30.0)
 
-    plain = smooth_stack(stack, method="none", sigma=1.0)
+    plain = smooth_stack(stack, method="none")
     model = smooth_stack(stack, method="gaussian", sigma=1.0)
 
     assert model.rate_3d[1].std() < plain.rate_3d[1].std() / 2
@@ -202,7 +204,7 @@ def test_empty_and_fully_masked_stacks_have_no_rate(make_stack):
 
     for case in (empty, masked):
         for method in ("none", "gaussian"):
-            model = smooth_stack(case, method=method, sigma=1.0)
+            model = smooth_stack(case, method=method, **VALUES[method])
             assert not model.rate_3d.any()
             assert not model.rate_2d.any()
 
@@ -232,7 +234,7 @@ def test_errors_of_plain_rates_are_those_of_poisson(make_stack):
     stack = make_stack(hole=True)
     stack = replace(stack, systematic=0.07)
 
-    model = smooth_stack(stack, method="none", sigma=2.0)
+    model = smooth_stack(stack, method="none")
 
     seen = stack.counts_3d > 0
     wanted = 1 / np.sqrt(stack.counts_3d[seen])
@@ -280,12 +282,14 @@ def test_a_peak_is_not_flattened(make_stack, make_binning):
 
 
 @pytest.mark.parametrize("hole", [False, True])
-@pytest.mark.parametrize(("method", "sigma"), [("none", 0.0), ("gaussian", 1.5)])
-def test_pulls_of_a_flat_field_are_standard_normal(make_stack, method, sigma, hole):
+@pytest.mark.parametrize(
+    ("method", "values"), [("none", {}), ("gaussian", {"sigma": 1.5})]
+)
+def test_pulls_of_a_flat_field_are_standard_normal(make_stack, method, values, hole):
     pulls_3d, pulls_2d = [], []
     for seed in range(60):
         stack = make_stack(seed=seed, rate=300.0, hole=hole)
-        model = smooth_stack(stack, method=method, sigma=sigma)
+        model = smooth_stack(stack, method=method, **values)
         seen = stack.exposure_3d[1] > 0.05 * stack.exposure_3d[1].max()
         truth = 300.0 / 10
         pull = (model.rate_3d / truth - 1) / model.error_3d
@@ -306,16 +310,24 @@ def test_bins_without_a_rate_have_the_error_of_the_prior(make_stack):
 
     for case in (stack, empty):
         for method in ("none", "gaussian"):
-            model = smooth_stack(case, method=method, sigma=1.0)
+            model = smooth_stack(case, method=method, **VALUES[method])
             without = model.rate_3d == 0
             assert without.any()
             np.testing.assert_allclose(model.error_3d[without], np.sqrt(2))
             assert (model.error_3d > 0).all()
 
 
-@pytest.mark.parametrize(
-    ("method", "sigma"), [("median", 1.0), ("gaussian", -1.0), ("gaussian", np.nan)]
-)
-def test_wrong_settings(make_stack, method, sigma):
+def test_a_method_that_is_none(make_stack):
     with pytest.raises(SettingsError, match=r"\[smooth\]: .*Choose one of none, gauss"):
-        smooth_stack(make_stack(), method=method, sigma=sigma)
+        smooth_stack(make_stack(), method="median", sigma=1.0)
+
+
+@pytest.mark.parametrize("sigma", [-1.0, np.nan])
+def test_a_width_that_is_none(make_stack, sigma):
+    with pytest.raises(SettingsError, match=r"\[smooth\]: .*a sigma of at least 0"):
+        smooth_stack(make_stack(), method="gaussian", sigma=sigma)
+
+
+def test_a_method_is_not_given_what_it_does_not_look_at(make_stack):
+    with pytest.raises(TypeError, match="sigma"):
+        smooth_stack(make_stack(), method="none", sigma=1.0)

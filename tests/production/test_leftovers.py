@@ -2,8 +2,13 @@ from __future__ import annotations
 
 import pytest
 
+from bkgpipe.production.contents import contents_file
 from bkgpipe.production.kept import frozen_settings
-from bkgpipe.production.leftovers import find_leftovers, unused_folders
+from bkgpipe.production.leftovers import (
+    find_leftovers,
+    is_of_earlier_version,
+    unused_folders,
+)
 from bkgpipe.tasks.mask import AllMasks
 
 
@@ -68,4 +73,12 @@ def test_chunks_without_runs_are_left_over(settings):
 
     (found,) = find_leftovers([settings])
 
-    assert (found.path, found.reason) == (gone, "all its runs were withdrawn")
+    assert (found.path, found.reason) == (gone, "holds no run of these settings")
+
+
+def test_products_of_an_earlier_version_are_told_until_the_first_run(settings):
+    assert is_of_earlier_version(settings) is False
+
+    contents_file(settings).unlink()  # which it did not have
+
+    assert is_of_earlier_version(settings) is True

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from bkgpipe.settings import STAGES, fingerprint
+from bkgpipe.settings import STAGES, stages
 
 
 def _changed(make_settings, *overrides, base=()):
@@ -30,6 +32,8 @@ def _changed(make_settings, *overrides, base=()):
 )
 def test_a_change_repeats_its_stage_and_all_after_it(make_settings, override, first):
     expected = list(STAGES[STAGES.index(first) :])
+    if first == "select":  # masks and counts serve every selection
+        expected = [word for word in expected if word not in {"mask", "count"}]
     # rank is no ancestor of the groups, and does not depend on what comes after it
     assert _changed(make_settings, override) == expected
 
@@ -89,17 +93,38 @@ def test_folders_are_named_by_stage_and_fingerprint(make_settings):
     assert len(settings.fingerprint("count")) == 6
 
 
-def test_place_of_the_catalogues_matters_only_where_one_is_named(
-    make_settings, monkeypatch, tmp_path
-):
-    monkeypatch.setenv("GAMMAPY_DATA", str(tmp_path / "store" / ".." / "store"))
-    place = f"data.gammapy_data={tmp_path / 'store'}"
+@pytest.fixture
+def hgps(tmp_path):
+    """Make a folder that holds a catalogue of some content."""
 
-    assert _changed(make_settings, place) == []
-    # the same folder in other words, as settings that were frozen name it
-    assert _changed(make_settings, place, base=["mask.catalogs=hgps"]) == []
-    other = f"data.gammapy_data={tmp_path}"
-    assert "mask" in _changed(make_settings, other, base=["mask.catalogs=hgps"])
+    def make(name: str, content: str) -> str:
+        path = tmp_path / name / "catalogs" / "hgps_catalog_v1.fits.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        return f"data.gammapy_data={tmp_path / name}"
+
+    return make
+
+
+def test_catalogues_count_by_what_they_hold_and_not_by_their_place(make_settings, hgps):
+    first, copy, other = hgps("a", "x"), hgps("b", "x"), hgps("c", "y")
+    base = ["mask.catalogs=hgps", first]
+
+    assert _changed(make_settings, copy, base=base) == []
+    assert _changed(make_settings, other, base=base)[0] == "mask"
+    assert _changed(make_settings, other, base=[first]) == []
+
+
+def test_a_catalogue_that_changes_repeats_the_masks(make_settings, hgps):
+    place = hgps("a", "x")
+    before = make_settings("mask.catalogs=hgps", place).fingerprint("mask")
+    hgps("a", "longer")
+
+    assert make_settings("mask.catalogs=hgps", place).fingerprint("mask") != before
+
+
+def test_neither_place_nor_name_of_the_store_counts(make_settings):
+    assert _changed(make_settings, "data.store=elsewhere") == []
 
 
 def test_regression_has_no_use_for_stacks(make_settings):
@@ -130,7 +155,9 @@ def test_a_revision_of_the_code_repeats_what_comes_after(
         return {name: settings.fingerprint(name) for name in STAGES}
 
     before = fingerprints()
-    monkeypatch.setitem(fingerprint._REVISIONS, stage, 99)
+    row = replace(stages._BY_WORD[stage], revision=99)
+    table = tuple(row if each.word == stage else each for each in stages.STAGE_TABLE)
+    monkeypatch.setattr(stages, "STAGE_TABLE", table)
     after = fingerprints()
 
     assert [name for name in STAGES if before[name] != after[name]] == expected

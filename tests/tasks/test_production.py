@@ -144,7 +144,7 @@ def test_a_killed_writer_leaves_nothing_and_the_next_run_goes_on(
     def die(*_args: object, **_kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bkgpipe.tasks.count.write_counts", die)
+    monkeypatch.setattr("bkgpipe.tasks.count.Count.write_file", die)
     with pytest.raises(KeyboardInterrupt):
         build(task)
     monkeypatch.undo()

@@ -1,0 +1,162 @@
+"""What files hold: checksums, kept so that no file is read twice for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Contents", "join_sums", "read_contents", "write_contents"]
+
+_log = logging.getLogger(__name__)
+
+_THREADS = 4  # that wait for a file system at a time
+
+_State = tuple[int, int]
+
+
+def join_sums(sums: Sequence[str]) -> str:
+    """Put the checksums of several files together.
+
+    Parameters
+    ----------
+    sums : sequence of str
+        SHA-256 of each, in hexadecimal digits.
+
+    Returns
+    -------
+    str
+        That of a single file itself, for several one of all.
+    """
+    if len(sums) == 1:
+        return sums[0]
+    return hashlib.sha256("".join(sums).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Contents:
+    """Checksums of files, each as long as its size and time are the same.
+
+    Attributes
+    ----------
+    known : mapping of str to tuple
+        Size [bytes], time of the last change [ns] and SHA-256, by absolute path.
+    """
+
+    known: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
+
+    def look(self, paths: Iterable[Path]) -> Contents:
+        """Look at files, and read those that are not as they were.
+
+        Parameters
+        ----------
+        paths : iterable of Path
+            Files, absolute. Those that are missing or cannot be read are left out.
+
+        Returns
+        -------
+        Contents
+            With the checksums of these files as they are now; the same object when all
+            were known.
+        """
+        states = {str(path): _state(path) for path in paths}
+        new = {path for path, state in states.items() if self._is_new(path, state)}
+        if not new:
+            return self
+        there = sorted(path for path in new if states[path] is not None)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            sums = dict(zip(there, pool.map(_sum_file, there), strict=True))
+        known = {path: each for path, each in self.known.items() if path not in new}
+        for path, found in sums.items():
+            state = states[path]
+            if found and state is not None:
+                known[path] = (*state, found)
+        return Contents(known=known)
+
+    def checksum(self, path: Path) -> str:
+        """Return the checksum of a file that was looked at.
+
+        Parameters
+        ----------
+        path : Path
+            The file, absolute.
+
+        Returns
+        -------
+        str
+            SHA-256; empty for a file that is missing or cannot be read.
+        """
+        return self.known.get(str(path), (0, 0, ""))[2]
+
+    def _is_new(self, path: str, state: _State | None) -> bool:
+        known = self.known.get(path)
+        return state != (None if known is None else known[:2])
+
+
+def read_contents(path: Path) -> Contents:
+    """Read the checksums that are kept.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file; one that is missing or damaged knows nothing.
+
+    Returns
+    -------
+    Contents
+        Checksums.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        known = {
+            str(name): (int(size), int(changed), str(found))
+            for name, (size, changed, found) in values.items()
+        }
+    except (AttributeError, OSError, TypeError, ValueError):
+        return Contents()
+    return Contents(known=known)
+
+
+def write_contents(path: Path, contents: Contents) -> None:
+    """Keep checksums.
+
+    Parameters
+    ----------
+    path : Path
+        JSON file; its folder is made.
+    contents : Contents
+        Checksums.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary.write_text(json.dumps(contents.known), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _state(path: Path) -> _State | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    # a pipe would be waited for
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def _sum_file(path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        _log.warning("%s cannot be read at present (%s)", path, error.strerror)
+        return ""

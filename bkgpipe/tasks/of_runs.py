@@ -1,0 +1,194 @@
+"""Stages of single runs, whose files serve every selection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
+
+from bkgpipe.datamodel import Chunk, Run
+from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.identities import read_identities
+from bkgpipe.production.outdated import identities, serves
+from bkgpipe.production.runs import digest, undecided
+from bkgpipe.tasks.base import ChunkTask
+from bkgpipe.tasks.targets import ProductTarget, set_aside
+
+__all__ = ["Earlier", "OfRuns"]
+
+_Record = TypeVar("_Record")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Earlier(Generic[_Record]):
+    """What a file holds already, made for this or another selection.
+
+    Attributes
+    ----------
+    chunk : Chunk
+        Products, and reasons where there are none.
+    identities : dict of int to str
+        Digest of each of its runs.
+    """
+
+    chunk: Chunk[_Record] = field(default_factory=Chunk)
+    identities: dict[int, str] = field(default_factory=dict)
+
+    def without(self, numbers: Container[int]) -> Earlier[_Record]:
+        """Leave out the runs that are made again.
+
+        Parameters
+        ----------
+        numbers : container of int
+            Their numbers.
+
+        Returns
+        -------
+        Earlier
+            The others.
+        """
+        kept = {
+            key: each for key, each in self.identities.items() if key not in numbers
+        }
+        return Earlier(chunk=self.chunk.only(kept), identities=kept)
+
+    def joined(self, chunk: Chunk[_Record]) -> Chunk[_Record]:
+        """Add what was made now.
+
+        Parameters
+        ----------
+        chunk : Chunk
+            Products and reasons.
+
+        Returns
+        -------
+        Chunk
+            All of them.
+        """
+        return Chunk(
+            records={**self.chunk.records, **chunk.records},
+            refused={**self.chunk.refused, **chunk.refused},
+        )
+
+
+class OfRuns(ChunkTask):
+    """A stage that makes each run by itself, whoever selects it.
+
+    A file is complete when it holds the runs that are asked for. What it holds of
+    others stays in it, for the selections that asked for them.
+    """
+
+    # Read all products of a file, and write them with what its runs were made from
+    read_file: ClassVar[staticmethod[..., Chunk[Any]]]
+    write_file: ClassVar[staticmethod[..., None]]
+
+    def make(self, runs: dict[int, Run]) -> Chunk[Any]:
+        """Make the products of some runs.
+
+        Parameters
+        ----------
+        runs : dict of int to Run
+            The runs, by their numbers.
+
+        Returns
+        -------
+        Chunk
+            Products, and reasons where there are none.
+        """
+        raise NotImplementedError
+
+    def run(self) -> None:
+        earlier = self.earlier()
+        runs = self.missing(earlier.identities)
+
+        kept = earlier.without(runs)
+        chunk = kept.joined(self.make(runs))
+
+        made_from = kept.identities | self.identities()
+        with self.output().temporary_path() as path:
+            self.write_file(Path(path), self.header(), chunk, identities=made_from)
+
+    def identities(self) -> dict[int, str]:
+        """Tell the runs that are asked for.
+
+        Returns
+        -------
+        dict of int to str
+            Digest of what is known of each.
+        """
+        return identities(self.table, self.settings.data.chunk_size, int(self.chunk))
+
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        return digest(sorted(self.identities().items()))
+
+    def output(self) -> ProductTarget:
+        return _RunsTarget(self.path, wanted=self.identities)
+
+    def missing(self, known: dict[int, str]) -> dict[int, Run]:
+        """Tell the runs that are to be made.
+
+        Parameters
+        ----------
+        known : dict of int to str
+            Digest of each run that the file holds.
+
+        Returns
+        -------
+        dict of int to Run
+            Those that it does not hold, or of which something has changed.
+        """
+        wanted = self.identities()
+        return {
+            run.obs_id: undecided(run)
+            for run in self.used
+            if known.get(run.obs_id) != wanted[run.obs_id]
+        }
+
+    def known(self) -> dict[int, str]:
+        """Tell what the runs that the file holds were made from.
+
+        Returns
+        -------
+        dict of int to str
+            Digest of each; nothing when the file is damaged or not there.
+        """
+        with suppress(DamagedFileError):
+            return read_identities(self.path) if self.path.exists() else {}
+        return {}
+
+    def earlier(self) -> Earlier[Any]:
+        """Read what the file holds already.
+
+        Returns
+        -------
+        Earlier
+            What is there; nothing of a damaged file, which is moved aside.
+        """
+        try:
+            if self.path.exists():
+                return Earlier(
+                    chunk=type(self).read_file(self.path),
+                    identities=read_identities(self.path),
+                )
+        except DamagedFileError as error:
+            set_aside(error)
+        return Earlier()
+
+
+class _RunsTarget(ProductTarget):
+    """A file that is there, whole, and holds the runs that are asked for."""
+
+    def __init__(self, path: Path, *, wanted: Callable[[], dict[int, str]]) -> None:
+        super().__init__(path, inputs=str, read_header=read_header)
+        self._wanted = wanted
+
+    def _look(self) -> str:
+        path = Path(self.path)
+        if not path.exists():
+            return "missing"
+        self.made_from()  # that it is whole, and in its place
+        return "" if serves(path, self._wanted()) else "outdated"
