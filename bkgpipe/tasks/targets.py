@@ -17,6 +17,7 @@ import luigi
 
 from bkgpipe.datamodel import ProductHeader
 from bkgpipe.errors import DamagedFileError, OutputError
+from bkgpipe.io.flush import make_folder, put_in_place
 
 __all__ = [
     "HOST",
@@ -235,7 +236,7 @@ def damaged_files(folder: Path) -> dict[Path, int]:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Write a file under another name, and rename it when it is whole.
+    """Write a file under another name, and rename it when it is whole and on the disk.
 
     Parameters
     ----------
@@ -255,9 +256,9 @@ def whole_file(path: Path) -> Iterator[Path]:
     unique = f"{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     temporary = path.with_name(f".{path.name}.{unique}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         yield temporary
-        temporary.replace(path)
+        put_in_place(temporary, path)
     except OutputError as error:
         # a writer knows only the name it was given
         raise OutputError(
