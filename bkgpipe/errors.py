@@ -14,6 +14,7 @@ __all__ = [
     "NoEventsError",
     "NoRunsError",
     "OutputError",
+    "PassingError",
     "SettingsError",
     "SiteError",
 ]
@@ -87,6 +88,10 @@ class BusyError(BkgpipeError):
 
 class OutputError(BkgpipeError):
     """A product cannot be written."""
+
+
+class PassingError(BkgpipeError):
+    """A file cannot be read at the moment, which says nothing about its content."""
 
 
 class SiteError(BkgpipeError):

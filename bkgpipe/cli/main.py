@@ -22,6 +22,7 @@ from bkgpipe.cli.options import (
     settings_options,
 )
 from bkgpipe.errors import BkgpipeError, SettingsError
+from bkgpipe.io.passing import passing_reason
 
 __all__ = ["main"]
 
@@ -55,7 +56,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (BkgpipeError, PermissionError) as error:
+        except (BkgpipeError, OSError) as error:
+            if not isinstance(error, BkgpipeError) and not passing_reason(error):
+                raise
             if ctx.params.get("verbose"):
                 traceback.print_exc()
             else:
@@ -80,11 +83,12 @@ class _Commands(click.Group):
                 )
 
 
-def _words(error: BkgpipeError | PermissionError) -> str:
+def _words(error: BkgpipeError | OSError) -> str:
     if isinstance(error, BkgpipeError):
         return str(error)
     # a file in a folder that may not be entered is not even looked for
-    return f"{error.filename}: {error.strerror}. Check who may enter its folder."
+    place = error.filename or "A file"
+    return f"{place}: {error.strerror}. Check disk and permissions, then run again."
 
 
 @click.group(

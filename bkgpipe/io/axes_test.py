@@ -12,6 +12,7 @@ from bkgpipe.datamodel import ProductHeader
 from bkgpipe.datamodel.axes_test import AxesSummary, AxisRow
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.ecsv import Column, write_rows
+from bkgpipe.io.passing import require_lasting
 
 __all__ = ["read_axes", "row_values", "write_axes", "write_axes_table"]
 
@@ -110,6 +111,7 @@ def read_axes(path: Path) -> AxesSummary:
         rows = tuple(_make_row(row) for row in found.pop("rows"))
         return AxesSummary(rows=rows, **found)
     except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        require_lasting(error, where=str(path))
         raise DamagedFileError(
             what="is not the result of a test on several axes",
             where=str(path),

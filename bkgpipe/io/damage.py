@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bkgpipe.errors import BinningMismatchError, DamagedFileError
+from bkgpipe.io.passing import require_lasting
 
 __all__ = ["UNREADABLE", "WrongSumError", "damaged", "reading"]
 
@@ -46,12 +47,15 @@ def reading(path: Path) -> Iterator[None]:
     ------
     DamagedFileError
         If the file is not what was written.
+    PassingError
+        If it cannot be read at the moment.
     """
     try:
         yield
     except WrongSumError as damage:
         raise damaged(path, str(damage)) from damage
     except UNREADABLE as error:
+        require_lasting(error, where=str(path))
         raise damaged(path, f"the file cannot be read ({error})") from error
 
 

@@ -20,6 +20,7 @@ from astropy.table import meta as table_meta
 from bkgpipe.datamodel import ProductHeader
 from bkgpipe.errors import OutputError
 from bkgpipe.io.damage import UNREADABLE, damaged
+from bkgpipe.io.passing import require_lasting
 
 __all__ = ["Column", "read_rows", "read_table_header", "write_rows", "write_table"]
 
@@ -247,4 +248,5 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except _UNREADABLE as error:
+        require_lasting(error, where=str(path))
         raise damaged(path, f"the table cannot be read ({error})") from error

@@ -18,6 +18,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from bkgpipe.errors import InputError
 from bkgpipe.io.cards import mend_headers
+from bkgpipe.io.passing import require_lasting
 from bkgpipe.text import printable
 
 __all__ = [
@@ -125,7 +126,9 @@ def read_content(path: Path, *, where: str) -> bytes:
     Raises
     ------
     InputError
-        If it is missing, unreadable or too large.
+        If it is missing or too large.
+    PassingError
+        If it cannot be read at the moment.
     """
     try:
         status = path.stat()
@@ -135,6 +138,7 @@ def read_content(path: Path, *, where: str) -> bytes:
             raise _too_large(MAX_BYTES, where)
         return path.read_bytes()
     except OSError as error:
+        require_lasting(error, where=where)
         reason = error.strerror or str(error)
         raise InputError(
             what=f"the file cannot be read ({reason})", where=where, fix=_EXCLUDE

@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5i, h5l, h5s
 
+from bkgpipe.io.passing import passing_reason
+
 __all__ = [
     "member",
     "narrowed",
@@ -266,7 +268,9 @@ def member(group: h5py.Group, name: str) -> Any:
 def _require_hard_link(group: h5py.Group, name: str) -> None:
     try:
         kind = group.id.links.get_info(name.encode()).type
-    except (KeyError, RuntimeError):
+    except (KeyError, RuntimeError) as error:
+        if passing_reason(error):
+            raise
         kind = None
     if kind != h5l.TYPE_HARD:
         raise ValueError(f"{name} is missing or a link")

@@ -15,6 +15,7 @@ from astropy.io import fits
 from bkgpipe.errors import InputError
 from bkgpipe.io.cards import BLOCK, data_span, header_span, mend_header
 from bkgpipe.io.files import locate
+from bkgpipe.io.passing import require_lasting
 from bkgpipe.io.place import read_place
 from bkgpipe.io.values import read_number, read_word
 
@@ -95,7 +96,8 @@ def read_mode(store: Path, files: Mapping[int, tuple[str, str]]) -> str:
     for file, name in files.values():
         try:
             header = read_header(locate(store, file, where=file), name or "EVENTS")
-        except _UNREADABLE:
+        except _UNREADABLE as error:
+            require_lasting(error, where=file)
             continue
         return read_word(header, "OBS_MODE")
     return ""
@@ -115,7 +117,8 @@ def _header_of(
         return {}, where
     try:
         return read_header(locate(store, file, where=file), name or "EVENTS"), where
-    except _UNREADABLE:
+    except _UNREADABLE as error:
+        require_lasting(error, where=file)
         return {}, where
 
 

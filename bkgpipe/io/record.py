@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from bkgpipe.datamodel import Conservation, ProductHeader, Summary
 from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.passing import require_lasting
 
 __all__ = [
     "read_marked_files",
@@ -96,6 +97,7 @@ def read_page_header(path: Path) -> ProductHeader:
         expected = found.pop(_CHECKSUM)
         header = ProductHeader(**found)
     except _UNREADABLE as error:
+        require_lasting(error, where=str(path))
         raise _damaged(path) from error
     if expected != _digest([asdict(header), content]):
         raise _damaged(path)
@@ -271,6 +273,7 @@ def _read_part(path: Path, name: str, kind: type[_Part]) -> _Part:
         record = json.loads(path.read_text(encoding="utf-8"))
         expected, part = record.pop(_CHECKSUM), record[name]
     except _UNREADABLE as error:
+        require_lasting(error, where=str(path))
         raise _damaged(path) from error
     if expected != _digest(record) or not isinstance(part, kind):
         raise _damaged(path)

@@ -28,6 +28,7 @@ from bkgpipe.io.index import (
     second_files,
     words,
 )
+from bkgpipe.io.passing import require_lasting
 from bkgpipe.io.place import read_place
 from bkgpipe.io.units import mjd_reference, to_unit
 from bkgpipe.io.values import read_word
@@ -339,7 +340,8 @@ def _list_folder(
         with os.scandir(real) as entries:
             found = (entry for entry in entries if entry.name in names)
             return {names[entry.name]: _facts(root, entry) for entry in found}
-    except OSError:
+    except OSError as error:
+        require_lasting(error, where=real)
         return {}
 
 

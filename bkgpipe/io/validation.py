@@ -17,6 +17,7 @@ from bkgpipe.datamodel.validation import (
 )
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.ecsv import Column, write_rows
+from bkgpipe.io.passing import require_lasting
 
 __all__ = ["read_validation", "write_scores", "write_validation"]
 
@@ -107,6 +108,7 @@ def read_validation(path: Path) -> ValidationSummary:
         models = tuple(_make_score(model) for model in found.pop("models"))
         return ValidationSummary(models=models, **found)
     except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        require_lasting(error, where=str(path))
         raise DamagedFileError(
             what="is not the result of a validation",
             where=str(path),

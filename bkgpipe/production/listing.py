@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
+from bkgpipe.io.passing import require_lasting
+
 __all__ = ["find_lost", "forget_listings"]
 
 
@@ -48,7 +50,8 @@ def forget_listings() -> None:
 def _list(folder: Path) -> frozenset[str]:
     try:
         return _list_state(folder, folder.stat().st_mtime_ns)
-    except OSError:
+    except OSError as error:
+        require_lasting(error, where=str(folder))
         return frozenset()
 
 

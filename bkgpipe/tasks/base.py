@@ -14,18 +14,22 @@ from bkgpipe._version import __version__
 from bkgpipe.datamodel import ProductHeader, Run, RunTable
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.passing import passing_reason
 from bkgpipe.production.inputs import is_selected, load_settings, load_table
 from bkgpipe.production.outdated import known_inputs
 from bkgpipe.production.runs import digest_all, runs_by_chunk
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.targets import HOST, ProductTarget, set_aside
 
-__all__ = ["UNKNOWN", "ChunkTask", "StageTask"]
+__all__ = ["PASSING", "UNKNOWN", "ChunkTask", "StageTask"]
 
 _SECONDS = 2.0  # between two messages to the scheduler
 
 # Ends a digest of which the last part is not known yet; no product has such a one.
 UNKNOWN = "-"
+
+PASSING = "PASSING"
+"""Begins what a task says of a failure that a second trial may not meet."""
 
 _Task = TypeVar("_Task", bound="StageTask")
 
@@ -104,6 +108,22 @@ class StageTask(luigi.Task):
             return self.output().fault() or self.lost()
         except DamagedFileError:
             return "damaged"
+
+    def on_failure(self, exception: BaseException) -> str:
+        """Say in a word whether the task may succeed when it is tried again.
+
+        Parameters
+        ----------
+        exception : BaseException
+            What `run` raised.
+
+        Returns
+        -------
+        str
+            What the scheduler keeps of it.
+        """
+        words = str(super().on_failure(exception))
+        return f"{PASSING} {words}" if passing_reason(exception) else words
 
     def sibling(self, task: type[_Task], **changes: int) -> _Task:
         """Make another task of the same production, with the parameters they share.

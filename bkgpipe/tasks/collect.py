@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from bkgpipe.datamodel import Chunk
 from bkgpipe.errors import BkgpipeError, DamagedFileError, OutputError
+from bkgpipe.io.passing import passing_reason
 
 __all__ = ["collect"]
 
@@ -51,6 +52,8 @@ def collect(
         If a product of an earlier stage is damaged: it is to be made again.
     OutputError
         If the disk is full or cannot be written: that is no fault of the run.
+    PassingError
+        If a file cannot be read at the moment: that is none either.
     BkgpipeError
         That `require` raises.
     """
@@ -74,4 +77,5 @@ def collect(
 
 def _concerns_all(error: BkgpipeError) -> bool:
     is_disk = isinstance(error, OutputError) and isinstance(error.__cause__, OSError)
-    return is_disk or isinstance(error, DamagedFileError)
+    is_damage = isinstance(error, DamagedFileError)
+    return is_disk or is_damage or bool(passing_reason(error))

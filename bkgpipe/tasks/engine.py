@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import luigi
-from luigi.execution_summary import LuigiStatusCode
+from luigi.execution_summary import LuigiRunResult, LuigiStatusCode
 from luigi.parameter import UnconsumedParameterWarning
 from luigi.rpc import RPCError
 from luigi.worker import Worker
 
 from bkgpipe.errors import BkgpipeError, OutputError
 from bkgpipe.settings import Settings
-from bkgpipe.tasks.base import StageTask
+from bkgpipe.tasks.base import PASSING, StageTask
 from bkgpipe.tasks.presence import submitters
 from bkgpipe.tasks.select import Select
 from bkgpipe.tasks.sharing import SharingFactory
@@ -33,6 +33,7 @@ _PATIENCE = 10.0  # s, for the scheduler to answer
 # seconds after it saw a task done whose product was then removed; and for ever when a
 # worker was killed between writing a product and telling so. It is told again.
 _ROUNDS, _PAUSE = 6, 3.0
+_TRIALS = 2  # more, of what could not be read or written
 _FORGOTTEN = (LuigiStatusCode.NOT_RUN, LuigiStatusCode.SUCCESS)
 
 _QUIET = ("core", "no_configure_logging", "true")
@@ -61,7 +62,8 @@ def build(
 ) -> None:
     """Run a task and all that it needs; again while the scheduler knows of no work.
 
-    Also again when a product was found damaged and set aside.
+    Also again when a product was found damaged and set aside, or when a file could not
+    be read or written at that moment.
 
     Failures are logged in words. Whether all is done is for the caller to look at.
 
@@ -92,12 +94,18 @@ def build(
         if settings.run.scheduler_host:
             # what there is to share is known when the runs are selected
             luigi.build([task.sibling(Select)], **how)
+        n_passing = 0
         for _ in _rounds(settings):
             damaged = _damaged(settings)
             found = luigi.build([task], **how)
             if task.complete():
                 return
             if _damaged(settings) != damaged:
+                continue
+            if n_passing < _TRIALS and _may_pass(found):
+                n_passing += 1
+                _log.info("A file could not be used at the moment: trying again")
+                time.sleep(_PAUSE)
                 continue
             if found.status not in _FORGOTTEN or _given_up(found.worker):
                 return
@@ -154,6 +162,17 @@ def _lost_told(settings: Settings) -> Iterator[None]:
             where=scheduler_address(settings),
             fix="Start luigid there again, and then this command",
         ) from error
+
+
+def _may_pass(found: LuigiRunResult) -> bool:
+    """Tell whether a task failed for a reason that may be gone by now."""
+    if not found.scheduling_succeeded:  # a task could not tell whether it is done
+        return True
+    scheduler = found.worker._scheduler
+    return any(
+        str(scheduler.fetch_error(task_id)["error"]).startswith(PASSING)
+        for task_id in scheduler.task_list("FAILED", "", limit=False)
+    )
 
 
 def _given_up(worker: Worker) -> bool:
