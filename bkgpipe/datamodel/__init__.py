@@ -34,6 +34,7 @@ from bkgpipe.datamodel.regression import (
 )
 from bkgpipe.datamodel.report import KeptShare, ModelNote, Report, note_model
 from bkgpipe.datamodel.run import Events, Run, RunTable
+from bkgpipe.datamodel.seal import Seal
 from bkgpipe.datamodel.simulation import (
     Closure,
     Distribution,
@@ -91,6 +92,7 @@ __all__ = [
     "RunTable",
     "RunTally",
     "RunTruth",
+    "Seal",
     "SimulatedEvents",
     "Simulation",
     "Stack",

@@ -41,3 +41,9 @@ class ExportEntry:
     deadc: float
     n_filled_3d: int
     n_filled_2d: int
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Files of the run, relative to the folder of the stage."""
+        names = (self.bkg_3d, self.bkg_2d, self.events)
+        return tuple(f"store/{name}" for name in names if name)

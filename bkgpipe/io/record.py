@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bkgpipe.datamodel import Conservation, ProductHeader, Summary
+from bkgpipe.datamodel import Conservation, ProductHeader, Seal, Summary
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.passing import require_lasting
 
@@ -137,9 +137,9 @@ def write_record(
 
 
 def write_marker(
-    path: Path, header: ProductHeader, *, files: Sequence[str] = ()
+    path: Path, header: ProductHeader, *, files: Sequence[Seal] = ()
 ) -> None:
-    """Write a file that tells that all files beside it are whole.
+    """Write a file that tells that all files beside it are complete.
 
     Parameters
     ----------
@@ -147,14 +147,15 @@ def write_marker(
         JSON file.
     header : ProductHeader
         Origin of the files.
-    files : sequence of str
-        Their names, relative to the folder of the marker.
+    files : sequence of Seal
+        Name, relative to the folder of the marker, size and checksum of each.
     """
-    record: dict[str, object] = {"header": asdict(header), "files": list(files)}
+    sealed = [asdict(seal) for seal in files]
+    record: dict[str, object] = {"header": asdict(header), "files": sealed}
     _write_json(path, record)
 
 
-def read_marked_files(path: Path) -> list[str]:
+def read_marked_files(path: Path) -> list[Seal]:
     """Read which files a marker stands for.
 
     Parameters
@@ -164,15 +165,19 @@ def read_marked_files(path: Path) -> list[str]:
 
     Returns
     -------
-    list of str
-        Names, relative to the folder of the marker.
+    list of Seal
+        Name, relative to the folder of the marker, size and checksum of each.
 
     Raises
     ------
     DamagedFileError
         If the file is not a marker.
     """
-    return [str(name) for name in _read_part(path, "files", list)]
+    found = _read_part(path, "files", list)
+    try:
+        return [Seal(**values) for values in found]
+    except TypeError as error:  # names alone, as version 0.1 wrote them
+        raise _damaged(path) from error
 
 
 def read_record_header(path: Path) -> ProductHeader:

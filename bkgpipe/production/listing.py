@@ -1,45 +1,52 @@
-"""What files a folder holds, by one look at it."""
+"""What files a folder holds, and how large they are, by one look at it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from bkgpipe.datamodel import Seal
 from bkgpipe.io.passing import require_lasting
 
 __all__ = ["find_lost", "forget_listings"]
 
 
-def find_lost(folder: Path, names: Iterable[str]) -> str:
-    """Look for files that should be there.
+def find_lost(folder: Path, seals: Iterable[Seal]) -> str:
+    """Look for files that should be there, and compare their sizes.
 
-    Folders are listed once for each state of them, and no file is looked at by itself.
+    Folders are listed once for each state of them, and no file is opened.
 
     Parameters
     ----------
     folder : Path
         Folder.
-    names : iterable of str
-        Files, relative to it.
+    seals : iterable of Seal
+        Files, named relative to it, and their sizes.
 
     Returns
     -------
     str
-        Which ones are missing, in words; empty when none is.
+        Which ones are missing or have another size, in words; empty when none is.
+
+    Raises
+    ------
+    PassingError
+        If a folder cannot be listed at the moment.
     """
-    wanted: dict[str, list[str]] = {}
-    for name in names:
-        place, _, file = name.rpartition("/")
-        wanted.setdefault(place, []).append(file)
-    lost = [
-        f"{place}/{file}" if place else file
-        for place, files in sorted(wanted.items())
-        for file in sorted(set(files) - _list(folder / place))
-    ]
-    more = f" and {len(lost) - 1} more" if len(lost) > 1 else ""
-    return f"{lost[0]}{more} missing" if lost else ""
+    missing, cut = [], []
+    for seal in seals:
+        place, _, name = seal.name.rpartition("/")
+        size = _list(folder / place).get(name)
+        if size is None:
+            missing.append(seal.name)
+        elif size != seal.size:
+            cut.append(f"{seal.name} has {size} of {seal.size} bytes")
+    if missing:
+        return f"{_first_of(missing)} missing"
+    return _first_of(cut)
 
 
 def forget_listings() -> None:
@@ -47,14 +54,26 @@ def forget_listings() -> None:
     _list_state.cache_clear()
 
 
-def _list(folder: Path) -> frozenset[str]:
+def _first_of(words: list[str]) -> str:
+    more = f" and {len(words) - 1} more" if len(words) > 1 else ""
+    return f"{min(words)}{more}" if words else ""
+
+
+def _list(folder: Path) -> Mapping[str, int]:
+    """Return the size of each file in a folder."""
     try:
         return _list_state(folder, folder.stat().st_mtime_ns)
     except OSError as error:
         require_lasting(error, where=str(folder))
-        return frozenset()
+        return {}
 
 
 @lru_cache(maxsize=16)
-def _list_state(folder: Path, _changed: int) -> frozenset[str]:
-    return frozenset(os.listdir(folder))  # noqa: PTH208, quicker for 1e5 names
+def _list_state(folder: Path, _changed: int) -> Mapping[str, int]:
+    sizes = {}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            # one that is being written may just have got its name
+            with suppress(FileNotFoundError):
+                sizes[entry.name] = entry.stat().st_size
+    return sizes

@@ -10,6 +10,7 @@ from functools import lru_cache
 from bkgpipe.datamodel import Run, RunTable
 
 __all__ = [
+    "chunk_identities",
     "chunk_numbers",
     "digest",
     "digest_all",
@@ -138,6 +139,28 @@ def undecided(run: Run) -> Run:
         What masks and counts are made from.
     """
     return replace(run, selected=True, exported=True, reason="", file_time=0)
+
+
+def chunk_identities(table: RunTable, chunk_size: int, chunk: int) -> dict[int, str]:
+    """Tell the runs of a chunk that are read, and what is known of each.
+
+    Parameters
+    ----------
+    table : RunTable
+        Runs of the store, with the decision on each.
+    chunk_size : int
+        Runs share a chunk by ``obs_id // chunk_size``.
+    chunk : int
+        Number of the chunk.
+
+    Returns
+    -------
+    dict of int to str
+        Digest of each.
+    """
+    digests = run_digests(table)
+    runs = runs_by_chunk(table, chunk_size)[chunk]
+    return {run.obs_id: digests[run.obs_id] for run in runs}
 
 
 @lru_cache(maxsize=4)

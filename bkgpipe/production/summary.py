@@ -24,8 +24,8 @@ from bkgpipe.io.record import read_record_header, read_record_summary
 from bkgpipe.io.select import read_runs_header
 from bkgpipe.numerics.stack import refusal
 from bkgpipe.production.inputs import digest_record, is_selected, load_table
-from bkgpipe.production.outdated import find_outdated
 from bkgpipe.production.runs import chunk_numbers, used_ids
+from bkgpipe.production.whole import chunk_fault
 from bkgpipe.settings import Settings
 from bkgpipe.settings.stages import list_chain, stage_grain
 
@@ -163,15 +163,15 @@ def read_states(settings: Settings) -> list[StageState]:
 
 
 def _state(settings: Settings, stage: str, *, n_total: int) -> StageState:
-    found = find_chunks(settings, stage)
-    # as long as the runs are not selected, nobody knows what is outdated
-    outdated = find_outdated(settings, stage, found) if n_total >= 0 else []
+    faults = [
+        chunk_fault(settings, stage, path) for path in find_chunks(settings, stage)
+    ]
     return StageState(
         stage=stage,
         folder=str(settings.folder(stage)),
-        n_done=len(found) - len(outdated),
+        n_done=faults.count(""),
         n_total=n_total,
-        n_outdated=len(outdated),
+        n_outdated=faults.count("outdated"),
     )
 
 

@@ -62,6 +62,25 @@ class AllChunks(StageTask):
             return False
         return all(task.complete() for task in self.chunks())
 
+    def gone(self) -> str:
+        """Tell which chunk is missing or damaged, or what it made, and change nothing.
+
+        Returns
+        -------
+        str
+            The first one with what is wrong; empty if there is none. Outdated ones are
+            not told: whoever is made from them has other inputs, too.
+        """
+        faults = ((task, task.fault()) for task in self.chunks())
+        return next(
+            (
+                f"{task.path.name}: {fault}"
+                for task, fault in faults
+                if fault not in {"", "outdated"}
+            ),
+            "",
+        )
+
     def run(self) -> Iterator[list[luigi.Task]]:
         yield list(self.chunks())
 

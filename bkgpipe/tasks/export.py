@@ -18,6 +18,7 @@ from bkgpipe.datamodel import (
     RateModel,
     Run,
     RunTable,
+    Seal,
 )
 from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
 from bkgpipe.io.count import read_counts, read_tallies
@@ -25,14 +26,15 @@ from bkgpipe.io.entries import read_node_models, write_entries
 from bkgpipe.io.export import copy_events, read_origin
 from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
 from bkgpipe.io.hdf5 import read_checksums, read_refused
+from bkgpipe.io.seal import seal_files
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.export import node_model_for_run
 from bkgpipe.numerics.norm import NORMS, apply_norm, low_norm
 from bkgpipe.numerics.stack import find_group
-from bkgpipe.production.listing import find_lost
 from bkgpipe.production.runs import digest
+from bkgpipe.production.whole import find_unsealed
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import UNKNOWN, ChunkTask, StageTask
 from bkgpipe.tasks.chunks import AllChunks
@@ -41,7 +43,7 @@ from bkgpipe.tasks.count import Count
 from bkgpipe.tasks.group import MakeGroups
 from bkgpipe.tasks.nodes import SolveNodes
 from bkgpipe.tasks.smooth import smooth_class
-from bkgpipe.tasks.targets import write_file
+from bkgpipe.tasks.targets import write_part
 
 __all__ = ["WRITERS", "AllExports", "Export", "find_origin"]
 
@@ -63,14 +65,8 @@ class Export(ChunkTask):
         return self.requires()["nodes"].inputs()
 
     def lost(self) -> str:
-        """Tell which models and events files of this chunk are gone."""
-        refused = read_refused(self.path)
-        ids = [run.obs_id for run in self.exported if run.obs_id not in refused]
-        patterns = [f"models/{word}_%d.fits" for word in self.settings.export.format]
-        if self.settings.export.store == "full":
-            patterns.append("data/run_%d.fits")
-        names = [pattern % obs_id for pattern in patterns for obs_id in ids]
-        return find_lost(self.folder / "store", names)
+        """Tell which models and events files of this chunk are gone or cut."""
+        return find_unsealed(self.path)
 
     def _group_models(self) -> str:
         """Digest of the models that the runs of this chunk take; empty before that."""
@@ -114,8 +110,13 @@ class Export(ChunkTask):
         require = partial(require_store, self.settings.store)
         chunk = collect(runs, export, refused=refused, require=require, tell=self.tell)
 
+        seals = self._seal(chunk)
         with self.output().temporary_path() as path:
-            write_entries(Path(path), self.header(), chunk)
+            write_entries(Path(path), self.header(), chunk, seals=seals)
+
+    def _seal(self, chunk: Chunk[ExportEntry]) -> list[Seal]:
+        names = (name for entry in chunk.records.values() for name in entry.files)
+        return seal_files(self.folder, names)
 
     def _refusals(self, models: _Models) -> dict[int, str]:
         # a run of which the events cannot be used gets no model of others either
@@ -188,7 +189,7 @@ class Export(ChunkTask):
         write = partial(
             WRITERS[word], model=model, header=self.header(), origin=self._origin()
         )
-        write_file(self.folder / "store" / name, write)
+        write_part(self.folder / "store" / name, write)
         return name
 
     def _origin(self) -> Origin:
@@ -202,7 +203,7 @@ class Export(ChunkTask):
         is_kept = read_events(store, run)[0].is_in_good_time if n_outside else None
         creator = f"bkgpipe {__version__}"
         copy = partial(copy_events, store, run=run, creator=creator, is_kept=is_kept)
-        write_file(self.folder / "store" / name, copy)
+        write_part(self.folder / "store" / name, copy)
         return name
 
 

@@ -12,8 +12,8 @@ from bkgpipe.datamodel import Chunk, Run
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.identities import read_identities
-from bkgpipe.production.outdated import identities, serves
-from bkgpipe.production.runs import digest, undecided
+from bkgpipe.production.runs import chunk_identities, digest, undecided
+from bkgpipe.production.whole import runs_fault
 from bkgpipe.tasks.base import ChunkTask
 from bkgpipe.tasks.targets import ProductTarget, set_aside
 
@@ -119,7 +119,8 @@ class OfRuns(ChunkTask):
         dict of int to str
             Digest of what is known of each.
         """
-        return identities(self.table, self.settings.data.chunk_size, int(self.chunk))
+        size = self.settings.data.chunk_size
+        return chunk_identities(self.table, size, int(self.chunk))
 
     def inputs(self) -> str:
         """Digest of what the task is made from."""
@@ -187,8 +188,4 @@ class _RunsTarget(ProductTarget):
         self._wanted = wanted
 
     def _look(self) -> str:
-        path = Path(self.path)
-        if not path.exists():
-            return "missing"
-        self.made_from()  # that it is whole, and in its place
-        return "" if serves(path, self._wanted()) else "outdated"
+        return runs_fault(Path(self.path), self._wanted())

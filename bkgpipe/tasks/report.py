@@ -24,6 +24,7 @@ from bkgpipe.io.record import (
     write_page,
     write_text,
 )
+from bkgpipe.io.seal import seal_files
 from bkgpipe.io.stack import read_groups
 from bkgpipe.production.excursions import read_excursions
 from bkgpipe.production.gather import (
@@ -80,7 +81,7 @@ class MakeReport(StageTask):
         )
 
     def lost(self) -> str:
-        """Tell which pages and images beside the index are gone."""
+        """Tell which pages and images beside the index are gone or cut."""
         marker = self.folder / _MARKER
         if not marker.exists():
             return f"{_MARKER} missing"
@@ -152,9 +153,8 @@ def write_report(
     for name, page in pages.items():
         write_file(folder / name, partial(write_text, text=page))
     files += [*pages, *_model_files(notes)]
-    write_file(
-        folder / _MARKER, partial(write_marker, header=header(), files=sorted(files))
-    )
+    seals = seal_files(folder, sorted(files))
+    write_file(folder / _MARKER, partial(write_marker, header=header(), files=seals))
     write_file(folder / "index.html", partial(write_page, header=header(), page=index))
     _remove_withdrawn(folder, {*files, "index.html", _MARKER})
     return ("index.html", *files)

@@ -15,6 +15,7 @@ from bkgpipe.io.entries import read_node_models
 from bkgpipe.io.export import write_hdu_index
 from bkgpipe.io.gadf import Origin
 from bkgpipe.io.record import read_marked_files, read_record_header, write_marker
+from bkgpipe.io.seal import seal_files
 from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups, read_stacks
 from bkgpipe.io.tables import (
@@ -35,7 +36,12 @@ from bkgpipe.tasks.targets import ProductTarget, write_file
 
 __all__ = ["MakeStore"]
 
-_OF_RUNS = ("store/models/", "store/data/")
+# What there is for all strategies
+_TABLES = (
+    "bg_observation_table.fits.gz",
+    "store/hdu-index.fits.gz",
+    "store/obs-index.fits.gz",
+)
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +49,8 @@ _log = logging.getLogger(__name__)
 class MakeStore(StageTask):
     """Index the new store: reads what was exported, writes indexes and tables.
 
-    ``store.json``, written last, tells that the store is whole.
+    ``store.json``, written last, tells that the store is complete: it has the seals of
+    these files, the chunks of `Export` those of models and events.
     """
 
     stage = "export"
@@ -84,23 +91,20 @@ class MakeStore(StageTask):
 
         _write_index(self.settings, entries)
         _write_observation_tables(self.settings, entries)
-        files = [*_list_files(entries), *self._write_groups()]
-        _remove_withdrawn(self.folder, files)
-        write = partial(write_marker, header=self.header(), files=files)
+        names = [*_TABLES, *self._write_groups()]
+        of_runs = [name for entry in entries for name in entry.files]
+        _remove_withdrawn(self.folder, {*names, *of_runs})
+        seals = seal_files(self.folder, names)
+        write = partial(write_marker, header=self.header(), files=seals)
         write_file(Path(self.output().path), write)
 
     def lost(self) -> str:
-        """Tell which indexes, tables and models of groups are gone."""
-        return self._find_lost(of_runs=False)
+        """Tell which indexes, tables and models of groups are gone or cut."""
+        return find_lost(self.folder, read_marked_files(Path(self.output().path)))
 
     def lost_before(self) -> str:
-        """Tell which models and events files of runs are gone."""
-        return self._find_lost(of_runs=True)
-
-    def _find_lost(self, *, of_runs: bool) -> str:
-        files = read_marked_files(Path(self.output().path))
-        some = [name for name in files if name.startswith(_OF_RUNS) == of_runs]
-        return find_lost(self.folder, some)
+        """Tell which models and events files of runs are gone, or their checkpoints."""
+        return self.sibling(AllExports).gone()
 
     def _write_groups(self) -> list[str]:
         """Write models, images and tables of groups, if any; return their names."""
@@ -138,21 +142,8 @@ class MakeStore(StageTask):
         }
 
 
-def _list_files(entries: list[ExportEntry]) -> list[str]:
-    """Name the files of all strategies, relative to the folder of the stage."""
-    files = [
-        f"store/{name}"
-        for entry in entries
-        for name in (entry.bkg_3d, entry.bkg_2d, entry.events)
-        if name
-    ]
-    indexes = ["store/hdu-index.fits.gz", "store/obs-index.fits.gz"]
-    return ["bg_observation_table.fits.gz", *indexes, *files]
-
-
-def _remove_withdrawn(folder: Path, files: list[str]) -> None:
+def _remove_withdrawn(folder: Path, known: set[str]) -> None:
     """Remove models and events of runs, and models of groups, that are no more."""
-    known = set(files)
     for place in ("store/models", "store/data", "groups"):
         for path in (folder / place).glob("[bgr]*_[0-9]*.fits*"):
             if f"{place}/{path.name}" not in known:

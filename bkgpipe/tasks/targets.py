@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 
 import luigi
@@ -18,6 +17,7 @@ import luigi
 from bkgpipe.datamodel import ProductHeader
 from bkgpipe.errors import DamagedFileError, OutputError
 from bkgpipe.io.flush import make_folder, put_in_place
+from bkgpipe.production.whole import made_from, product_fault
 
 __all__ = [
     "HOST",
@@ -30,13 +30,13 @@ __all__ = [
     "set_aside",
     "whole_file",
     "write_file",
+    "write_part",
 ]
 
 _log = logging.getLogger(__name__)
 
 _NAMESPACE = Path("/proc/self/ns/pid")
 _TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d{1,7})-[0-9a-f]{8}")
-_STAGE_FOLDER = re.compile(r"[a-z]+-[0-9a-f]{6}")
 _DAMAGED = ".damaged"
 _DAY = 86400.0
 
@@ -111,20 +111,16 @@ class ProductTarget(luigi.LocalTarget):
         Returns
         -------
         str
-            Digest.
+            Digest; empty if it is missing.
         """
-        path = Path(self.path)
-        with suppress(FileNotFoundError):  # one that has just gone is told as damage
-            found = path.stat()
-            state = found.st_mtime_ns, found.st_size, found.st_ino
-            return _read_once(self._read_header, path, state).inputs
-        header = self._read_header(path)
-        return header.inputs
+        return made_from(Path(self.path), self._read_header) or ""
 
     def _look(self) -> str:
-        if not Path(self.path).exists():
-            return "missing"
-        return "" if self.made_from() == self._inputs() else "outdated"
+        return product_fault(
+            Path(self.path),
+            read_header=self._read_header,
+            is_current=lambda found: found == self._inputs(),
+        )
 
     @contextmanager
     def temporary_path(self) -> Iterator[str]:
@@ -145,30 +141,6 @@ class ProductTarget(luigi.LocalTarget):
         """
         with whole_file(Path(self.path)) as path:
             yield str(path)
-
-
-# each task that needs all chunks asks all of them: 10^5 runs have 6000 files
-@lru_cache(maxsize=20_000)
-def _read_once(
-    read_header: Callable[[Path], ProductHeader],
-    path: Path,
-    _state: tuple[int, int, int],
-) -> ProductHeader:
-    header = read_header(path)
-    _require_place(path, header)
-    return header
-
-
-def _require_place(path: Path, header: ProductHeader) -> None:
-    """Raise when a product was moved here from another production or stage."""
-    expected = path.parent.name
-    found = f"{header.stage}-{header.fingerprint}"
-    if _STAGE_FOLDER.fullmatch(expected) and found != expected:
-        raise DamagedFileError(
-            what=f"is a product of {found}",
-            where=str(path),
-            fix="Leave the files in their folders",
-        )
 
 
 def set_aside(error: DamagedFileError) -> bool:
@@ -235,13 +207,17 @@ def damaged_files(folder: Path) -> dict[Path, int]:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(
+    path: Path, *, place: Callable[[Path, Path], object] = put_in_place
+) -> Iterator[Path]:
     """Write a file under another name, and rename it when it is whole and on the disk.
 
     Parameters
     ----------
     path : Path
         The file; its folder is made.
+    place : callable, optional
+        Renames the first file to the second.
 
     Yields
     ------
@@ -258,7 +234,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         make_folder(path.parent)
         yield temporary
-        put_in_place(temporary, path)
+        place(temporary, path)
     except OutputError as error:
         # a writer knows only the name it was given
         raise OutputError(
@@ -292,6 +268,25 @@ def write_file(path: Path, write: Callable[[Path], None]) -> None:
         If the folder cannot be written or is full.
     """
     with whole_file(path) as temporary:
+        write(temporary)
+
+
+def write_part(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a file as `write_file`, for `seal_files` to flush it with many others.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its folder is made.
+    write : callable
+        Writes to the path that it is given.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written or is full.
+    """
+    with whole_file(path, place=Path.replace) as temporary:
         write(temporary)
 
 

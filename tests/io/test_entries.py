@@ -13,11 +13,13 @@ from bkgpipe.datamodel import (
     ExportEntry,
     NodeModel,
     ProductHeader,
+    Seal,
 )
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.entries import (
     read_entries,
     read_node_models,
+    read_seals,
     write_entries,
     write_node_models,
 )
@@ -34,6 +36,10 @@ _ENTRY = ExportEntry(
     n_filled_3d=12,
     n_filled_2d=0,
 )
+_SEALS = [
+    Seal(name="store/models/bkg_3d_7.fits", size=5760, sha256="ab12"),
+    Seal(name="store/data/run_7.fits", size=2**33, sha256="cd34"),
+]
 
 
 def test_entries_come_back(tmp_path: Path, header: ProductHeader) -> None:
@@ -43,11 +49,12 @@ def test_entries_come_back(tmp_path: Path, header: ProductHeader) -> None:
         refused={8: "run 8: has no stack"},
     )
 
-    write_entries(path, header, chunk)
+    write_entries(path, header, chunk, seals=_SEALS)
     found = read_entries(path)
 
     assert found.records == chunk.records
     assert found.refused == chunk.refused
+    assert read_seals(path) == _SEALS
 
 
 def test_node_models_come_back(
@@ -102,7 +109,7 @@ def test_a_file_of_another_kind_is_refused(
     tmp_path: Path, header: ProductHeader
 ) -> None:
     path = tmp_path / "export_0.h5"
-    write_entries(path, header, Chunk(records={7: _ENTRY}))
+    write_entries(path, header, Chunk(records={7: _ENTRY}), seals=_SEALS)
 
     with pytest.raises(DamagedFileError, match=r"export_0\.h5: "):
         read_node_models(path)
@@ -110,8 +117,9 @@ def test_a_file_of_another_kind_is_refused(
 
 def test_a_chunk_without_runs(tmp_path: Path, header: ProductHeader) -> None:
     path = tmp_path / "export_0.h5"
-    write_entries(path, header, Chunk())
+    write_entries(path, header, Chunk(), seals=[])
 
     found = read_entries(path)
 
     assert (found.records, found.refused) == ({}, {})
+    assert read_seals(path) == []

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.datamodel import Conservation, ProductHeader, Summary
+from bkgpipe.datamodel import Conservation, ProductHeader, Seal, Summary
 from bkgpipe.errors import DamagedFileError
+from bkgpipe.io import record as module
 from bkgpipe.io.record import (
     read_marked_files,
     read_page_header,
@@ -29,6 +30,11 @@ _SUMMARY = Summary(
     timing={"count": 1.25},
     conservation=Conservation(n_read=3, n_kept=3),
 )
+
+_SEALS = [
+    Seal(name="store/a.fits", size=2880, sha256="ab12"),
+    Seal(name="b.ecsv", size=0, sha256="cd34"),
+]
 
 
 @pytest.fixture
@@ -63,10 +69,22 @@ def test_record_is_complete_json(record: Path) -> None:
 def test_marker_comes_back(tmp_path: Path, header: ProductHeader) -> None:
     path = tmp_path / "store.json"
 
-    write_marker(path, header, files=["store/a.fits", "b.ecsv"])
+    write_marker(path, header, files=_SEALS)
 
     assert read_record_header(path) == header
-    assert read_marked_files(path) == ["store/a.fits", "b.ecsv"]
+    assert read_marked_files(path) == _SEALS
+
+
+def test_a_marker_of_names_alone_is_made_again(tmp_path: Path, header: ProductHeader):
+    path = tmp_path / "store.json"
+    write_marker(path, header, files=_SEALS)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    del content["content_sha256"]
+    content["files"] = ["store/a.fits"]
+    module._write_json(path, content)
+
+    with pytest.raises(DamagedFileError, match=r"store\.json: .*made anew"):
+        read_marked_files(path)
 
 
 @pytest.mark.parametrize("page", ["<html></html>", "<p>\n\n", "", "<!-- bkgpipe -->"])

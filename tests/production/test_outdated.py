@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import os
-
 import pytest
 from astropy.table import Table
 
 from bkgpipe.production.inputs import forget
-from bkgpipe.production.outdated import find_outdated
-from bkgpipe.production.summary import find_chunks, read_states
+from bkgpipe.production.summary import read_states
 from bkgpipe.tasks import AllExports
-from bkgpipe.tasks.count import AllCounts
 from bkgpipe.tasks.select import Select
 
 _OF_ALL_RUNS = {"stack": 1, "smooth": 1}
@@ -63,23 +59,3 @@ def test_what_a_changed_run_went_into_is_outdated(production, build, move, case)
         assert state.n_done + state.n_outdated == state.n_total
     assert build(task.sibling(AllExports))
     assert not any(_n_outdated(task.settings).values())
-
-
-def test_files_that_only_look_old_are_read(production, build):
-    """As after a copy that does not keep the times of files."""
-    task = production()
-    assert build(task.sibling(AllCounts))
-    paths = find_chunks(task.settings, "count")
-    for path in paths:
-        os.utime(path, (0, 0))
-    assert find_outdated(task.settings, "count", paths) == []
-
-
-def test_damaged_and_missing_files_are_told_of_elsewhere(production, build):
-    task = production()
-    assert build(task.sibling(AllCounts))
-    paths = find_chunks(task.settings, "count")
-    paths[0].unlink()
-    paths[1].write_bytes(b"")
-    os.utime(paths[1], (0, 0))
-    assert find_outdated(task.settings, "count", paths) == []
