@@ -261,6 +261,8 @@ def _make_joined(folder: Path) -> Path:
             row["HDU_NAME"] = row["HDU_TYPE"].upper()
     index["FILE_NAME"] = index["FILE_NAME"].astype(str)
     index.remove_column("SIZE")
+    for key in ("CHECKSUM", "DATASUM"):  # of what it was
+        index.meta.pop(key, None)
     index.write(store / "hdu-index.fits.gz", overwrite=True)
     return store
 

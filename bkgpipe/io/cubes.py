@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from bkgpipe.datamodel import Binning, NodeModel, RateModel, Stack
 from bkgpipe.errors import OutputError
-from bkgpipe.io.fits_file import NO_IMAGE, row_table, write_content, write_hdus
+from bkgpipe.io.fits_file import NO_IMAGE, row_table, write_fits, write_hdus
 from bkgpipe.io.gadf import edge_cells, gadf_rate
 
 __all__ = ["write_image", "write_table"]
@@ -83,7 +83,7 @@ def write_table(path: Path, stack: Stack, model: RateModel) -> None:
         row_table(name, _cubes(arrays, stack.binning), keywords)
         for name, arrays in (("BINNED_3D", arrays_3d), ("BINNED_2D", arrays_2d))
     ]
-    write_content(path, b"".join([NO_IMAGE, *tables]), compress=True)
+    write_fits(path, b"".join([NO_IMAGE, *tables]), compress=True)
 
 
 def _linear_axis(

@@ -15,7 +15,7 @@ from bkgpipe.datamodel import ExportEntry, Run
 from bkgpipe.errors import InputError
 from bkgpipe.io.cards import mend_headers
 from bkgpipe.io.files import inflate, locate, open_fits, read_content
-from bkgpipe.io.fits_file import write_content, write_hdus
+from bkgpipe.io.fits_file import write_fits, write_hdus
 from bkgpipe.io.gadf import BKG_HDU_NAME, Origin
 from bkgpipe.io.hdu_index import IndexRow, index_hdu, index_rows
 from bkgpipe.io.index import find_index
@@ -114,9 +114,9 @@ def copy_events(
 ) -> None:
     """Copy the file of a run without its background model.
 
-    All other HDUs stay as they are, to the byte, and good time intervals in a file of
-    their own come after them. Events may be left out; ``NCUT`` says how many. But the
-    events get another creator: gammapy mirrors the
+    All other HDUs stay as they are, to the byte, but for checksums where they had none,
+    and good time intervals in a file of their own come after them. Events may be left
+    out; ``NCUT`` says how many. But the events get another creator: gammapy mirrors the
     background, *whatever* it is, of events whose ``CREATOR`` is that of H.E.S.S. DL3
     DR1. The original is kept as ``ORIGCREA``.
 
@@ -155,7 +155,7 @@ def copy_events(
         kept = part if is_kept is None else _keep_rows(part, is_kept)
         copied += [_head_by(creator, kept, where=_where(run)), kept.data]
     copied += _other_good_time(store, run)
-    write_content(path, b"".join(copied))
+    write_fits(path, b"".join(copied))
 
 
 def write_hdu_index(
@@ -277,7 +277,8 @@ def _head_by(creator: str, part: _Part, *, where: str) -> bytes:
             # a value that is none by the standard becomes text
             warnings.simplefilter("ignore", fits.verify.VerifyWarning)
             header = part.header.copy()
-            header.remove("CHECKSUM", ignore_missing=True)
+            for key in ("CHECKSUM", "DATASUM"):
+                header.remove(key, ignore_missing=True)
             original = read_word(header, "CREATOR")
             header["CREATOR"] = (creator, "program that copied these events")
             comment = "program that created them"

@@ -18,6 +18,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from bkgpipe.errors import InputError
 from bkgpipe.io.cards import mend_headers
+from bkgpipe.io.fits_sums import require_sums
 from bkgpipe.io.passing import require_lasting
 from bkgpipe.text import printable
 
@@ -213,11 +214,12 @@ def open_fits(content: bytes, *, where: str) -> Iterator[fits.HDUList]:
     Raises
     ------
     InputError
-        If the file is truncated or not FITS.
+        If the file is truncated or not FITS, or a checksum that it has is wrong.
     """
     try:
         if found := _ENDLESS_UNIT.search(content):
             raise ValueError(found[0].decode(errors="replace"))
+        require_sums(content, where=where)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", fits.verify.VerifyWarning)
             warnings.filterwarnings("error", ".*truncated", AstropyUserWarning)

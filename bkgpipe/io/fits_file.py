@@ -12,8 +12,16 @@ from astropy.io import fits
 from isal import igzip
 
 from bkgpipe.errors import OutputError
+from bkgpipe.io.fits_sums import with_sums
 
-__all__ = ["NO_IMAGE", "column_table", "row_table", "write_content", "write_hdus"]
+__all__ = [
+    "NO_IMAGE",
+    "column_table",
+    "row_table",
+    "write_content",
+    "write_fits",
+    "write_hdus",
+]
 
 _BLOCK = 2880
 _END = b"END".ljust(80)
@@ -60,10 +68,30 @@ def write_content(path: Path, content: bytes, *, compress: bool = False) -> None
         ) from error
 
 
+def write_fits(path: Path, content: bytes, *, compress: bool = False) -> None:
+    """Write a FITS file, with CHECKSUM and DATASUM in each HDU.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its name does not matter, so that it can be a temporary one.
+    content : bytes
+        Its HDUs; those that have both sums stay as they are.
+    compress : bool
+        Write it as gzip, without a time in its header.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    write_content(path, with_sums(content), compress=compress)
+
+
 def write_hdus(
     path: Path, hdus: Sequence[fits.hdu.base._BaseHDU], *, compress: bool = False
 ) -> None:
-    """Write a FITS file.
+    """Write a FITS file, with CHECKSUM and DATASUM in each HDU.
 
     Parameters
     ----------
@@ -79,7 +107,7 @@ def write_hdus(
     OutputError
         If it cannot be written.
     """
-    write_content(path, _content(hdus), compress=compress)
+    write_fits(path, _content(hdus), compress=compress)
 
 
 def row_table(

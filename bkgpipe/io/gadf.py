@@ -10,7 +10,7 @@ import numpy as np
 
 from bkgpipe.datamodel import Binning, NodeModel, ProductHeader
 from bkgpipe.errors import OutputError
-from bkgpipe.io.fits_file import NO_IMAGE, row_table, write_content
+from bkgpipe.io.fits_file import NO_IMAGE, row_table, write_fits
 
 __all__ = [
     "BKG_HDU_NAME",
@@ -157,7 +157,7 @@ def write_bkg_3d(
     blocks = [NO_IMAGE, _background(model, rate, keywords=keywords)]
     blocks.append(_quality(model, model.is_filled_3d, keywords=keywords))
     blocks += _errors(model, rate, error, keywords=keywords)
-    write_content(path, b"".join([*blocks, *_systematics(model), *_norms(model)]))
+    write_fits(path, b"".join([*blocks, *_systematics(model), *_norms(model)]))
 
 
 def write_bkg_2d(
@@ -194,7 +194,7 @@ def write_bkg_2d(
     blocks = [NO_IMAGE, _background(model, rate, keywords=keywords)]
     blocks.append(_quality(model, model.is_filled_2d, keywords=keywords))
     blocks += _errors(model, rate, error, keywords=keywords)
-    write_content(path, b"".join([*blocks, *_systematics(model), *_norms(model)]))
+    write_fits(path, b"".join([*blocks, *_systematics(model), *_norms(model)]))
 
 
 def _require_readable(path: Path, rate: np.ndarray, error: np.ndarray) -> None:

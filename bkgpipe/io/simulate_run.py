@@ -11,7 +11,7 @@ from bkgpipe._version import __version__
 from bkgpipe.datamodel import Run, SimulatedEvents
 from bkgpipe.datamodel.layout import Layout
 from bkgpipe.datamodel.layouts import DEFAULT_LAYOUT, LAYOUTS
-from bkgpipe.io.fits_file import NO_IMAGE, column_table, write_content
+from bkgpipe.io.fits_file import NO_IMAGE, column_table, write_fits
 from bkgpipe.io.simulate_columns import extra_columns
 from bkgpipe.io.simulate_keywords import (
     finite_keywords,
@@ -61,7 +61,7 @@ def write_simulated_run(
     if events.has_pointing:
         parts.append(_pointing_table(run, layout))
     content = b"".join([NO_IMAGE, *parts])
-    write_content(path, content, compress=events.file.endswith(".gz"))
+    write_fits(path, content, compress=events.file.endswith(".gz"))
 
 
 def write_simulated_gti(path: Path, gti: np.ndarray, layout: Layout) -> None:
@@ -82,7 +82,7 @@ def write_simulated_gti(path: Path, gti: np.ndarray, layout: Layout) -> None:
         If the file cannot be written.
     """
     content = NO_IMAGE + _gti_table(gti, layout)
-    write_content(path, content, compress=layout.events.gti_file.endswith(".gz"))
+    write_fits(path, content, compress=layout.events.gti_file.endswith(".gz"))
 
 
 def _run_keywords(run: Run, layout: Layout) -> dict[str, object]:

@@ -39,6 +39,8 @@ class Archive:
 
     def keep(self, *obs_ids: int) -> None:
         kept = self._whole[[obs_id in obs_ids for obs_id in self._whole["OBS_ID"]]]
+        for key in ("CHECKSUM", "DATASUM"):  # of what it was
+            kept.meta.pop(key, None)
         kept.write(self._index, overwrite=True)
 
     def touch(self, obs_id: int) -> None:

@@ -13,8 +13,12 @@ from bkgpipe.io.fits_file import (
     column_table,
     row_table,
     write_content,
+    write_fits,
     write_hdus,
 )
+from bkgpipe.io.fits_sums import with_sums
+
+_SUMMED = with_sums(NO_IMAGE)
 
 
 def test_content_is_written_as_it_is(tmp_path: Path) -> None:
@@ -22,9 +26,15 @@ def test_content_is_written_as_it_is(tmp_path: Path) -> None:
     assert (tmp_path / "file-luigi-tmp-1.gz").read_bytes() == b"content"
 
 
+def test_fits_is_written_with_checksums(tmp_path: Path) -> None:
+    write_fits(tmp_path / "a.fits", NO_IMAGE)
+    assert (tmp_path / "a.fits").read_bytes() == _SUMMED
+    fits.open(tmp_path / "a.fits", checksum=True).close()
+
+
 def test_compressed_content_can_be_inflated_by_others(tmp_path: Path) -> None:
-    write_content(tmp_path / "a", b"content" * 100, compress=True)
-    assert gzip.decompress((tmp_path / "a").read_bytes()) == b"content" * 100
+    write_fits(tmp_path / "a", NO_IMAGE, compress=True)
+    assert gzip.decompress((tmp_path / "a").read_bytes()) == _SUMMED
 
 
 def test_gzip_header_has_no_time(tmp_path: Path) -> None:
@@ -36,7 +46,7 @@ def test_gzip_header_has_no_time(tmp_path: Path) -> None:
 def test_writing_to_a_missing_folder_is_named(tmp_path: Path, compress: bool) -> None:
     path = tmp_path / "absent" / "file.fits"
     with pytest.raises(OutputError, match=r"absent/file\.fits: .*existing folder"):
-        write_content(path, b"content", compress=compress)
+        write_content(path, NO_IMAGE, compress=compress)
 
 
 CUBE, AXIS = np.arange(24.0).reshape(2, 3, 4), np.array([1.5, 2.5])
@@ -66,7 +76,7 @@ def _by_astropy() -> fits.BinTableHDU:
 def test_row_table_has_the_bytes_of_astropy(tmp_path: Path) -> None:
     write_hdus(tmp_path / "a.fits", [fits.PrimaryHDU(), _by_astropy()])
     table = NO_IMAGE + row_table("CUBE", CELLS, KEYWORDS)
-    assert table == (tmp_path / "a.fits").read_bytes()
+    assert with_sums(table) == (tmp_path / "a.fits").read_bytes()
 
 
 def test_row_table_keeps_shapes_units_and_values(tmp_path: Path) -> None:
@@ -121,7 +131,7 @@ def test_a_table_of_columns_is_that_of_astropy(tmp_path: Path, n_rows: int) -> N
         "BITS": (np.frombuffer(b"\xa0\0\0\1" * n_rows, dtype="V4"), ""),
     }
     content = column_table("EVENTS", columns, {"RA": 1.5, "NOTE": ("a", "comment")})
-    write_content(tmp_path / "a.fits", NO_IMAGE + content)
+    write_fits(tmp_path / "a.fits", NO_IMAGE + content)
     bits = np.zeros((n_rows, 32), dtype=bool)
     bits[:, [0, 2, 31]] = True
     expected = fits.BinTableHDU.from_columns(

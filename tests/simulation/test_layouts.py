@@ -221,6 +221,8 @@ def _move_index(store: Path) -> Path:
     index.mkdir(parents=True)
     table = Table.read(store / "hdu-index.fits.gz")
     table["FILE_DIR"] = [f"../../{folder}" for folder in table["FILE_DIR"]]
+    for key in ("CHECKSUM", "DATASUM"):  # of what it was
+        table.meta.pop(key, None)
     table.write(index / "hdu-index.fits.gz")
     shutil.move(store / "obs-index.fits.gz", index)
     (store / "hdu-index.fits.gz").unlink()

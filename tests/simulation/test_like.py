@@ -46,6 +46,8 @@ def _change(store: Path, name: str, values: list[float]) -> None:
     path = store / "obs-index.fits.gz"
     table = Table.read(path)
     table[name] = np.array(values) * table[name].unit if table[name].unit else values
+    for key in ("CHECKSUM", "DATASUM"):  # of what it was
+        table.meta.pop(key, None)
     table.write(path, overwrite=True)
 
 

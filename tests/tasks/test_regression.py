@@ -185,6 +185,8 @@ def _forget_zenith(store, *, obs_id):
     names = [name for name in ("ZEN_PNT", "ALT_PNT") if name in table.colnames]
     for name in names:
         table[name][table["OBS_ID"] == obs_id] = np.nan
+    for key in ("CHECKSUM", "DATASUM"):  # of what it was
+        table.meta.pop(key, None)
     table.write(index, overwrite=True)
     (events,) = (store / "data").glob(f"*{obs_id}*")
     with fits.open(events, mode="update") as hdus:
