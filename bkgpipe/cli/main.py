@@ -169,12 +169,15 @@ def init(*, data: Path, output: Path, config: Path, force: bool, as_json: bool) 
 
 
 @main.command(epilog=example('bkgpipe check --set select.min_livetime="10 min"'))
+@click.option("--deep", is_flag=True, help="Read every file, and compare its checksum.")
 @settings_options
-def check(*, config: Path, overrides: tuple[str, ...]) -> None:
+def check(*, deep: bool, config: Path, overrides: tuple[str, ...]) -> None:
     """Read settings and store, list every problem, change nothing."""
     from bkgpipe.cli.check import check_production
+    from bkgpipe.cli.check_deep import check_files
 
-    sys.exit(check_production(config, overrides))
+    check_one = check_files if deep else check_production
+    sys.exit(check_one(config, overrides))
 
 
 @main.command(epilog=example("bkgpipe plan --set smooth.penalty=2"))

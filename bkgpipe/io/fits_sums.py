@@ -15,7 +15,7 @@ import numpy as np
 
 from bkgpipe.errors import InputError
 
-__all__ = ["require_sums", "with_sums"]
+__all__ = ["has_sums", "require_sums", "with_sums"]
 
 _BLOCK, _CARD = 2880, 80
 _END = b"END".ljust(_CARD)
@@ -67,7 +67,7 @@ def require_sums(content: bytes, *, where: str) -> None:
     ----------
     FITS standard 4.0, section 4.4.2.7.
     """
-    if _SUM + b"=" not in content and _DATASUM + b" =" not in content:
+    if not has_sums(content):
         return
     for hdu in _hdus(content):
         data = _sum(hdu.data)
@@ -76,6 +76,22 @@ def require_sums(content: bytes, *, where: str) -> None:
             raise _wrong("DATASUM", hdu, where)
         if hdu.word(_SUM) and _add(_sum(hdu.head), data) not in {0, _ALL_ONES}:
             raise _wrong("CHECKSUM", hdu, where)
+
+
+def has_sums(content: bytes) -> bool:
+    """Tell whether a FITS file has checksums.
+
+    Parameters
+    ----------
+    content : bytes
+        The file, inflated.
+
+    Returns
+    -------
+    bool
+        True if any HDU has one.
+    """
+    return _SUM + b"=" in content or _DATASUM + b" =" in content
 
 
 def with_sums(content: bytes) -> bytes:

@@ -1,0 +1,167 @@
+"""Read all of a production to its end, and compare every checksum that there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bkgpipe.datamodel import RunCounts, Seal
+from bkgpipe.errors import BkgpipeError
+from bkgpipe.io.count import (
+    read_counts,
+    read_heads,
+    read_mask_effects,
+    read_shapes,
+    read_tallies,
+)
+from bkgpipe.io.entries import read_entries, read_node_models, read_seals
+from bkgpipe.io.files import inflate, locate, open_fits, read_content
+from bkgpipe.io.fits_sums import has_sums
+from bkgpipe.io.hdf5 import read_chunk
+from bkgpipe.io.index import find_index
+from bkgpipe.io.mask import read_masks
+from bkgpipe.io.rank import read_candidates, read_rankings
+from bkgpipe.io.record import (
+    read_marked_files,
+    read_page_header,
+    read_record_header,
+)
+from bkgpipe.io.regression import read_fit
+from bkgpipe.io.seal import require_sealed
+from bkgpipe.io.select import read_runs_table
+from bkgpipe.io.smooth import read_models
+from bkgpipe.io.stack import read_groups, read_stacks
+from bkgpipe.production.inputs import load_table
+from bkgpipe.settings import Settings
+
+__all__ = ["Verified", "verify_all"]
+
+# Some values of counts are stored twice: in their records, and side by side
+_OF_COUNTS = (
+    partial(read_chunk, record_class=RunCounts),
+    *(read_counts, read_heads, read_tallies, read_shapes, read_mask_effects),
+)
+# Readers of checkpoints, which between them read every value
+_READERS: tuple[tuple[str, str, tuple[Callable[[Path], object], ...]], ...] = (
+    ("select", "runs.ecsv", (read_runs_table,)),
+    ("mask", "mask_*.h5", (read_masks,)),
+    ("count", "count_*.h5", _OF_COUNTS),
+    ("rank", "candidates*.h5", (read_candidates,)),
+    ("rank", "rank_*.h5", (read_rankings,)),
+    ("stack", "groups.ecsv", (read_groups,)),
+    ("stack", "stack_*.h5", (read_stacks,)),
+    ("smooth", "fit.h5", (read_fit,)),
+    ("smooth", "smooth_*.h5", (read_models,)),
+    ("export", "nodes_*.h5", (read_node_models,)),
+    ("export", "export_*.h5", (read_entries,)),
+    ("export", "store.json", (read_record_header,)),
+    ("report", "index.html", (read_page_header,)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What came of reading one file.
+
+    Attributes
+    ----------
+    kind : str
+        ``checkpoint``, ``deliverable`` or ``input``.
+    has_sum : bool
+        False if it has no checksum, so that nothing could be compared.
+    problem : str
+        What is wrong, as a sentence; empty if nothing is.
+    """
+
+    kind: str
+    has_sum: bool
+    problem: str
+
+
+def verify_all(settings: Settings) -> Iterator[Verified]:
+    """Read checkpoints, deliverables and inputs, and compare their checksums.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Yields
+    ------
+    Verified
+        What came of each file; nothing is changed.
+    """
+    for stage, pattern, readers in _READERS:
+        for path in sorted(settings.folder(stage).glob(pattern)):
+            yield _verify("checkpoint", partial(_read, readers, path))
+    record = settings.data.output / "production.json"
+    if record.exists():
+        yield _verify("checkpoint", partial(_read, (read_record_header,), record))
+    yield from _verify_sealed(settings)
+    yield from _verify_inputs(settings)
+
+
+def _verify_sealed(settings: Settings) -> Iterator[Verified]:
+    folder = settings.folder("export")
+    markers = {
+        path: read_seals if path.suffix == ".h5" else read_marked_files
+        for path in (*sorted(folder.glob("export_*.h5")), folder / "store.json")
+    } | {settings.folder("report") / "pages.json": read_marked_files}
+    for marker, read in markers.items():
+        try:
+            seals = read(marker) if marker.exists() else []
+        except BkgpipeError as error:
+            yield Verified(kind="deliverable", has_sum=True, problem=str(error))
+            continue
+        for seal in seals:
+            yield _verify("deliverable", partial(_read_sealed, marker.parent, seal))
+
+
+def _verify_inputs(settings: Settings) -> Iterator[Verified]:
+    store = settings.store
+    for name in ("obs-index", "hdu-index"):
+        yield _verify("input", partial(_read_index, store, name))
+    files = {
+        file: f"run {run.obs_id} ({file})"
+        for run in load_table(settings).used
+        for file in (run.events_file, run.gti_file)
+        if file
+    }
+    for file, where in files.items():
+        yield _verify("input", partial(_read_input, store, file, where))
+
+
+def _verify(kind: str, read: Callable[[], bool]) -> Verified:
+    try:
+        return Verified(kind=kind, has_sum=read(), problem="")
+    except BkgpipeError as error:
+        return Verified(kind=kind, has_sum=True, problem=str(error))
+
+
+def _read(readers: Iterable[Callable[[Path], object]], path: Path) -> bool:
+    for read in readers:
+        read(path)
+    return True
+
+
+def _read_sealed(folder: Path, seal: Seal) -> bool:
+    require_sealed(folder, seal)
+    return True
+
+
+def _read_index(store: Path, name: str) -> bool:
+    path = find_index(store, name)
+    return _read_fits(path, where=str(path))
+
+
+def _read_input(store: Path, file: str, where: str) -> bool:
+    return _read_fits(locate(store, file, where=where), where=where)
+
+
+def _read_fits(path: Path, *, where: str) -> bool:
+    """Compare the checksums of a FITS file; tell whether it has any."""
+    content = inflate(read_content(path, where=where), where=where)
+    with open_fits(content, where=where):
+        return has_sums(content)
