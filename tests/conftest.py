@@ -121,7 +121,10 @@ def simulate_archive(
             seed=seed,
             sources=(PointSource(fov_lon=0.5, fov_lat=0.2, rate=0.2),),
         )
-        write_simulated_store(folder, simulation=simulation, truth=Truth())
+        # like most stores without checksums, so that tests may change what they like
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("bkgpipe.io.fits_file.with_sums", bytes)
+            write_simulated_store(folder, simulation=simulation, truth=Truth())
         return folder
 
     return simulate

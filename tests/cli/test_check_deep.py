@@ -9,6 +9,8 @@ from pathlib import Path
 import h5py
 import pytest
 
+from bkgpipe.io.fits_file import write_fits
+
 _FINE = """\
 Checkpoints:  {} verified, 0 without a checksum, 0 failed
 Deliverables: {} verified, 0 without a checksum, 0 failed
@@ -20,6 +22,8 @@ No problems.
 @pytest.fixture(scope="module")
 def _made(prepare, tmp_path_factory, start) -> Path:
     folder = prepare(tmp_path_factory.mktemp("deep"))
+    for path in (folder / "store").rglob("*.fits.gz"):
+        write_fits(path, gzip.decompress(path.read_bytes()), compress=True)
     process = start(folder, "bkgpipe", "run")
     _, told = process.communicate(timeout=180)
     assert process.returncode == 0, told
