@@ -54,11 +54,11 @@ class Production(StageTask):
         return f"{len(refused)} run(s) refused, not allowed" if refused else ""
 
     def lost_before(self) -> str:
-        """Tell what of report, store and counts is gone."""
+        """Tell what of report and store is gone."""
         for task in (self.sibling(MakeReport), self.sibling(MakeStore)):
             if fault := task.fault() or task.lost_before():
                 return fault
-        return self.sibling(AllCounts).gone()
+        return ""
 
     def run(self) -> None:
         if self.complete():  # what it waited for has not changed

@@ -63,7 +63,7 @@ def test_a_file_that_was_cut_is_made_again(made, build, name, length):
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("stage", ["export", "count"])
+@pytest.mark.parametrize("stage", ["export"])
 @pytest.mark.parametrize("is_damaged", [True, False])
 def test_a_checkpoint_that_is_gone_is_made_again(made, build, stage, is_damaged):
     path = made.settings.folder(stage) / f"{stage}_334.h5"
