@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bkgpipe.io.flush import make_folder, put_in_place
+
 __all__ = ["Contents", "join_sums", "read_contents", "write_contents"]
 
 _log = logging.getLogger(__name__)
@@ -139,9 +141,9 @@ def write_contents(path: Path, contents: Contents) -> None:
         If it cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary.write_text(json.dumps(contents.known), encoding="utf-8")
-    temporary.replace(path)
+    put_in_place(temporary, path)
 
 
 def _state(path: Path) -> _State | None:

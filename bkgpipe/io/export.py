@@ -245,9 +245,9 @@ def _other_good_time(store: Path, run: Run) -> list[bytes]:
 def _read_parts(store: Path, file: str, *, where: str) -> list[_Part]:
     path = locate(store, file, where=where)
     content = inflate(read_content(path, where=where), where=where)
-    content = mend_headers(content)  # no other FITS writer takes control characters
     with open_fits(content, where=where) as hdus:
-        return list(_parts(hdus, content))
+        # no other FITS writer takes control characters
+        return list(_parts(hdus, mend_headers(content)))
 
 
 def _parts(hdus: fits.HDUList, content: bytes) -> Iterator[_Part]:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, Run, RunCounts
+from bkgpipe.errors import PassingError
 from bkgpipe.io.count import read_counts, write_counts
 from bkgpipe.io.mask import read_masks
 from bkgpipe.io.store import read_events, require_store
@@ -61,6 +62,7 @@ class Count(OfRuns):
 
     def _count(self, run: Run, mask: ExclusionMask) -> RunCounts:
         events, checksum = read_events(self.settings.store, run)
+        _require_same(run, checksum)
         counts = count_run(
             run,
             events,
@@ -76,6 +78,16 @@ class Count(OfRuns):
         if self.settings.count.exposure == "events":
             return with_event_exposure(counts)
         return counts
+
+
+def _require_same(run: Run, checksum: str) -> None:
+    """Refuse to count other events than those that the counts will be known by."""
+    if run.checksum not in {"", checksum}:
+        raise PassingError(
+            what="was changed since the runs were selected",
+            where=f"run {run.obs_id} ({run.events_file})",
+            fix="Run again, when nothing changes the store any more",
+        )
 
 
 class AllCounts(AllChunks):

@@ -21,6 +21,7 @@ from bkgpipe.datamodel import (
 )
 from bkgpipe.errors import InputError, OutputError
 from bkgpipe.io.export import copy_events, read_origin, write_hdu_index
+from bkgpipe.io.fits_sums import with_sums
 from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
 from bkgpipe.io.tables import write_observation_table
 
@@ -447,7 +448,8 @@ def _change(path: Path, old: bytes, new: bytes) -> None:
     content = gzip.decompress(path.read_bytes())
     assert old in content
     assert len(old) == len(new)
-    path.write_bytes(gzip.compress(content.replace(old, new)))
+    # the checksums are of what is there now
+    path.write_bytes(gzip.compress(with_sums(content.replace(old, new))))
 
 
 @pytest.mark.parametrize(

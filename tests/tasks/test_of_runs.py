@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bkgpipe.io.count import read_counts
+from bkgpipe.io.events import read_events
 from bkgpipe.io.identities import read_identities
 from bkgpipe.production.inputs import forget
 from bkgpipe.tasks.count import AllCounts, Count
@@ -127,3 +128,22 @@ def test_productions_share_masks_and_counts(production, build, made, tmp_path):
     assert first.folder == second.folder
     assert first.folder.parent == tmp_path / "shared"
     assert second.settings.folder("select").parent == tmp_path / "other"
+
+
+def test_a_file_that_changes_while_runs_are_counted_fails_the_task(
+    production, build, monkeypatch
+):
+    task = production(data__chunk_size="100").sibling(AllCounts)
+
+    def read_changed(store, run):
+        events, checksum = read_events(store, run)
+        return events, "0" * 64 if run.obs_id == 1005 else checksum
+
+    with monkeypatch.context() as patch:
+        patch.setattr("bkgpipe.tasks.count.read_events", read_changed)
+        assert not build(task)
+    assert not list(task.settings.folder("count").glob("*.h5"))
+
+    assert build(task)
+    (path,) = task.settings.folder("count").glob("count_*.h5")
+    assert not read_counts(path).refused
