@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from bkgpipe.datamodel import Chunk
-from bkgpipe.errors import BkgpipeError, DamagedFileError, OutputError
+from bkgpipe.errors import BkgpipeError, DamagedFileError, OutputError, PassingError
 from bkgpipe.io.passing import passing_reason
 
 __all__ = ["collect"]
@@ -77,5 +77,5 @@ def collect(
 
 def _concerns_all(error: BkgpipeError) -> bool:
     is_disk = isinstance(error, OutputError) and isinstance(error.__cause__, OSError)
-    is_damage = isinstance(error, DamagedFileError)
-    return is_disk or is_damage or bool(passing_reason(error))
+    is_no_fault = isinstance(error, DamagedFileError | PassingError)
+    return is_disk or is_no_fault or bool(passing_reason(error))
