@@ -166,11 +166,13 @@ def _lost_told(settings: Settings) -> Iterator[None]:
 
 def _may_pass(found: LuigiRunResult) -> bool:
     """Tell whether a task failed for a reason that may be gone by now."""
-    if not found.scheduling_succeeded:  # a task could not tell whether it is done
+    # a task could not tell whether it is done
+    if found.status == LuigiStatusCode.SCHEDULING_FAILED:
         return True
     scheduler = found.worker._scheduler
     return any(
-        str(scheduler.fetch_error(task_id)["error"]).startswith(PASSING)
+        # it is kept as JSON
+        str(scheduler.fetch_error(task_id)["error"]).startswith(f'"{PASSING}')
         for task_id in scheduler.task_list("FAILED", "", limit=False)
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,13 +171,18 @@ class OfRuns(ChunkTask):
         """
         try:
             if self.path.exists():
-                return Earlier(
-                    chunk=type(self).read_file(self.path),
-                    identities=read_identities(self.path),
-                )
+                known = read_identities(self.path)
+                chunk = type(self).read_file(self.path)
+                both = Earlier(chunk=chunk, identities=known)
+                return both.without(self._strangers(known))
         except DamagedFileError as error:
             set_aside(error)
         return Earlier()
+
+    def _strangers(self, numbers: Iterable[int]) -> set[int]:
+        """Find runs of another chunk, whose file was put in the place of this."""
+        size = self.settings.data.chunk_size
+        return {number for number in numbers if number // size != self.chunk}
 
 
 class _RunsTarget(ProductTarget):

@@ -19,7 +19,7 @@ from bkgpipe.io.rank import (
 )
 from bkgpipe.numerics.candidates import pack_candidates, unpack_candidates
 from bkgpipe.numerics.rank import rank_runs
-from bkgpipe.production.runs import digest, index_runs
+from bkgpipe.production.runs import digest, index_runs, run_digests
 from bkgpipe.production.summary import find_chunks
 from bkgpipe.settings import Settings
 from bkgpipe.settings.stages import has_stage
@@ -142,7 +142,7 @@ def _read_joined(task: StageTask, counts: Sequence[ChunkTask]) -> Archive:
 @lru_cache(maxsize=10_000)
 def _digest_taken(path: Path, _changed: int, table: RunTable) -> str:
     """Hash who is taken for whom, at which scale, and the files of those taken."""
-    rankings, runs = read_rankings(path), index_runs(table)
+    rankings, runs = read_rankings(path), run_digests(table)
     scales = {obs_id: each.scales for obs_id, each in rankings.records.items()}
     taken = sorted({obs_id for each in scales.values() for obs_id in each})
     return digest([scales, rankings.refused, *(runs[obs_id] for obs_id in taken)])

@@ -130,7 +130,7 @@ def test_chunks_of_which_all_runs_were_withdrawn_go(bkgpipe, folder, out):
 
     result = bkgpipe("clean", "--yes", *words)
 
-    assert "mask_333.h5: all its runs were withdrawn" in result.stdout
+    assert "mask_333.h5: holds no run of these settings" in result.stdout
     left = {path.name for path in out.glob("mask-*/*.h5")}
     assert left == {"mask_334.h5", "mask_335.h5", "mask_336.h5"}
 
