@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bkgpipe.io.flush import make_folder, put_in_place
+from bkgpipe.io.passing import require_lasting
 
 __all__ = ["Contents", "join_sums", "read_contents", "write_contents"]
-
-_log = logging.getLogger(__name__)
 
 _THREADS = 4  # that wait for a file system at a time
 
@@ -59,13 +57,18 @@ class Contents:
         Parameters
         ----------
         paths : iterable of Path
-            Files, absolute. Those that are missing or cannot be read are left out.
+            Files, absolute. Those that are missing are left out.
 
         Returns
         -------
         Contents
             With the checksums of these files as they are now; the same object when all
             were known.
+
+        Raises
+        ------
+        PassingError
+            If a file cannot be read at the moment.
         """
         states = {str(path): _state(path) for path in paths}
         new = {path for path, state in states.items() if self._is_new(path, state)}
@@ -92,7 +95,7 @@ class Contents:
         Returns
         -------
         str
-            SHA-256; empty for a file that is missing or cannot be read.
+            SHA-256; empty for a file that is missing.
         """
         return self.known.get(str(path), (0, 0, ""))[2]
 
@@ -160,5 +163,5 @@ def _sum_file(path: str) -> str:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        _log.warning("%s cannot be read at present (%s)", path, error.strerror)
+        require_lasting(error, where=path)
         return ""

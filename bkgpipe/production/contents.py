@@ -49,6 +49,11 @@ def add_checksums(settings: Settings, table: RunTable, *, keep: bool) -> RunTabl
     -------
     RunTable
         The same, with the checksums of all runs that are read.
+
+    Raises
+    ------
+    PassingError
+        If a file cannot be read at the moment.
     """
     found = find_checksums(settings, table.used, keep=keep)
     nothing = "", ""
@@ -76,8 +81,12 @@ def find_checksums(
     Returns
     -------
     dict of int to tuple of str
-        ``checksum`` and ``aeff_checksum`` of each `Run`; empty where a file is missing
-        or cannot be read.
+        ``checksum`` and ``aeff_checksum`` of each `Run`; empty where a file is missing.
+
+    Raises
+    ------
+    PassingError
+        If a file cannot be read at the moment.
     """
     paths = {run.obs_id: _find_files(settings.store, run) for run in runs}
     wanted = {path for files in paths.values() for path in files if path is not None}

@@ -21,6 +21,7 @@ from bkgpipe.settings import Settings, read_settings
 
 __all__ = [
     "digest_record",
+    "digest_selection",
     "digest_store",
     "forget",
     "is_selected",
@@ -181,13 +182,34 @@ def is_selected(settings: Settings) -> bool:
 def _is_current(settings: Settings, path: Path, changed: int) -> bool:
     try:
         table = _load_table(path, changed)  # with all its rows, which are needed anyway
-        if read_runs_header(path).inputs != digest_store(settings):
-            return False
+        return read_runs_header(path).inputs == digest_selection(settings, table)
     except DamagedFileError:
         return False
-    known = {run.obs_id: (run.checksum, run.aeff_checksum) for run in table.used}
-    runs = [run for run in read_store(settings).runs if run.obs_id in known]
-    return find_checksums(settings, runs, keep=False) == known
+
+
+def digest_selection(settings: Settings, table: RunTable) -> str:
+    """Hash what a table of selected runs is made from.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    table : RunTable
+        The table.
+
+    Returns
+    -------
+    str
+        Digest of the index of the store, and of what the files of the runs that are
+        read hold at this moment.
+
+    Raises
+    ------
+    PassingError
+        If a file cannot be read at the moment.
+    """
+    found = find_checksums(settings, table.used, keep=False)
+    return digest([digest_store(settings), sorted(found.items())])
 
 
 @lru_cache(maxsize=2)

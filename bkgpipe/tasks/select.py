@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
-from bkgpipe.datamodel import ProductHeader
+from bkgpipe.datamodel import ProductHeader, RunTable
 from bkgpipe.io.select import read_runs_header, read_runs_table, write_runs
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.production.contents import add_checksums
-from bkgpipe.production.inputs import digest_store, is_selected, read_store
+from bkgpipe.production.inputs import digest_selection, is_selected, read_store
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.targets import ProductTarget
 
@@ -25,7 +26,7 @@ class Select(StageTask):
 
     def inputs(self) -> str:
         """Digest of what the task is made from."""
-        return digest_store(self.settings)
+        return digest_selection(self.settings, self.table)
 
     def complete(self) -> bool:
         """Tell whether nothing is left to do."""
@@ -51,7 +52,11 @@ class Select(StageTask):
         known = add_checksums(self.settings, selected, keep=True)
 
         with self.output().temporary_path() as path:
-            write_runs(Path(path), self.header(), known)
+            write_runs(Path(path), self._header_of(known), known)
+
+    def _header_of(self, table: RunTable) -> ProductHeader:
+        # the table that is there is that of an earlier selection
+        return replace(self.header(), inputs=digest_selection(self.settings, table))
 
 
 def _read_whole(path: Path) -> ProductHeader:
