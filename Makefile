@@ -1,5 +1,5 @@
-# Targets: demo, docs, test, test-kill, test-fuzz, test-image, test-sites, lint, bench,
-# clean.
+# Targets: demo, docs, test, test-kill, test-faults, test-fuzz, test-image, test-sites,
+# lint, bench, clean.
 # They need Python >= 3.11, git and make; everything else goes into .venv. Another
 # interpreter: make PYTHON=python3.12 test
 
@@ -19,7 +19,7 @@ SOURCES := $(MODULES) $(shell find bkgpipe -name '*.html') \
 # All but those that need an environment with BAccMod, or batch systems
 BENCHMARKS := $(filter-out %/bench_rivals.py %/bench_sites.py,$(sort $(wildcard benchmarks/bench_*.py)))
 
-.PHONY: demo docs test test-kill test-fuzz test-image test-sites lint bench clean
+.PHONY: demo docs test test-kill test-faults test-fuzz test-image test-sites lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/bkgpipe demo
@@ -36,6 +36,11 @@ test: lint
 # Productions killed at random moments, 50 with a scheduler of their own and 50 with luigid
 test-kill: $(VENV)/.installed-test
 	BKGPIPE_KILLS=50 $(BIN)/pytest -n 2 tests/cli/test_kill_random.py
+
+# Calls to the system that fail, power that is cut, bits that are flipped; prints what
+# became of each. Needs Linux and a C compiler.
+test-faults: $(VENV)/.installed-test
+	BKGPIPE_FAULTS=1 $(BIN)/pytest --log-cli-level=INFO tests/faults
 
 # Files spoilt at random, in other processes; tells what became of them
 test-fuzz: $(VENV)/.installed-test
