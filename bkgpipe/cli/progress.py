@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from multiprocessing.synchronize import Event
 
 from bkgpipe.datamodel import StageState
+from bkgpipe.errors import BkgpipeError
 from bkgpipe.production.summary import read_states
 from bkgpipe.settings import Settings
 
@@ -56,6 +57,14 @@ def _is_over(finished: Event, *, parent: int, seconds: float) -> bool:
     return finished.wait(seconds) or os.getppid() != parent
 
 
+def _look(settings: Settings) -> list[StageState]:
+    """Read how far the stages are; nothing when files cannot be read just now."""
+    try:
+        return read_states(settings)
+    except (BkgpipeError, OSError):
+        return []
+
+
 def _show_bars(settings: Settings, finished: Event, beat: Callable[[], None]) -> None:
     from rich.console import Console
     from rich.progress import (
@@ -80,7 +89,7 @@ def _show_bars(settings: Settings, finished: Event, beat: Callable[[], None]) ->
         while not is_over:
             is_over = _is_over(finished, parent=parent, seconds=_BAR_SECONDS)
             beat()
-            for state in read_states(settings):
+            for state in _look(settings):
                 if state.stage not in bars:
                     bars[state.stage] = progress.add_task(state.stage, rate="")
                 bar = progress.tasks[bars[state.stage]]
@@ -100,7 +109,7 @@ def _show_lines(settings: Settings, finished: Event, beat: Callable[[], None]) -
     while not is_over:
         is_over = _is_over(finished, parent=parent, seconds=_LINE_SECONDS)
         beat()
-        for state in read_states(settings):
+        for state in _look(settings):
             if state.n_done != told.get(state.stage, 0):
                 _tell(state, seconds=time.monotonic() - started)
                 told[state.stage] = state.n_done

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,17 @@ def over():
     return event
 
 
+@contextmanager
+def _no_more_files() -> Iterator[None]:
+    """Let nobody open another file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 def _beat() -> None:
     """Stand in for saying that the production goes on."""
 
@@ -37,6 +51,13 @@ def test_lines_tell_each_stage_once(settings, over, capsys):
     assert told[:3] == ["select: 1 of 1", "mask: 4 of 4", "count: 4 of 4"]
     assert len(told) == 7
     assert beats == [1]
+
+
+def test_folders_that_cannot_be_listed_are_passed_over(settings, over, capsys):
+    with _no_more_files():
+        progress._show_lines(settings, over, _beat)
+
+    assert capsys.readouterr().err == ""
 
 
 def test_bars_show_each_stage(settings, over, capsys):
