@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -149,7 +150,8 @@ def _read(path: Path) -> Submitter | None:
 
 def _now(folder: Path) -> float:
     """Time by the clock of the file system, which all machines share."""
-    probe = folder / f".{HOST}-{os.getpid()}.clock"
+    # a name that `find_stale` knows
+    probe = folder / f".clock.{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         probe.touch()
         return probe.stat().st_mtime

@@ -117,7 +117,7 @@ def _find_out(world: World) -> tuple[str, str]:
     if ended.code != 0:
         return "refused by run", ended.said
     differences = world.differences()
-    if all(".damaged is left" in each for each in differences):
+    if all("was set aside" in each for each in differences):
         return "made again by run" if differences else "no effect", ended.said
     checked = _check(world)
     if checked.code != 0:

@@ -119,7 +119,8 @@ def try_fault(world: World, fault: Fault) -> tuple[str, list[str]]:
     again = world.run(*_COMMAND)
     said = "" if again.code == 0 else f" {_last_words(again)}"
     wrong += [f"exit code {again.code} of the rerun{said}"] * (again.code != 0)
-    wrong += [f"after the rerun: {difference}" for difference in world.differences()]
+    differences = [*world.differences(), *world.lasting_leftovers()]
+    wrong += [f"after the rerun: {difference}" for difference in differences]
     return _outcome(ended), wrong
 
 

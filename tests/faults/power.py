@@ -138,7 +138,8 @@ def try_cut(world: World, number: int, rng: np.random.Generator) -> dict[str, ob
 
     again = world.run(*_COMMAND)
     wrong = [f"exit code {again.code}: {again.said[-1500:]}"] * (again.code != 0)
-    wrong += [each for each in world.differences() if ".damaged is left" not in each]
+    wrong += [each for each in world.differences() if "was set aside" not in each]
+    wrong += world.lasting_leftovers()
     wrong += ["traceback"] * ("Traceback" in again.said)
     outcome = "lost some" if lost else "lost none"
     return {

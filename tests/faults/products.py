@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from astropy.io import fits
 
-__all__ = ["find_leftovers", "read_products"]
+__all__ = ["find_damaged", "find_temporary", "read_products"]
 
 # These depend on the moment of writing, as do sums of what holds them.
 _FITS_MOMENT = (b"DATE", b"CHECKSUM", b"DATASUM")
@@ -39,10 +39,18 @@ def read_products(out: Path) -> dict[str, str]:
     return found
 
 
-def find_leftovers(out: Path) -> list[str]:
-    """List temporary files, and what was set aside."""
-    names = [str(path.relative_to(out)) for path in _files(out)]
-    return [n for n in names if "/." in f"/{n}" or n.endswith(".damaged")]
+def find_damaged(out: Path) -> list[str]:
+    """List what was set aside."""
+    return [n for n in _names(out) if n.endswith(".damaged")]
+
+
+def find_temporary(out: Path) -> list[str]:
+    """List temporary files."""
+    return [n for n in _names(out) if "/." in f"/{n}"]
+
+
+def _names(out: Path) -> list[str]:
+    return [str(path.relative_to(out)) for path in _files(out)]
 
 
 def _files(folder: Path) -> Iterator[Path]:

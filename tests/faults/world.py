@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from products import find_leftovers, read_products
+from products import find_damaged, find_temporary, read_products
 
 from bkgpipe.datamodel import PointSource, Simulation, Truth
 from bkgpipe.settings import settings_template
@@ -198,8 +198,14 @@ class World:
             f"{name} is missing" for name in self.reference.keys() - found.keys()
         ]
         more = [f"{name} is new" for name in found.keys() - self.reference.keys()]
-        left = [f"{name} is left" for name in find_leftovers(self.out)]
-        return sorted([*missing, *more, *left, *self.wrong_products()])
+        aside = [f"{name} was set aside" for name in find_damaged(self.out)]
+        return sorted([*missing, *more, *aside, *self.wrong_products()])
+
+    def lasting_leftovers(self) -> list[str]:
+        """List the temporary files that neither a rerun nor `clean` removes."""
+        if find_temporary(self.out):
+            self.run("clean", "--yes")
+        return [f"{name} is left for ever" for name in find_temporary(self.out)]
 
 
 def compile_library(folder: Path) -> Path:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from bkgpipe.errors import BusyError, OutputError
+from bkgpipe.tasks import presence
 from bkgpipe.tasks.presence import Submitter, announce, submitters
-from bkgpipe.tasks.targets import HOST
+from bkgpipe.tasks.targets import HOST, find_stale
 
 
 def _other(folder, **changes):
@@ -133,3 +135,15 @@ def test_folder_that_cannot_be_written(tmp_path):
 
     with pytest.raises(OutputError), announce(tmp_path / "out", scheduler="local"):
         pass
+
+
+def test_a_process_killed_while_it_asks_for_the_time_leaves_nothing_for_ever(
+    tmp_path, monkeypatch
+):
+    pid = os.fork()
+    if pid == 0:
+        monkeypatch.setattr(Path, "stat", lambda _path: os._exit(0))
+        presence._now(tmp_path)
+    os.waitpid(pid, 0)
+
+    assert find_stale(tmp_path) == list(tmp_path.iterdir()) != []
