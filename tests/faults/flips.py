@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from world import Ended, World, make_world
+from world import World, make_world
 
 _COMMAND = ("run", "export")
 _ORDER = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
@@ -92,7 +92,7 @@ def try_flip(world: World, whole: Path, kind: str, rng: np.random.Generator) -> 
     if kind == "inputs":
         _put_back(path, content)
     name = str(path.relative_to(world.folder))
-    wrong = [] if outcome != "silent" else [f"{name}, bit {bit}: {said}"]
+    wrong = [f"{name}, bit {bit}: {said}"] * (outcome in ("silent", "hung"))
     crashed = "Traceback" in said
     wrong += [f"{name}, bit {bit}: traceback {said[-1500:]}"] * crashed
     return {"kind": kind, "file": name, "bit": bit, "outcome": outcome, "wrong": wrong}
@@ -115,19 +115,20 @@ def _find_out(world: World) -> tuple[str, str]:
     """Tell who finds a flip, and the words."""
     ended = world.run(*_COMMAND)
     if ended.code != 0:
-        return "refused by run", ended.said
+        return "hung" if ended.code is None else "refused by run", ended.said
     differences = world.differences()
+    if not differences:
+        return "no effect", ended.said
     if all("was set aside" in each for each in differences):
-        return "made again by run" if differences else "no effect", ended.said
-    checked = _check(world)
-    if checked.code != 0:
-        return "found by check --deep", checked.said
-    return "silent", "; ".join(differences)
+        return "made again by run", ended.said
+    return _check(world) or ("silent", "; ".join(differences))
 
 
-def _check(world: World) -> Ended:
+def _check(world: World) -> tuple[str, str] | None:
+    """Look for a flip with `check`; None when nothing is found."""
     has_deep = "--deep" in world.run("check", "--help").said
-    return world.run("check", *["--deep"] * has_deep)
+    checked = world.run("check", *["--deep"] * has_deep)
+    return ("found by check --deep", checked.said) if checked.code != 0 else None
 
 
 def _cases(folder: Path, numbers: tuple[int, ...], kinds: list[str]) -> Iterator[dict]:

@@ -114,9 +114,13 @@ def try_fault(world: World, fault: Fault) -> tuple[str, list[str]]:
         int(fault.is_sticky),
     )
     ended = world.run(*_COMMAND, calls=[order])
+    if ended.code is None:
+        return "hung", [f"hung: {_last_words(ended)}"]
     wrong = [f"at once: {problem}" for problem in _judge(world, ended)]
 
     again = world.run(*_COMMAND)
+    if again.code is None:
+        return _outcome(ended), [*wrong, f"the rerun hung: {_last_words(again)}"]
     said = "" if again.code == 0 else f" {_last_words(again)}"
     wrong += [f"exit code {again.code} of the rerun{said}"] * (again.code != 0)
     differences = [*world.differences(), *world.lasting_leftovers()]

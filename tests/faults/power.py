@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from world import Call, World, make_world, read_journal
+from world import Call, Ended, World, make_world, read_journal
 
 _COMMAND = ("run",)
 _SHARE_INTACT = 0.7
@@ -136,18 +136,24 @@ def try_cut(world: World, number: int, rng: np.random.Generator) -> dict[str, ob
     was_cut = ended.code == -signal.SIGKILL
     lost = lose_power(world.out, read_journal(world.journal), rng) if was_cut else []
 
-    again = world.run(*_COMMAND)
-    wrong = [f"exit code {again.code}: {again.said[-1500:]}"] * (again.code != 0)
-    wrong += [each for each in world.differences() if "was set aside" not in each]
-    wrong += world.lasting_leftovers()
-    wrong += ["traceback"] * ("Traceback" in again.said)
     outcome = "lost some" if lost else "lost none"
     return {
         "number": number,
         "outcome": outcome if was_cut else "not reached",
         "lost": lost,
-        "wrong": wrong,
+        "wrong": _judge(world, world.run(*_COMMAND)),
     }
+
+
+def _judge(world: World, again: Ended) -> list[str]:
+    """List what is wrong after the rerun."""
+    last_words = again.said[-1500:]
+    if again.code is None:  # what it did not come to the end of is not read here either
+        return [f"hung: {last_words}"]
+    wrong = [f"exit code {again.code}: {last_words}"] * (again.code != 0)
+    wrong += ["traceback"] * ("Traceback" in again.said)
+    wrong += [each for each in world.differences() if "was set aside" not in each]
+    return wrong + world.lasting_leftovers()
 
 
 def _cases(folder: Path, n_cuts: int, seed: int, part: slice) -> Iterator[dict]:
