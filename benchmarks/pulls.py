@@ -19,12 +19,12 @@ import numpy as np
 from bkgpipe.datamodel import RunCounts
 from bkgpipe.io.count import read_counts
 from bkgpipe.numerics.fitted import is_judged
+from bkgpipe.numerics.folds import make_folds
 from bkgpipe.numerics.points import join_runs
 from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.regression import fit_regression
 from bkgpipe.numerics.systematics import measure_systematics, run_systematics
 from bkgpipe.numerics.terms import make_conditions
-from bkgpipe.numerics.validate import make_folds
 from bkgpipe.settings import read_settings
 
 _FOV_ALIGNMENT = "RADEC"
