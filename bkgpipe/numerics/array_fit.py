@@ -10,16 +10,24 @@ Where the norm of a point at one energy has a variance v of its own, its counts 
 mean m are negative binomial: what n tells of the mean has the weight 1 / (1 + v m), and
 how they are spread over the field has the full one.
 
+Far from the optimum steps are those of Fisher scoring, which go the right way from
+anywhere but come nearer by a factor of about 4 each only, where norms have a variance.
+Near it they are Newton's, by the observed information, which is positive semidefinite
+everywhere but so small where far too much is expected that first steps would overshoot.
+
 References
 ----------
 Currie, Durban & Eilers 2006, Journal of the Royal Statistical Society B 68, 259;
-Lawless 1987, Canadian Journal of Statistics 15, 209 (negative binomial regression).
+Lawless 1987, Canadian Journal of Statistics 15, 209 (negative binomial regression);
+Boyd & Vandenberghe 2004, Convex Optimization, section 9.5 (Newton decrement).
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.linalg import cho_factor
@@ -27,13 +35,25 @@ from scipy.linalg.lapack import dpotri
 
 from bkgpipe.numerics.banded import Band
 from bkgpipe.numerics.count_arrays import CountsArrays
-from bkgpipe.numerics.newton_sums import NewtonSums, add_up, saturated_deviance
+from bkgpipe.numerics.newton_sums import (
+    Information,
+    NewtonSums,
+    add_up,
+    saturated_deviance,
+)
 
 __all__ = ["ArrayFit", "fit_arrays"]
 
+_log = logging.getLogger(__name__)
+
 _MAX_STEPS = 30
 _MAX_HALVINGS = 20
-_TOLERANCE = 1e-2  # of the deviance: far below the 1 that is one standard error
+# Gain of the deviance that the last step promises; one standard error is 1. Newton's
+# steps leave of the order of its square
+_TOLERANCE = 1e-4
+_NEAR = 5e-3  # the same over the deviance, from which on the optimum is near
+_ROUNDING = 1e-10  # of the deviance
+_LEAST_SHARE = 0.2  # of the gain, to be reached before a step is halved (Armijo)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -47,8 +67,8 @@ class ArrayFit:
     low_coefficients : np.ndarray
         Shape ``(n_low, n_parts)``; both zero without `CountsArrays.low`.
     normal : np.ndarray
-        Fisher information of the data alone, ``(n, n)`` with n = n_splines x n_columns
-        + n_low x n_parts.
+        Observed information of the data alone, ``(n, n)`` with n = n_splines x
+        n_columns + n_low x n_parts.
     inverse : np.ndarray
         Inverse of that information with the penalty, ``(n, n)``.
     deviance : float
@@ -82,6 +102,8 @@ def fit_arrays(
 ) -> ArrayFit:
     """Fit by Newton steps, halved until the penalised deviance falls.
 
+    They end with the first one that promises next to no gain: the Newton decrement.
+
     Parameters
     ----------
     arrays : CountsArrays
@@ -101,22 +123,18 @@ def fit_arrays(
     """
     constant = saturated_deviance(arrays)
 
-    def sums_at(gamma: np.ndarray) -> NewtonSums:
-        parts = _split(arrays, gamma, n_splines=basis.shape[1])
-        return add_up(arrays, parts, constant, basis=basis, field=field)
+    def sums_at(information: Information, gamma: np.ndarray) -> NewtonSums:
+        return add_up(
+            arrays,
+            _split(arrays, gamma, n_splines=basis.shape[1]),
+            constant,
+            basis=basis,
+            field=field,
+            information=information,
+        )
 
     band = Band.of_splines(basis, penalty, n_columns=arrays.design.shape[1])
-    gamma = np.zeros(len(penalty))
-    sums, n_steps = sums_at(gamma), 0
-    value, gain = _objective(sums, gamma, penalty), np.inf
-    while gain > _TOLERANCE and n_steps < _MAX_STEPS:
-        before = value
-        factor = band.factor(sums.normal + penalty)
-        step = factor.solve(sums.score - penalty @ gamma)
-        gamma, sums = _halve(sums_at, gamma, step, penalty=penalty, before=before)
-        value = _objective(sums, gamma, penalty)
-        gain = before - value
-        n_steps += 1
+    gamma, sums, n_steps = _descend(sums_at, band, penalty)
     coefficients, low = _split(arrays, gamma, n_splines=basis.shape[1])
     inverse = _inverse(sums.normal + penalty)
     return ArrayFit(
@@ -130,6 +148,34 @@ def fit_arrays(
         expected=sums.expected,
         n_steps=n_steps,
     )
+
+
+def _descend(
+    sums_at: Callable[[Information, np.ndarray], NewtonSums],
+    band: Band,
+    penalty: np.ndarray,
+) -> tuple[np.ndarray, NewtonSums, int]:
+    """Return the coefficients, the sums there, and the number of steps from zero."""
+    gamma, n_steps, gain = np.zeros(len(penalty)), 0, np.inf
+    information: Information = "expected"
+    sums = sums_at(information, gamma)
+    while gain > _TOLERANCE and n_steps < _MAX_STEPS:
+        slope = sums.score - penalty @ gamma
+        step = band.factor(sums.normal + penalty).solve(slope)
+        gain, value = float(step @ slope), _objective(sums, gamma, penalty)
+        if gain < max(_TOLERANCE, _NEAR * value):
+            information = "observed"
+        evaluate = partial(sums_at, information)
+        gamma, sums = _halve(evaluate, gamma, step, penalty=penalty, goal=(value, gain))
+        n_steps += 1
+    if gain > _TOLERANCE:
+        _log.warning(
+            "The fit has not converged: step %d still promised to lower the deviance "
+            "by %.2g",
+            n_steps,
+            gain,
+        )
+    return gamma, sums, n_steps
 
 
 def _split(
@@ -160,12 +206,19 @@ def _halve(
     step: np.ndarray,
     *,
     penalty: np.ndarray,
-    before: float,
+    goal: tuple[float, float],
 ) -> tuple[np.ndarray, NewtonSums]:
-    """Go along the step as far as the penalised deviance falls."""
+    """Go along the step as far as the objective falls by a share of what it promises.
+
+    To fall at all is not enough: steps that are twice too long would go to and fro.
+    """
+    before, gain = goal
+    part = 1.0
     for _ in range(_MAX_HALVINGS):
-        sums = sums_at(gamma + step)
-        if _objective(sums, gamma + step, penalty) <= before:
-            return gamma + step, sums
-        step = step / 2
+        there = gamma + part * step
+        sums = sums_at(there)
+        limit = before - _LEAST_SHARE * part * gain + _ROUNDING * before
+        if _objective(sums, there, penalty) <= limit:
+            return there, sums
+        part /= 2
     return gamma, sums_at(gamma)

@@ -8,7 +8,8 @@ References
 ----------
 Nychka 1988, Journal of the American Statistical Association 83, 1134; Wood 2017,
 Generalized Additive Models, 2nd ed., section 6.10; Liang & Zeger 1986, Biometrika 73,
-13; Wood & Fasiolo 2017, Biometrics 73, 1071.
+13; Wood & Fasiolo 2017, Biometrics 73, 1071; Efron & Hinkley 1978, Biometrika 65, 457
+(the observed information, as at the end of the fit).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def estimate_covariance(
 ) -> np.ndarray:
     """Estimate the covariance from noise, scatter of the points, and shrinkage.
 
-    With the Fisher information H, the penalty P and A = (H + P)^-1 it is
+    With the observed information H, the penalty P and A = (H + P)^-1 it is
     A (H + R + B) A. R is the variance of the score by a scatter of the points' rates
     along the trends, of which the covariance is estimated by moments. B is what the
     penalty of each term may have taken from the truth: P of the term times the mean

@@ -1,16 +1,27 @@
-"""What a Newton step of a fit of arrays needs, added up over points and energies."""
+"""What a Newton step of a fit of arrays needs, added up over points and energies.
+
+Where a norm has a variance v, n counts with mean m have s = (1 + v n) / (1 + v m) times
+the Fisher information as second derivatives. With v at zero, or on average, s is one.
+
+References
+----------
+Lawless 1987, Canadian Journal of Statistics 15, 209 (both informations of the negative
+binomial); Efron & Hinkley 1978, Biometrika 65, 457 (which one errors follow).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from bkgpipe.numerics.count_arrays import CountsArrays, LowEnergies, expected_counts
 
-__all__ = ["NewtonSums", "add_up", "saturated_deviance"]
+__all__ = ["Information", "NewtonSums", "Parts", "add_up", "saturated_deviance"]
 
+Information = Literal["expected", "observed"]
 Parts = tuple[np.ndarray, np.ndarray]
 
 
@@ -25,7 +36,7 @@ class NewtonSums:
     score : np.ndarray
         Half its negative gradient, shape ``(n,)``.
     normal : np.ndarray
-        Fisher information, shape ``(n, n)``.
+        Information, shape ``(n, n)``: its expectation, that of Fisher, or as observed.
     expected : np.ndarray
         Means of each point and energy, shape ``(n_points, n_energy)``.
     """
@@ -78,6 +89,7 @@ def add_up(
     *,
     basis: np.ndarray,
     field: np.ndarray,
+    information: Information = "observed",
 ) -> NewtonSums:
     """Add up deviance, score and information over all points.
 
@@ -91,6 +103,8 @@ def add_up(
         What `saturated_deviance` returned.
     basis, field : np.ndarray
         As in `fit_arrays`.
+    information : str
+        ``observed``, half the second derivatives of the deviance, or ``expected``.
 
     Returns
     -------
@@ -100,28 +114,35 @@ def add_up(
     first, second = np.triu_indices(field.shape[1])
     squares = np.column_stack([field, field[:, first] * field[:, second]])
     deviance, expected = constant, []
-    score, information = np.zeros(sum(part.size for part in coefficients)), []
+    score, normals = np.zeros(sum(part.size for part in coefficients)), []
     for block in arrays.blocks():
         mean = expected_counts(block, *coefficients, basis=basis, field=field)
         counted, total = block.counts @ field, mean.sum(axis=2)
-        moments = _moments(block, counted, total, mean @ squares)
+        moments = _moments(
+            block, counted, total, mean @ squares, information=information
+        )
         gain = _score(counted, block, basis) @ np.concatenate(
             [part.ravel() for part in coefficients]
         )
         deviance += 2.0 * float(total.sum() - gain) + moments.surplus
         score += _score(moments.residual, block, basis)
-        information.append(_information(moments.weight, block, basis))
+        normals.append(_information(moments.weight, block, basis))
         expected.append(total)
     return NewtonSums(
         deviance=deviance,
         score=score,
-        normal=_normal(information, basis),
+        normal=_normal(normals, basis),
         expected=np.concatenate(expected),
     )
 
 
 def _moments(
-    block: CountsArrays, counted: np.ndarray, total: np.ndarray, sums: np.ndarray
+    block: CountsArrays,
+    counted: np.ndarray,
+    total: np.ndarray,
+    sums: np.ndarray,
+    *,
+    information: Information,
 ) -> _Moments:
     """Take what totals with a variance of their own tell of the mean, and not more."""
     n_functions = counted.shape[2]
@@ -138,6 +159,8 @@ def _moments(
     scale = 1 + lost * (n / safe_total - 1)
     outer = mean[..., :, np.newaxis] * mean[..., np.newaxis, :]
     weight -= (lost / safe_total)[..., np.newaxis, np.newaxis] * outer
+    if information == "observed":
+        weight *= scale[..., np.newaxis, np.newaxis]
     residual = counted - scale[..., np.newaxis] * mean
     free = (variance > 0) & (total > 0)
     surplus = _surplus(n[free], total[free], variance[free])

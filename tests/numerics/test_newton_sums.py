@@ -7,6 +7,7 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import gamma, poisson
 
+from bkgpipe.numerics import array_fit
 from bkgpipe.numerics.array_fit import fit_arrays
 from bkgpipe.numerics.count_arrays import CountsArrays, LowEnergies, expected_counts
 from bkgpipe.numerics.newton_sums import add_up, saturated_deviance
@@ -55,8 +56,15 @@ def all_firm(arrays):
     return replace(arrays, low=replace(arrays.low, variance=0 * arrays.low.variance))
 
 
-def sums_of(arrays, parts):
-    return add_up(arrays, parts, saturated_deviance(arrays), basis=BASIS, field=FIELD)
+def sums_of(arrays, parts, information="observed"):
+    return add_up(
+        arrays,
+        parts,
+        saturated_deviance(arrays),
+        basis=BASIS,
+        field=FIELD,
+        information=information,
+    )
 
 
 def split(flat):
@@ -89,8 +97,41 @@ def test_the_score_is_the_slope_of_the_deviance(arrays, all_firm, coefficients, 
     np.testing.assert_allclose(-2 * found.score, slopes, rtol=1e-6, atol=1e-4)
 
 
+@pytest.mark.parametrize("case", ["low", "firm", "none"])
+def test_the_observed_information_is_the_slope_of_the_score(
+    arrays, all_firm, coefficients, case
+):
+    cases = {"low": arrays, "firm": all_firm, "none": replace(arrays, low=None)}
+    chosen = cases[case]
+    flat = np.concatenate([part.ravel() for part in coefficients])
+    if case == "none":
+        flat = flat[: N_SPLINES * 3]
+    step = 1e-5
+    slopes = [
+        (
+            sums_of(chosen, split(flat - step * unit)).score
+            - sums_of(chosen, split(flat + step * unit)).score
+        )
+        / (2 * step)
+        for unit in np.eye(flat.size)
+    ]
+    found = sums_of(chosen, split(flat)).normal
+    np.testing.assert_allclose(found, slopes, rtol=1e-5, atol=1e-4)
+
+
+def test_the_observed_information_is_never_negative(arrays, coefficients):
+    """Not even where the mean is far from what was counted."""
+    rng = np.random.default_rng(8)
+    for factor in (1e-3, 1.0, 1e3):
+        far = replace(arrays, base=arrays.base * factor)
+        norm = rng.choice([0.0, 1.0, 20.0], size=(N_POINTS, N_ENERGY, 1))
+        far = replace(far, counts=np.round(arrays.counts * norm))
+        values = np.linalg.eigvalsh(sums_of(far, coefficients).normal)
+        assert values[0] > -1e-12 * values[-1]
+
+
 @pytest.mark.parametrize("case", ["low", "firm"])
-def test_the_information_is_the_mean_square_of_scores(
+def test_the_expected_information_is_the_mean_square_of_scores(
     arrays, all_firm, coefficients, case
 ):
     """Counts drawn with norms of their own have scores of that covariance."""
@@ -103,7 +144,7 @@ def test_the_information_is_the_mean_square_of_scores(
         norms = np.where(variance > 0, rng.gamma(shape) / shape, 1.0)
         drawn = rng.poisson(mean * norms[:, :, None]).astype(float)
         scores.append(sums_of(replace(chosen, counts=drawn), coefficients).score)
-    normal = sums_of(chosen, coefficients).normal
+    normal = sums_of(chosen, coefficients, "expected").normal
     error = np.sqrt(np.diag(normal))
     found = np.cov(np.array(scores).T) / np.outer(error, error)
     np.testing.assert_allclose(found, normal / np.outer(error, error), atol=0.09)
@@ -211,3 +252,49 @@ def test_a_fit_gives_back_both_kinds_of_coefficients(arrays, coefficients):
     np.testing.assert_allclose(fit.coefficients, coefficients[0], atol=1e-3)
     np.testing.assert_allclose(fit.low_coefficients, coefficients[1], atol=1e-3)
     np.testing.assert_allclose(fit.expected, exact.counts.sum(axis=2), rtol=1e-3)
+
+
+@pytest.fixture
+def far_start(arrays, coefficients):
+    """Counts with norms of their own, where ten times as many are expected."""
+    rng = np.random.default_rng(9)
+    variance = arrays.low.variance
+    shape = 1 / np.where(variance > 0, variance, 1.0)
+    norms = np.where(variance > 0, rng.gamma(shape) / shape, 1.0)
+    counts = rng.poisson(50 * mean_of(arrays, coefficients) * norms[:, :, None])
+    base = arrays.base * np.where(np.arange(N_ENERGY) < 3, 500.0, 50.0)[:, None]
+    return replace(arrays, counts=counts.astype(float), base=base)
+
+
+def fit_far(far_start):
+    n = N_SPLINES * 3 + N_LOW * 2
+    return fit_arrays(far_start, basis=BASIS, field=FIELD, penalty=1e-3 * np.eye(n))
+
+
+def test_a_fit_has_converged(far_start, monkeypatch, caplog):
+    """Scoring by the Fisher information alone gets there as well, in more steps."""
+    found = fit_far(far_start)
+    monkeypatch.setattr(array_fit, "_TOLERANCE", 1e-12)
+    monkeypatch.setattr(array_fit, "_NEAR", 0.0)
+    monkeypatch.setattr(array_fit, "_MAX_STEPS", 200)
+    optimum = fit_far(far_start)
+    assert not caplog.messages
+    assert found.n_steps < optimum.n_steps
+    np.testing.assert_allclose(found.expected, optimum.expected, rtol=1e-5)
+
+
+def test_a_fit_that_ends_too_early_says_so(far_start, monkeypatch, caplog):
+    monkeypatch.setattr(array_fit, "_MAX_STEPS", 3)
+    fit_far(far_start)
+    assert "has not converged: step 3 still promised" in caplog.text
+
+
+def test_information_and_inverse_are_those_of_the_last_step(far_start):
+    """Observed ones, so that the step to other counts is Newton's."""
+    found = fit_far(far_start)
+    parts = found.coefficients, found.low_coefficients
+    n = sum(part.size for part in parts)
+    normal = sums_of(far_start, parts).normal
+    np.testing.assert_array_equal(found.normal, normal)
+    unit = found.inverse @ (normal + 1e-3 * np.eye(n))
+    np.testing.assert_allclose(unit, np.eye(n), atol=1e-8)
