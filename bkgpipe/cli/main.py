@@ -111,6 +111,9 @@ def main(*, verbose: bool) -> None:
     # are in each other's way, and the last digits of a fit depend on the machine.
     for name in _THREADS:
         os.environ.setdefault(name, "1")
+    # What a site sets for Luigi programs of its own would replace our settings
+    for name in [name for name in os.environ if name.startswith("LUIGI_")]:
+        del os.environ[name]
     from bkgpipe.cli.logs import set_up_logging
 
     set_up_logging(verbose=verbose)

@@ -1,8 +1,10 @@
-"""Plain Luigi does the same as ``bkgpipe run``."""
+"""Plain Luigi does the same as ``bkgpipe run``, which a site's Luigi does not reach."""
 
 from __future__ import annotations
 
 import json
+
+import pytest
 
 from bkgpipe.settings import settings_template
 
@@ -39,3 +41,27 @@ def test_refused_runs_are_an_exit_code_that_is_not_zero(folder, start, find_even
     record = json.loads((folder / "out" / "production.json").read_text())
     assert list(record["summary"]["refused"]) == ["1003"]
     assert len(record["summary"]["models"]) == 14
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LUIGI_CONFIG_PARSER", "toml"),
+        ("LUIGI_CONFIG_PARSER", "nonsense"),
+        ("LUIGI_CONFIG_PATH", "of_the_site.cfg"),
+        ("LUIGI_CONFIG_PATH", "missing.cfg"),
+    ],
+)
+def test_luigi_settings_of_a_site_do_not_reach_us(
+    folder, start, monkeypatch, *, name, value
+):
+    (folder / "of_the_site.cfg").write_text("[worker]\nwait_interval = -1\n")
+    monkeypatch.setenv(name, value)
+
+    process = start(folder, "bkgpipe", "run", "select")
+    stdout, stderr = process.communicate(timeout=180)
+
+    assert process.returncode == 0, stderr
+    assert stdout.startswith("Done in ")
+    assert "Traceback" not in stderr
+    assert "arn" not in stderr
