@@ -13,6 +13,7 @@ from bkgpipe.errors import BkgpipeError, SettingsError
 
 __all__ = ["call_command"]
 
+_GRACE = 2.0  # s, for a command that the terminal interrupted as well
 _PATIENCE = 30.0  # s, for workers to stop
 _LAST = 5  # lines of what was said, where no error is told
 _ERROR = "Error: "
@@ -62,14 +63,21 @@ def _ended(process: subprocess.Popen[str]) -> Iterator[None]:
     try:
         yield
     finally:
-        if process.poll() is None:
+        # a second interrupt would end it before it has tidied up
+        if not _ends_within(process, _GRACE):
             process.send_signal(signal.SIGINT)
-            try:
-                process.wait(timeout=_PATIENCE)
-            except subprocess.TimeoutExpired:
+            if not _ends_within(process, _PATIENCE):
                 process.kill()
         if process.stderr:
             process.stderr.close()
+
+
+def _ends_within(process: subprocess.Popen[str], seconds: float) -> bool:
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _failure(code: int, told: Sequence[str], *, where: str) -> BkgpipeError:

@@ -21,6 +21,7 @@ from bkgpipe.cli.options import (
     placement_options,
     settings_options,
 )
+from bkgpipe.cli.signals import stoppable
 from bkgpipe.errors import BkgpipeError, SettingsError
 from bkgpipe.io.passing import passing_reason
 
@@ -31,6 +32,9 @@ _STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "repo
 # read by NumPy's libraries when they are loaded, which no command has done yet
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+
+# These keep what they have finished, and skip it the next time
+_RESUMED = {"closure", "demo", "job", "run", "simulate", "validate"}
 
 _TOPICS = {
     "Making models": (
@@ -54,6 +58,10 @@ class _Commands(click.Group):
     """Commands whose errors are told in words, with a traceback only on request."""
 
     def invoke(self, ctx: click.Context) -> Any:
+        with stoppable(lambda: _kept(ctx.invoked_subcommand)):
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except (BkgpipeError, OSError) as error:
@@ -81,6 +89,16 @@ class _Commands(click.Group):
                         if name in self.commands
                     ]
                 )
+
+
+def _kept(command: str | None) -> str:
+    """Tell what a command that was stopped leaves, and how to go on."""
+    if command in _RESUMED:
+        return (
+            "What is finished is kept. Run the same command again: "
+            "it resumes where it left off."
+        )
+    return "Nothing is left half written. To have it done, run the same command again."
 
 
 def _words(error: BkgpipeError | OSError) -> str:

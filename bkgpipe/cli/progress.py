@@ -8,15 +8,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 
 from bkgpipe.datamodel import StageState
 from bkgpipe.errors import BkgpipeError
 from bkgpipe.production.summary import read_states
+from bkgpipe.production.workers import become_worker
 from bkgpipe.settings import Settings
 
 __all__ = ["show_progress"]
 
+_PATIENCE = 5.0  # s, for the watcher to show the end
 _BAR_SECONDS = 0.3
 _LINE_SECONDS = 2.0
 
@@ -41,20 +43,36 @@ def show_progress(settings: Settings, *, beat: Callable[[], None]) -> Iterator[N
         Nothing.
     """
     context = multiprocessing.get_context("fork")
-    finished = context.Event()
+    # no lock is shared: the watcher may be killed or stopped at any moment
+    finished, end = context.Pipe(duplex=False)
     show = _show_bars if sys.stderr.isatty() else _show_lines
-    watcher = context.Process(target=show, args=(settings, finished, beat), daemon=True)
+    watcher = context.Process(
+        target=_watch, args=(show, settings, finished, beat), daemon=True
+    )
     watcher.start()
     try:
         yield
     finally:
-        finished.set()
-        watcher.join(timeout=5)
+        end.send_bytes(b"over")
+        watcher.join(timeout=_PATIENCE)
+        watcher.kill()
+        finished.close()
+        end.close()
 
 
-def _is_over(finished: Event, *, parent: int, seconds: float) -> bool:
+def _watch(
+    show: Callable[[Settings, Connection, Callable[[], None]], None],
+    settings: Settings,
+    finished: Connection,
+    beat: Callable[[], None],
+) -> None:
+    become_worker()
+    show(settings, finished, beat)
+
+
+def _is_over(finished: Connection, *, parent: int, seconds: float) -> bool:
     """Wait; True when the production ended, or its process is gone."""
-    return finished.wait(seconds) or os.getppid() != parent
+    return finished.poll(seconds) or os.getppid() != parent
 
 
 def _look(settings: Settings) -> list[StageState]:
@@ -65,7 +83,9 @@ def _look(settings: Settings) -> list[StageState]:
         return []
 
 
-def _show_bars(settings: Settings, finished: Event, beat: Callable[[], None]) -> None:
+def _show_bars(
+    settings: Settings, finished: Connection, beat: Callable[[], None]
+) -> None:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -101,7 +121,9 @@ def _show_bars(settings: Settings, finished: Event, beat: Callable[[], None]) ->
                 )
 
 
-def _show_lines(settings: Settings, finished: Event, beat: Callable[[], None]) -> None:
+def _show_lines(
+    settings: Settings, finished: Connection, beat: Callable[[], None]
+) -> None:
     parent = os.getppid()
     started = time.monotonic()
     told: dict[str, int] = {}

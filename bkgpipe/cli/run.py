@@ -217,9 +217,11 @@ def working_on(
     ):
         remove_stale(output)
         _read_for_all(settings, task.config)
-        yield beat, log
-        # of processes that were still dying when this one began, or that it stopped
-        remove_stale(output)
+        try:
+            yield beat, log
+        finally:
+            # of processes that were still dying when this one began, or that it stopped
+            remove_stale(output)
 
 
 def _read_for_all(settings: Settings, frozen: str) -> None:

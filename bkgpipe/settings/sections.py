@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bkgpipe.settings.keys import key
-from bkgpipe.settings.kinds import FLAG, INTEGER, TEXT
+from bkgpipe.settings.kinds import FLAG, INTEGER, TEXT, quantity
 from bkgpipe.settings.model_sections import (
     ExportSettings,
     RankSettings,
@@ -39,8 +39,15 @@ class RunSettings:
     retries: int = key(
         INTEGER,
         "2",
-        "Times that a luigid gives out a task again that failed or lost its worker",
+        "Times that a task is tried again that lost its process, or, by a luigid, that "
+        "failed",
         minimum=0,
+    )
+    hung_after: float = key(
+        quantity("s"),
+        "10 min",
+        "Time without any work after which the process of a task is killed",
+        minimum=1,
     )
     allow_refused: bool = key(
         FLAG, "false", "Whether a production with unusable runs ends with exit code 0"

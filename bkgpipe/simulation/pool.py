@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
-from threading import Thread
+from multiprocessing import get_context
 from typing import TypeVar
 
 from bkgpipe.errors import OutputError
+from bkgpipe.production.workers import become_worker
 
 __all__ = ["map_chunks"]
 
@@ -62,7 +59,7 @@ def map_chunks(
         return
     # a fork knows what is imported and read already
     context = get_context("fork")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=become_worker)
     try:
         yield from _results(pool, function, _chunks(items, chunk_size), workers)
     except BrokenProcessPool as error:
@@ -73,23 +70,6 @@ def map_chunks(
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    """Leave interrupts to the process that started the workers, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of the parent: a worker would wait for its next chunk forever.
-
-    What is half written then is under another name.
-    """
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def _chunks(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:

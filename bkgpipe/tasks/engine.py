@@ -19,12 +19,14 @@ from luigi.worker import Worker
 from bkgpipe.errors import BkgpipeError, OutputError
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import PASSING, StageTask
+from bkgpipe.tasks.names import task_name
 from bkgpipe.tasks.presence import submitters
 from bkgpipe.tasks.select import Select
 from bkgpipe.tasks.sharing import SharingFactory
 from bkgpipe.tasks.targets import damaged_files
+from bkgpipe.tasks.worker import WatchfulFactory
 
-__all__ = ["build", "scheduler_address", "task_name"]
+__all__ = ["build", "scheduler_address"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ def build(
     settings: Settings,
     *,
     log: Path | None = None,
-    factory: SharingFactory | None = None,
+    factory: WatchfulFactory | None = None,
 ) -> None:
     """Run a task and all that it needs; again while the scheduler knows of no work.
 
@@ -75,7 +77,7 @@ def build(
         Settings; their file may have sections of Luigi.
     log : Path, optional
         File that keeps the messages, for the scheduler's page to link to.
-    factory : SharingFactory, optional
+    factory : WatchfulFactory, optional
         Makes the worker, if not the usual one.
 
     Raises
@@ -113,8 +115,9 @@ def build(
             time.sleep(_PAUSE)
 
 
-def _usual_factory(settings: Settings) -> SharingFactory | None:
-    return SharingFactory() if settings.run.scheduler_host else None
+def _usual_factory(settings: Settings) -> WatchfulFactory:
+    kind = SharingFactory if settings.run.scheduler_host else WatchfulFactory
+    return kind(hung_after=settings.run.hung_after)
 
 
 def scheduler_address(settings: Settings) -> str:
@@ -188,22 +191,6 @@ def _given_up(worker: Worker) -> bool:
     if names:
         _log.error("Given up, as it failed too often: %s", ", ".join(sorted(names)))
     return bool(names)
-
-
-def task_name(task: StageTask) -> str:
-    """Name a task as the page of the scheduler does.
-
-    Parameters
-    ----------
-    task : StageTask
-        The task.
-
-    Returns
-    -------
-    str
-        As ``Count 3``, the number being that of the chunk.
-    """
-    return f"{task.task_family} {getattr(task, 'chunk', '')}".strip()
 
 
 def _damaged(settings: Settings) -> dict[Path, int]:

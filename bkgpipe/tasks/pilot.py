@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from luigi.rpc import RemoteScheduler, RPCError
+from luigi.scheduler import Scheduler
 from luigi.task_status import DONE, PENDING
-from luigi.worker import GetWorkResponse, TaskProcess
+from luigi.worker import GetWorkResponse
 
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import StageTask
-from bkgpipe.tasks.engine import build, task_name
+from bkgpipe.tasks.engine import build
+from bkgpipe.tasks.names import task_name
 from bkgpipe.tasks.sharing import SharingFactory, SharingWorker
 from bkgpipe.tasks.shift import Leaving, Shift
 
-__all__ = ["DefaultSignals", "PilotWorker", "work"]
+__all__ = ["PilotWorker", "work"]
 
 _log = logging.getLogger(__name__)
-
-_PATIENCE = 5.0  # s, for processes and threads to end
 
 
 def work(task: StageTask, settings: Settings, *, log: Path, shift: Shift) -> str:
@@ -51,9 +49,10 @@ def work(task: StageTask, settings: Settings, *, log: Path, shift: Shift) -> str
     OutputError
         If no scheduler answers.
     """
+    factory = _Factory(shift, hung_after=settings.run.hung_after)
     with shift.obey_signals():
         try:
-            build(task, settings, log=log, factory=_Factory(shift))
+            build(task, settings, log=log, factory=factory)
         except Leaving as leaving:
             return str(leaving)
     return ""
@@ -67,44 +66,30 @@ class PilotWorker(SharingWorker):
 
     Parameters
     ----------
-    scheduler : RemoteScheduler
+    scheduler : Scheduler or RemoteScheduler
         The scheduler.
-    n_processes : int
-        Tasks at a time.
     shift : Shift
         How long to stay.
+    **options : object
+        Of `WatchfulWorker`.
     """
 
     def __init__(
-        self, scheduler: RemoteScheduler, *, n_processes: int, shift: Shift
+        self,
+        scheduler: Scheduler | RemoteScheduler,
+        *,
+        shift: Shift,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            scheduler=scheduler,
-            worker_processes=n_processes,
-            force_multiprocessing=True,
-            no_install_shutdown_handler=True,  # the shift hears the signals
-            task_process_context=f"{__name__}.{DefaultSignals.__name__}",
-        )
+        # the shift hears the signals
+        super().__init__(scheduler, no_install_shutdown_handler=True, **options)
         self._shift = shift
         self._begun: dict[str, float] = {}
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> Literal[False]:
-        self._keep_alive_thread.stop()
-        if kind:
-            self._shift.leave()
-            self._stop_tasks()
-            self._give_back()
-        # it may be asking a scheduler that is gone, which takes minutes
-        self._keep_alive_thread.join(timeout=_PATIENCE)
-        # a process that was stopped may hold its lock
-        self._task_result_queue.cancel_join_thread()
-        self._task_result_queue.close()
-        return False
+    def _leave(self) -> None:
+        self._shift.leave()
+        super()._leave()
+        self._give_back()
 
     def _get_work(self) -> GetWorkResponse:
         self._shift.check(n_running=len(self._running_tasks))
@@ -133,14 +118,6 @@ class PilotWorker(SharingWorker):
             name = task_name(self._running_tasks[task_id].task)
             self._shift.n_done += 1
             _log.info("Done: %s in %.1f s", name, seconds)
-
-    def _stop_tasks(self) -> None:
-        """Kill: all that a task leaves behind is a file, which is removed later."""
-        processes = [each for each in self._running_tasks.values() if each.pid]
-        for process in processes:
-            process.kill()
-        for process in processes:
-            process.join(timeout=_PATIENCE)
 
     def _give_back(self) -> None:
         tasks = [process.task for process in self._running_tasks.values()]
@@ -178,37 +155,22 @@ class PilotWorker(SharingWorker):
             tell(deps=[])
 
 
-class DefaultSignals:
-    """Let signals end the process of a task, which inherits what its worker does.
-
-    Parameters
-    ----------
-    process : TaskProcess
-        The process.
-    """
-
-    def __init__(self, process: TaskProcess) -> None:
-        self._process = process
-
-    def __enter__(self) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-
-    def __exit__(self, *_: object) -> None:
-        """End with the process."""
-
-
 class _Factory(SharingFactory):
     """Makes pilots."""
 
-    def __init__(self, shift: Shift) -> None:
+    def __init__(self, shift: Shift, *, hung_after: float) -> None:
+        super().__init__(hung_after=hung_after)
         self._shift = shift
 
     def create_worker(
         self,
-        scheduler: RemoteScheduler,
+        scheduler: Scheduler | RemoteScheduler,
         worker_processes: int,
         assistant: bool = False,  # noqa: ARG002
     ) -> PilotWorker:
-        return PilotWorker(scheduler, n_processes=worker_processes, shift=self._shift)
+        return PilotWorker(
+            scheduler,
+            n_processes=worker_processes,
+            hung_after=self.hung_after,
+            shift=self._shift,
+        )

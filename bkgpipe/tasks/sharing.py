@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from luigi.rpc import RemoteScheduler
-from luigi.worker import Worker
+from luigi.scheduler import Scheduler
 
 from bkgpipe.production.inputs import is_selected
 from bkgpipe.tasks.chunks import AllChunks
+from bkgpipe.tasks.worker import WatchfulFactory, WatchfulWorker
 
 __all__ = ["SharingFactory", "SharingWorker"]
 
 
-class SharingWorker(Worker):
+class SharingWorker(WatchfulWorker):
     """A worker that names all chunks to a central scheduler before it begins.
 
     The scheduler gives a task only to workers that named it. Those that wait for
@@ -39,33 +40,21 @@ class SharingWorker(Worker):
                         self.add(chunk)
 
 
-class SharingFactory:
+class SharingFactory(WatchfulFactory):
     """Makes what `luigi.build` works with, for a central scheduler."""
 
-    def create_remote_scheduler(self, url: str) -> RemoteScheduler:
-        """Make the connection to the scheduler.
-
-        Parameters
-        ----------
-        url : str
-            Its address.
-
-        Returns
-        -------
-        RemoteScheduler
-            Connection.
-        """
-        return RemoteScheduler(url)
-
     def create_worker(
-        self, scheduler: RemoteScheduler, worker_processes: int, assistant: bool = False
+        self,
+        scheduler: Scheduler | RemoteScheduler,
+        worker_processes: int,
+        assistant: bool = False,
     ) -> SharingWorker:
         """Make the worker.
 
         Parameters
         ----------
-        scheduler : RemoteScheduler
-            Connection to the scheduler.
+        scheduler : Scheduler or RemoteScheduler
+            The scheduler.
         worker_processes : int
             Tasks at a time.
         assistant : bool
@@ -77,7 +66,8 @@ class SharingFactory:
             The worker.
         """
         return SharingWorker(
-            scheduler=scheduler,
-            worker_processes=worker_processes,
+            scheduler,
+            n_processes=worker_processes,
+            hung_after=self.hung_after,
             assistant=assistant,
         )

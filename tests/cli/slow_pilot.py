@@ -9,7 +9,7 @@ from bkgpipe.cli.main import main
 from bkgpipe.tasks import Select
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.count import Count
-from bkgpipe.tasks.engine import task_name
+from bkgpipe.tasks.names import task_name
 from bkgpipe.tasks.targets import whole_file
 
 _SECONDS = float(os.environ["SLOW_SECONDS"])

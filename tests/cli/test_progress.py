@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +22,11 @@ def settings(finished):
 
 @pytest.fixture
 def over():
-    event = multiprocessing.get_context("fork").Event()
-    event.set()
-    return event
+    finished, end = multiprocessing.Pipe(duplex=False)
+    end.send_bytes(b"over")
+    yield finished
+    finished.close()
+    end.close()
 
 
 @contextmanager
@@ -91,9 +95,9 @@ def test_the_watcher_ends_with_the_production(settings, capfd):
 
 
 def test_the_watcher_ends_when_its_process_is_gone():
-    event = multiprocessing.get_context("fork").Event()
+    finished, _end = multiprocessing.Pipe(duplex=False)
 
-    assert progress._is_over(event, parent=-1, seconds=0)
+    assert progress._is_over(finished, parent=-1, seconds=0)
 
 
 def test_a_failing_production_ends_the_watcher_too(settings):
@@ -102,3 +106,17 @@ def test_a_failing_production_ends_the_watcher_too(settings):
 
     assert not multiprocessing.active_children()
     assert Path(settings.path).exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_watcher_that_is_killed_or_stopped_holds_up_nothing(
+    settings, monkeypatch, *, number
+):
+    monkeypatch.setattr(progress, "_PATIENCE", 0.5)
+
+    with progress.show_progress(settings, beat=_beat):
+        (watcher,) = multiprocessing.active_children()
+        os.kill(watcher.pid, number)
+
+    watcher.join(timeout=5)
+    assert not watcher.is_alive()
