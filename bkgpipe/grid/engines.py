@@ -13,7 +13,7 @@ from typing import Any
 
 import law
 
-from bkgpipe.errors import SiteError
+from bkgpipe.errors import SettingsError, SiteError
 from bkgpipe.grid.jobs import Job
 from bkgpipe.settings.site_sections import SiteSettings
 
@@ -190,7 +190,7 @@ class _Slurm(Engine):
         minutes = -(-int(self.site.time) // 60)
         lines = [
             f"--job-name={job.name}",
-            f"--output={job.log}",
+            f"--output={_slurm_path(job.log)}",
             f"--time={minutes}",
             f"--mem={round(self.site.memory)}M",
             "--ntasks=1",
@@ -225,10 +225,10 @@ class _HTCondor(Engine):
         lines = [
             "universe = vanilla",
             f"batch_name = {job.name}",
-            f"executable = {executable}",
-            f"output = {job.log}",
-            f"error = {job.log}",
-            f"log = {folder / job.name}.condor",
+            f"executable = {_condor_path(executable)}",
+            f"output = {_condor_path(job.log)}",
+            f"error = {_condor_path(job.log)}",
+            f"log = {_condor_path(folder / job.name)}.condor",
             "should_transfer_files = NO",
             "request_cpus = 1",
             f"request_memory = {round(self.site.memory)}MB",
@@ -262,10 +262,35 @@ def make_engine(site: SiteSettings) -> Engine:
 
 
 def _write(path: Path, text: str) -> Path:
+    """Write a file that is for its owner alone: the environment may hold secrets."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o700)
     path.write_text(text, encoding="utf-8")
-    path.chmod(0o755)
     return path
+
+
+def _slurm_path(path: Path | str) -> str:
+    """Quote a path for a line of options, where ``%`` begins a pattern."""
+    return '"' + _plain(path).replace("%", "%%") + '"'
+
+
+def _condor_path(path: Path | str) -> str:
+    """Write a path for a submit file, where ``$`` begins a macro."""
+    return _plain(path).replace("$", "$(DOLLAR)")
+
+
+def _plain(path: Path | str) -> str:
+    """Refuse a path that no job file can name."""
+    text = str(path)
+    if not text.isprintable() or text != text.strip() or set(text) & set('"\\'):
+        raise SettingsError(
+            what=f"{text!r} has a quote, a backslash, a control character, or a space "
+            "at an end, which job files cannot name",
+            where="[data] output",
+            fix="Choose another folder for a production that runs on a batch system",
+        )
+    return text
 
 
 def _first_number(command: list[str]) -> str:

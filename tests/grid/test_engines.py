@@ -7,7 +7,7 @@ from pathlib import Path
 import law
 import pytest
 
-from bkgpipe.errors import SiteError
+from bkgpipe.errors import SettingsError, SiteError
 from bkgpipe.grid.engines import JobAnswer, make_engine
 from bkgpipe.grid.jobs import Job
 from bkgpipe.settings import read_settings
@@ -55,13 +55,53 @@ def test_slurm_file(site: SiteSettings, tmp_path: Path):
     assert lines[-1] == "echo work"
     assert {
         "#SBATCH --job-name=bkgpipe-a-count-4-0",
-        "#SBATCH --output=/out/it.log",
+        '#SBATCH --output="/out/it.log"',
         "#SBATCH --time=90",
         "#SBATCH --mem=1500M",
         "#SBATCH --partition=long",
         "#SBATCH --account=physics",
         "#SBATCH --requeue",
     } <= set(lines)
+
+
+def test_slurm_file_is_for_its_owner_alone(site: SiteSettings, tmp_path: Path):
+    (tmp_path / f"{JOB.name}.sh").write_text("of an earlier version")
+    (tmp_path / f"{JOB.name}.sh").chmod(0o755)
+
+    path = make_engine(site).write(JOB, "export TOKEN=secret\n", folder=tmp_path)
+
+    assert path.stat().st_mode & 0o777 == 0o700
+
+
+def test_paths_that_batch_systems_read_otherwise(
+    site: SiteSettings, tmp_path: Path, commands: Path
+):
+    _add(commands, ["condor_version"], "echo '$CondorVersion: 24.0.1 2026 $'")
+    folder = tmp_path / "50 % of it, $HOME"
+    job = replace(JOB, log=f"{folder}/it.log")
+
+    slurm = make_engine(site).write(job, "", folder=folder).read_text()
+    condor = make_engine(replace(site, engine="htcondor"))
+    described = condor.write(job, "", folder=folder).read_text()
+
+    assert f'--output="{tmp_path}/50 %% of it, $HOME/it.log"\n' in slurm
+    named = f"{tmp_path}/50 % of it, $(DOLLAR)HOME"
+    assert f"executable = {named}/{JOB.name}.sh\n" in described
+    assert f"output = {named}/it.log\n" in described
+    assert f"log = {named}/{JOB.name}.condor\n" in described
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "a "])
+def test_paths_that_no_job_file_can_name(
+    site: SiteSettings, tmp_path: Path, commands: Path, name: str
+):
+    _add(commands, ["condor_version"], "echo '$CondorVersion: 24.0.1 2026 $'")
+    job = replace(JOB, log=f"/out/{name}")
+
+    for engine in ("slurm", "htcondor"):
+        with pytest.raises(SettingsError, match="job files cannot name") as caught:
+            make_engine(replace(site, engine=engine)).write(job, "", folder=tmp_path)
+        assert caught.value.where == "[data] output"
 
 
 def test_slurm_time_is_rounded_up_to_minutes(site: SiteSettings, tmp_path: Path):
@@ -88,7 +128,8 @@ def test_htcondor_file(site: SiteSettings, tmp_path: Path, commands: Path):
     } <= set(lines)
     assert any("JobCurrentStartDate > 5400" in line for line in lines)
     assert script.read_text() == "#!/bin/bash\necho work\n"
-    assert script.stat().st_mode & 0o111
+    assert script.stat().st_mode & 0o777 == 0o700
+    assert path.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_job_that_is_not_taken(
