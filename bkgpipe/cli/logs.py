@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
+import shlex
+import sys
 import time
 import warnings
 from collections.abc import Iterator
@@ -11,8 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bkgpipe.errors import OutputError
+from bkgpipe.tasks.versions import versions
 
 __all__ = ["keep_log", "set_up_logging"]
+
+_log = logging.getLogger(__name__)
 
 
 def set_up_logging(*, verbose: bool) -> None:
@@ -24,7 +30,10 @@ def set_up_logging(*, verbose: bool) -> None:
         Tell what Luigi and the other packages do as well.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING, force=True)
-    logging.getLogger("bkgpipe").setLevel(logging.DEBUG if verbose else logging.INFO)
+    # the log of a run holds more than what is printed
+    logging.getLogger("bkgpipe").setLevel(logging.DEBUG)
+    for handler in logging.getLogger().handlers:
+        handler.setLevel(logging.DEBUG if verbose else logging.INFO)
     # Luigi prints a traceback for each failed task; the failure is told in words
     # by cli.run.
     level = logging.DEBUG if verbose else logging.CRITICAL
@@ -36,7 +45,10 @@ def set_up_logging(*, verbose: bool) -> None:
 
 @contextmanager
 def keep_log(folder: Path) -> Iterator[Path]:
-    """Write what bkgpipe says into a file too, while the block runs.
+    """Write what bkgpipe says and does into a file, while the block runs.
+
+    It holds the command, versions and machine, all messages, and how the block ended,
+    with the traceback of an error.
 
     Parameters
     ----------
@@ -60,13 +72,27 @@ def keep_log(folder: Path) -> Iterator[Path]:
     handler.setFormatter(logging.Formatter(words))
     logger = logging.getLogger("bkgpipe")
     logger.addHandler(handler)
+    _tell_start()
+    started = time.monotonic()
     try:
         yield path
+    except BaseException:
+        _log.debug("Ended after %.1f s by", time.monotonic() - started, exc_info=True)
+        raise
+    else:
+        _log.debug("Ended after %.1f s", time.monotonic() - started)
     finally:
         logger.removeHandler(handler)
         # a full disk refuses what is not written yet
         with suppress(OSError):
             handler.close()
+
+
+def _tell_start() -> None:
+    _log.debug("Command: %s", shlex.join(sys.argv))
+    _log.debug("Folder: %s, host: %s", Path.cwd(), platform.node())
+    found = ", ".join(f"{name} {number}" for name, number in versions().items())
+    _log.debug("Versions: %s", found)
 
 
 class _LogFile(logging.FileHandler):

@@ -19,6 +19,8 @@ from bkgpipe.production.inputs import is_selected, load_settings, load_table
 from bkgpipe.production.outdated import known_inputs
 from bkgpipe.production.runs import digest_all, runs_by_chunk
 from bkgpipe.settings import Settings
+from bkgpipe.tasks.names import run_words
+from bkgpipe.tasks.story import STORY
 from bkgpipe.tasks.targets import HOST, ProductTarget, set_aside
 
 __all__ = ["PASSING", "UNKNOWN", "ChunkTask", "StageTask"]
@@ -41,7 +43,7 @@ class StageTask(luigi.Task):
         default="luigi.cfg", description="settings file of the production"
     )
     stage: ClassVar[str]
-    log_address = ""  # where messages of this process are kept, as a link
+    log: ClassVar[Path | None] = None  # where messages of this process are kept
     _started = 0.0  # set when Luigi starts the task, in the process that runs it
 
     @property
@@ -58,6 +60,11 @@ class StageTask(luigi.Task):
     def folder(self) -> Path:
         """Folder of the products of this stage."""
         return self.settings.folder(self.stage)
+
+    @property
+    def run_words(self) -> str:
+        """Numbers of the runs that it works on; empty for all."""
+        return ""
 
     @property
     def table(self) -> RunTable:
@@ -192,6 +199,22 @@ class ChunkTask(StageTask):
         """Runs of the chunk that get a model."""
         return tuple(run for run in self.used if run.exported)
 
+    @property
+    def run_words(self) -> str:
+        """Numbers of the runs of the chunk, as far as they are known."""
+        if not is_selected(self.settings):
+            return ""
+        size = self.settings.data.chunk_size
+        runs = runs_by_chunk(self.table, size).get(int(self.chunk), ())
+        return run_words([run.obs_id for run in runs])
+
+    def to_str_params(
+        self, only_significant: bool = False, only_public: bool = False
+    ) -> dict[str, str]:
+        """Parameters for the page of a scheduler, which shows the runs beside them."""
+        found: dict[str, str] = super().to_str_params(only_significant, only_public)
+        return found if only_significant else found | {"runs": self.run_words}
+
     def inputs(self) -> str:
         """Digest of what the task is made from, as far as the runs tell it."""
         return known_inputs(self.settings, self.stage, int(self.chunk))
@@ -207,15 +230,19 @@ class ChunkTask(StageTask):
         # only in the hands of a worker of Luigi a task has these
         message: Callable[[str], None] | None = self.set_status_message
         percentage: Callable[[int], None] | None = self.set_progress_percentage
-        link: Callable[[str], None] | None = self.set_tracking_url
         now = time.monotonic()
-        if not (message and percentage and link) or now - self._told < _SECONDS:
+        is_early = n_done < n_total and now - self._told < _SECONDS
+        if not (message and percentage) or is_early:
             return
         self._told = now
-        message(f"{n_done} of {n_total} done, process {os.getpid()} on {HOST}")
+        lines = [
+            f"{n_done} of {n_total} done, process {os.getpid()} on {HOST}",
+            f"Runs: {self.run_words}",
+            f"Log: {self.log}",
+            *STORY.lines,
+        ]
+        message("\n".join(lines))
         percentage(100 * n_done // max(1, n_total))
-        if StageTask.log_address:
-            link(StageTask.log_address)
 
     def output(self) -> ProductTarget:
         return ProductTarget(self.path, inputs=self.inputs, read_header=read_header)
@@ -223,6 +250,7 @@ class ChunkTask(StageTask):
 
 def _note_start(task: StageTask) -> None:
     task._started = time.monotonic()
+    STORY.begin()
 
 
 def _set_damaged_aside(_task: StageTask, error: BaseException) -> None:

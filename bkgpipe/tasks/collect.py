@@ -39,7 +39,7 @@ def collect(
         Is called before one is refused; raises a BkgpipeError when what all are made
         from is gone, which is no fault of that one.
     tell : callable
-        Is given how many are done, and how many there are, before each.
+        Is given how many are done, and how many there are, before each and at the end.
 
     Returns
     -------
@@ -72,6 +72,7 @@ def collect(
             require()
             _log.warning("Refused: %s", error)
             chunk.refused[number] = str(error)
+    tell(len(wanted), len(wanted))
     return chunk
 
 

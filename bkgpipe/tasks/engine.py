@@ -76,7 +76,7 @@ def build(
     settings : Settings
         Settings; their file may have sections of Luigi.
     log : Path, optional
-        File that keeps the messages, for the scheduler's page to link to.
+        File that keeps the messages, for the scheduler's page to name.
     factory : WatchfulFactory, optional
         Makes the worker, if not the usual one.
 
@@ -91,7 +91,7 @@ def build(
         "detailed_summary": True,
         **_scheduler(settings),
     }
-    StageTask.log_address = log.resolve().as_uri() if log else ""
+    StageTask.log = log
     with _configured(settings), _lost_told(settings):
         if settings.run.scheduler_host:
             # what there is to share is known when the runs are selected
@@ -218,6 +218,8 @@ def _configured(settings: Settings) -> Iterator[None]:
     ours = [each for each in defaults if not known.has_option(*each[:2])]
     for section, option, value in ours:
         known.set(section, option, value)
+    StageTask.event_handler(luigi.Event.START)(_tell_start)
+    StageTask.event_handler(luigi.Event.PROCESSING_TIME)(_tell_end)
     StageTask.event_handler(luigi.Event.FAILURE)(_tell_failure)
     StageTask.event_handler(luigi.Event.PROCESS_FAILURE)(_tell_failure)
     with warnings.catch_warnings():
@@ -232,7 +234,18 @@ def _configured(settings: Settings) -> Iterator[None]:
                 known.remove_option(section, option)
 
 
+def _tell_start(task: StageTask) -> None:
+    runs = f", runs {task.run_words}" if task.run_words else ""
+    _log.debug("Begun: %s%s", task_name(task), runs)
+
+
+def _tell_end(task: StageTask, seconds: float) -> None:
+    _log.debug("Done: %s in %.1f s", task_name(task), seconds)
+
+
 def _tell_failure(task: StageTask, error: BaseException | str) -> None:
     """Tell why a task failed; of a process that died there are words only."""
     words = str(error) if isinstance(error, (BkgpipeError, str)) else repr(error)
     _log.error("Failed: %s: %s", task.stage, words)
+    if isinstance(error, BaseException):
+        _log.debug("Traceback of %s", task_name(task), exc_info=error)

@@ -134,6 +134,17 @@ def _leave_logging(*, verbose: bool) -> None:
     """Stand in for `set_up_logging`."""
 
 
+@pytest.fixture
+def all_told(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """What this process logged, and all that is in the logs of the working folder."""
+
+    def read() -> str:
+        logs = sorted(Path("out/logs").glob("*.log"))
+        return caplog.text + "".join(path.read_text() for path in logs)
+
+    return read
+
+
 @pytest.fixture(scope="session")
 def start() -> Callable[..., subprocess.Popen[str]]:
     """Start a command as a process of its own: ``start(folder, module, *words)``."""

@@ -197,7 +197,7 @@ def _stack(out: Path) -> tuple[list[int], np.ndarray]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_damaged_checkpoint_is_set_aside_and_made_again(
-    out: Path, caplog: pytest.LogCaptureFixture, name: str
+    out: Path, all_told: Callable[[], str], name: str
 ):
     pattern, spoil, told = CASES[name]
     obs_ids, counts = _stack(out)
@@ -209,8 +209,8 @@ def test_a_damaged_checkpoint_is_set_aside_and_made_again(
 
     result = _call("run", "stack")
 
-    assert result.exit_code == 0, result.output + caplog.text
-    assert re.search(f"{path}.*({told}).*It was moved to .*damaged", caplog.text)
+    assert result.exit_code == 0, result.output + all_told()
+    assert re.search(f"{path}.*({told}).*It was moved to .*damaged", all_told())
     assert path.with_name(path.name + ".damaged").exists()
     assert path.is_file()
     again = _stack(out)
@@ -257,7 +257,7 @@ def test_what_is_not_of_the_product_does_no_harm(out: Path):
         ("export-*/store.json", _bytes(lambda _: b"{}")),
     ],
 )
-def test_a_damaged_record_or_page_is_made_again(out: Path, caplog, pattern, spoil):
+def test_a_damaged_record_or_page_is_made_again(out: Path, all_told, pattern, spoil):
     path = _one(out, pattern)
     spoil(path)
     if pattern != "production.json":
@@ -266,7 +266,7 @@ def test_a_damaged_record_or_page_is_made_again(out: Path, caplog, pattern, spoi
     result = _call("run")
 
     assert result.exit_code == 0, result.output
-    assert f"{path}: is not what was written. It was moved to" in caplog.text
+    assert f"{path}: is not what was written. It was moved to" in all_told()
     assert path.is_file()
     assert _call("run").stdout.startswith("Nothing to do.")
 
@@ -284,7 +284,7 @@ def test_a_damaged_product_of_a_whole_production_is_found_when_it_is_told(out: P
     assert path.is_file()
 
 
-def test_what_cannot_be_moved_aside_is_told(out: Path, caplog, monkeypatch):
+def test_what_cannot_be_moved_aside_is_told(out: Path, all_told, monkeypatch):
     path = _one(out, _COUNT)
     path.write_bytes(b"")
     _one(out, "stack-*/stack_0.h5").unlink()
@@ -293,8 +293,8 @@ def test_what_cannot_be_moved_aside_is_told(out: Path, caplog, monkeypatch):
     result = _call("run", "stack")
 
     assert result.exit_code == 1
-    assert "It cannot be moved aside (Read-only file system)" in caplog.text
-    assert "was moved" not in caplog.text
+    assert "It cannot be moved aside (Read-only file system)" in all_told()
+    assert "was moved" not in all_told()
     assert "Traceback" not in result.output
     monkeypatch.undo()
 
@@ -323,7 +323,7 @@ def _fail(monkeypatch: pytest.MonkeyPatch, number: int, pattern: str) -> None:
         errno.ESTALE,
     ],
 )
-def test_a_disk_that_fails(out: Path, caplog, number):
+def test_a_disk_that_fails(out: Path, all_told, number):
     _, counts = _stack(out)
     _one(out, "stack-*/stack_0.h5").unlink()
     _one(out, _COUNT).unlink()
@@ -333,14 +333,14 @@ def test_a_disk_that_fails(out: Path, caplog, number):
         result = _call("run", "stack")
 
     assert result.exit_code == 1
-    assert f"cannot be written ({os.strerror(number)})" in caplog.text
-    assert "with free space" in caplog.text
+    assert f"cannot be written ({os.strerror(number)})" in all_told()
+    assert "with free space" in all_told()
     assert not list(out.rglob(".*"))
     assert _call("run", "stack").exit_code == 0
     np.testing.assert_array_equal(_stack(out)[1], counts)
 
 
-def test_a_full_disk_is_no_fault_of_a_run(out: Path, caplog):
+def test_a_full_disk_is_no_fault_of_a_run(out: Path, all_told):
     for pattern in ("export-*/export_334.h5", "export-*/store.json", "production.json"):
         _one(out, pattern).unlink()
     with pytest.MonkeyPatch.context() as patch:
@@ -349,7 +349,7 @@ def test_a_full_disk_is_no_fault_of_a_run(out: Path, caplog):
         result = _call("run", "export", "--set", "run.allow_refused=true")
 
     assert result.exit_code == 1
-    assert "bkg_3d_1003.fits: cannot be written (No space left" in caplog.text
+    assert "bkg_3d_1003.fits: cannot be written (No space left" in all_told()
     assert "refused" not in result.stdout.replace("0 refused", "")
     again = _call("run", "export")
     assert again.exit_code == 0

@@ -62,8 +62,13 @@ def test_messages_are_kept_while_the_block_runs(tmp_path):
         logger.warning("run 7: no events")
     logger.warning("too late")
 
-    (line,) = path.read_text().splitlines()
-    assert line.endswith(f"[{os.getpid()}] WARNING run 7: no events")
+    lines = path.read_text().splitlines()
+    assert f"[{os.getpid()}] DEBUG Command: " in lines[0]
+    assert "bkgpipe " in lines[2]
+    assert "luigi " in lines[2]
+    assert lines[3].endswith(f"[{os.getpid()}] WARNING run 7: no events")
+    assert "Ended after " in lines[4]
+    assert len(lines) == 5
     assert path.parent == tmp_path / "logs"
 
 
@@ -74,6 +79,33 @@ def test_no_file_is_left_open_after_an_error(tmp_path):
         raise KeyboardInterrupt
 
     assert logging.getLogger("bkgpipe").handlers == before
+
+
+def test_an_error_is_kept_with_its_traceback(tmp_path, capsys):
+    set_up_logging(verbose=False)
+
+    with pytest.raises(ZeroDivisionError), keep_log(tmp_path):
+        _ = 1 / 0
+
+    (path,) = tmp_path.iterdir()
+    assert path.read_text().endswith("ZeroDivisionError: division by zero\n")
+    assert "Traceback" in path.read_text()
+    assert capsys.readouterr().err == ""
+
+
+def test_the_log_of_a_run_tells_its_story(folder, start, find_events):
+    find_events(folder / "store", 1003).unlink()
+
+    process = start(folder, "bkgpipe", "run", "count")
+    _, stderr = process.communicate(timeout=180)
+
+    (path,) = (folder / "out" / "logs").iterdir()
+    text = path.read_text()
+    assert "bkgpipe/__main__.py run count\n" in text
+    assert "Begun: Count 333, runs 1001\n" in text
+    assert "Done: Count 333 in " in text
+    assert "Refused: run 1003" in text
+    assert "Begun" not in stderr
 
 
 def test_a_log_that_cannot_be_made(tmp_path):

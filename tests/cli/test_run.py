@@ -113,7 +113,7 @@ def spoilt(folder, find_events):
     return {obs_id: reason for obs_id, (_, reason) in spoil.items()}
 
 
-def test_bad_events_files_take_no_other_run_down(bkgpipe, spoilt, caplog):
+def test_bad_events_files_take_no_other_run_down(bkgpipe, spoilt, all_told):
     result = bkgpipe("run", "--json", *_ALLOW)
 
     assert result.exit_code == 0
@@ -126,7 +126,7 @@ def test_bad_events_files_take_no_other_run_down(bkgpipe, spoilt, caplog):
         assert f"run {obs_id}" in refused[obs_id]
         assert f"run_{obs_id}.fits.gz" in refused[obs_id]
         assert "exclude the run" in refused[obs_id]
-        assert f"Refused: run {obs_id}" in caplog.text
+        assert f"Refused: run {obs_id}" in all_told()
     store = DataStore.from_dir(answer["store"])
     assert len(answer["models"]) == 8
     assert store.get_observations().ids == ["1001", "1004", "1006", "1008"]
@@ -256,13 +256,13 @@ def test_an_output_folder_that_cannot_be_written(bkgpipe, folder):
 
 
 @pytest.mark.usefixtures("folder")
-def test_no_run_selected_fails_in_words(bkgpipe, caplog):
+def test_no_run_selected_fails_in_words(bkgpipe, all_told):
     result = bkgpipe("run", "--set", "select.min_livetime=10 h")
 
     assert result.exit_code == 1
     assert result.stdout.startswith("Failed in ")
-    assert "Failed: stack: " in caplog.text
-    assert "no run is left to stack. Widen [select]" in caplog.text
+    assert "Failed: stack: " in all_told()
+    assert "no run is left to stack. Widen [select]" in all_told()
 
 
 def test_a_catalogue_that_cannot_be_read_fails_in_words(bkgpipe, folder):

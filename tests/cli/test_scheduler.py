@@ -38,7 +38,14 @@ def test_workers_share_a_production(shared, central, start):
 
     assert submitters(shared / "out") == ()
     assert len(list(shared.glob("out/count-*/count_*.h5"))) == 8
-    assert {task["status"] for task in central.tasks()} == {"DONE"}
+    tasks = central.tasks()
+    assert {task["status"] for task in tasks} == {"DONE"}
+    counts = {t["params"]["chunk"]: t for t in tasks if t["name"] == "Count"}
+    count = counts["1003"]
+    assert count["params"]["runs"] == "1003"
+    assert "1 of 1 done, process " in count["status_message"]
+    assert f"Log: {shared / 'out' / 'logs'}" in count["status_message"]
+    assert not any(task["tracking_url"] for task in tasks)
 
 
 def test_one_that_does_not_share_is_refused(shared, start):

@@ -42,7 +42,7 @@ def assert_whole(prepare, tmp_path_factory, bkgpipe, assert_same_products):
     "name", ["store", "store/obs-index.fits.gz", "store/hdu-index.fits.gz"]
 )
 def test_no_run_is_refused_for_a_store_that_is_gone(
-    assert_whole, folder, bkgpipe, caplog, *, name
+    assert_whole, folder, bkgpipe, all_told, *, name
 ):
     lost = folder / name
     with pytest.MonkeyPatch.context() as patch:
@@ -53,9 +53,9 @@ def test_no_run_is_refused_for_a_store_that_is_gone(
         result = bkgpipe("run", "export", "--set", "run.allow_refused=true")
 
     assert result.exit_code == 1
-    assert f"Failed: count: {folder}/{_GONE}" in caplog.text
-    assert "Bring it back" in caplog.text
-    assert "Refused" not in caplog.text
+    assert f"Failed: count: {folder}/{_GONE}" in all_told()
+    assert "Bring it back" in all_told()
+    assert "Refused" not in all_told()
     assert not list(folder.glob("out/count-*/*"))
 
     aside.rename(lost)
@@ -67,7 +67,7 @@ def _refuse_all(_store, run):
     raise InputError(what="is cut", where=f"run {run.obs_id}", fix="Mend it")
 
 
-def test_a_store_that_is_gone_when_events_are_copied(folder, bkgpipe, caplog):
+def test_a_store_that_is_gone_when_events_are_copied(folder, bkgpipe, all_told):
     words = ("run", "export", "--set", "export.store=full")
     with pytest.MonkeyPatch.context() as patch:
         aside = _lose(patch, export, "copy_events", lost=folder / "store")
@@ -77,7 +77,7 @@ def test_a_store_that_is_gone_when_events_are_copied(folder, bkgpipe, caplog):
         result = bkgpipe(*words)
 
     assert result.exit_code == 1
-    assert f"Failed: export: {folder}/{_GONE}" in caplog.text
+    assert f"Failed: export: {folder}/{_GONE}" in all_told()
     assert not list(folder.glob("out/export-*/export_*.h5"))
     aside.rename(folder / "store")
     again = bkgpipe(*words)
@@ -85,20 +85,20 @@ def test_a_store_that_is_gone_when_events_are_copied(folder, bkgpipe, caplog):
     assert "Models: 16" in again.stdout
 
 
-def test_no_origin_is_made_up_for_a_store_that_is_gone(folder, bkgpipe, caplog):
+def test_no_origin_is_made_up_for_a_store_that_is_gone(folder, bkgpipe, all_told):
     with pytest.MonkeyPatch.context() as patch:
         aside = _lose(patch, export, "read_node_models", lost=folder / "store")
 
         result = bkgpipe("run", "export")
 
     assert result.exit_code == 1
-    assert f"Failed: export: {folder}/{_GONE}" in caplog.text
+    assert f"Failed: export: {folder}/{_GONE}" in all_told()
     aside.rename(folder / "store")
     assert bkgpipe("run", "export").exit_code == 0
 
 
 def test_events_that_vanish_from_a_store_that_is_there(
-    folder, bkgpipe, caplog, find_events
+    folder, bkgpipe, all_told, find_events
 ):
     path = find_events(folder / "store", 1003)
     with pytest.MonkeyPatch.context() as patch:
@@ -107,7 +107,7 @@ def test_events_that_vanish_from_a_store_that_is_there(
         result = bkgpipe("run", "export", "--set", "run.allow_refused=true")
 
     assert result.exit_code == 0
-    assert "Refused: run 1003" in caplog.text
+    assert "Refused: run 1003" in all_told()
     (chunk,) = folder.glob("out/count-*/count_334.h5")
     assert list(read_counts(chunk).refused) == [1003]
 

@@ -50,7 +50,7 @@ def test_an_error_that_is_not_ours_is_not_hidden():
         collect([1], lambda number: number / 0, refused={})
 
 
-def test_progress_is_told_before_each():
+def test_progress_is_told_before_each_and_at_the_end():
     told = []
 
     collect(
@@ -60,4 +60,4 @@ def test_progress_is_told_before_each():
         tell=lambda n_done, n_total: told.append((n_done, n_total)),
     )
 
-    assert told == [(0, 3), (1, 3), (2, 3)]
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
