@@ -15,6 +15,7 @@ from bkgpipe.datamodel import ExclusionRegion
 from bkgpipe.errors import InputError
 from bkgpipe.io.catalog_files import CATALOG_FILES, find_catalog
 from bkgpipe.io.index import find_column, words
+from bkgpipe.io.regular import require_regular
 from bkgpipe.io.units import to_unit
 from bkgpipe.text import decode_text
 
@@ -122,6 +123,7 @@ def _read_stars(
 
 def _read_table(path: Path) -> Table:
     try:
+        require_regular(path)
         if path.suffix.lower() == ".ecsv":
             lines = decode_text(path.read_bytes()).splitlines()
             return Table.read(lines, format="ascii.ecsv")

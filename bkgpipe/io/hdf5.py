@@ -36,6 +36,7 @@ from bkgpipe.io.hdf5_fields import (
     read_values,
     write_record,
 )
+from bkgpipe.io.regular import require_regular
 
 __all__ = [
     "chunk_refused",
@@ -296,10 +297,12 @@ def opened(path: Path) -> Iterator[h5py.File]:
         If the file is not what was written.
     """
     # products are never changed in place, and locks fail on some site file systems
-    with reading(path), h5py.File(path, "r", locking=False) as file:
-        parts = [str(read_attribute(file, name)) for name in (_RECORDS, _REFUSED)]
-        _require_sum(file, _CHECKSUM, _digest(asdict(_read_header(file)), *parts))
-        yield file
+    with reading(path):
+        require_regular(path)
+        with h5py.File(path, "r", locking=False) as file:
+            parts = [str(read_attribute(file, name)) for name in (_RECORDS, _REFUSED)]
+            _require_sum(file, _CHECKSUM, _digest(asdict(_read_header(file)), *parts))
+            yield file
 
 
 def chunk_refused(file: h5py.File) -> dict[int, str]:

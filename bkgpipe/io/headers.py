@@ -17,6 +17,7 @@ from bkgpipe.io.cards import BLOCK, data_span, header_span, mend_header
 from bkgpipe.io.files import locate
 from bkgpipe.io.passing import require_lasting
 from bkgpipe.io.place import read_place
+from bkgpipe.io.regular import require_regular
 from bkgpipe.io.values import read_number, read_word
 
 __all__ = ["complete_columns", "read_header", "read_mode"]
@@ -177,6 +178,7 @@ def read_header(path: Path, name: str) -> fits.Header:
     OSError
         If the file cannot be read, or has no such HDU.
     """
+    require_regular(path)
     with path.open("rb") as raw:
         is_gzip = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)

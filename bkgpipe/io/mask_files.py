@@ -15,6 +15,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 
 from bkgpipe.datamodel import ExclusionRegion, distinct_pixels
 from bkgpipe.errors import InputError
+from bkgpipe.io.regular import require_regular
 from bkgpipe.io.values import read_word
 
 __all__ = ["read_mask_file"]
@@ -79,6 +80,7 @@ def read_mask_file(path: Path, *, nside: int) -> ExclusionRegion:
 
 def _read_cells(path: Path) -> _Cells:
     try:
+        require_regular(path)
         with fits.open(path, memmap=False) as hdus, warnings.catch_warnings():
             # dates that are not as the standard has them do not matter to a mask
             warnings.simplefilter("ignore", FITSFixedWarning)

@@ -25,6 +25,7 @@ from regions import (
 
 from bkgpipe.datamodel import ExclusionRegion
 from bkgpipe.errors import InputError
+from bkgpipe.io.regular import require_regular
 from bkgpipe.text import decode_text, printable
 
 __all__ = ["read_regions"]
@@ -77,6 +78,7 @@ def read_regions(path: Path, *, nside: int) -> tuple[ExclusionRegion, ...]:
 
 def _parse(path: Path) -> list[Any]:
     try:
+        require_regular(path)
         text = decode_text(path.read_bytes())
         parse = _parse_crtf if text.startswith("#CRTF") else _parse_ds9
         with warnings.catch_warnings():

@@ -17,6 +17,7 @@ from bkgpipe.io.files import inflate, open_fits, read_content
 from bkgpipe.io.fits_file import write_hdus
 from bkgpipe.io.index import find_index
 from bkgpipe.io.index import obs_ids as index_obs_ids
+from bkgpipe.io.regular import require_regular
 
 __all__ = [
     "read_groups_table",
@@ -155,6 +156,7 @@ def read_groups_table(path: Path) -> Table:
         If the file is not such a table.
     """
     try:
+        require_regular(path)
         table = Table.read(path, format="ascii.ecsv")
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise InputError(

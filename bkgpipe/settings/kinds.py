@@ -41,6 +41,12 @@ __all__ = [
 
 CATALOG_NAMES = tuple(CATALOG_FILES)
 
+# astropy works out powers of any size, such as those in 10**99999999 deg
+_QUANTITY = re.compile(
+    r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?(?!.*\d{3})[\w\s./*^()+%-]{0,40}"
+)
+_POWER_OF_POWER = re.compile(r"\)\s*(\*\*|\^)|(\*\*|\^)[^\s*^]*(\*\*|\^)")
+
 _FLAGS = {"true": True, "yes": True, "false": False, "no": False}
 
 
@@ -169,6 +175,8 @@ def _write_time(value: float) -> str:
 def _to_unit(text: str, unit: str) -> float:
     if text in {"inf", "none"}:
         return float("inf")
+    if not _QUANTITY.fullmatch(text.strip()) or _POWER_OF_POWER.search(text):
+        raise ValueError(f"expected a number with a unit, as 1 {unit}")
     try:
         found = u.Quantity(text)
     except (TypeError, ValueError):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bkgpipe.errors import SettingsError
+from bkgpipe.io.regular import require_regular
 from bkgpipe.text import decode_text
 
 __all__ = ["Grammar", "parse_sections", "read_texts", "refuse"]
@@ -147,6 +148,7 @@ def read_texts(path: Path, *, fix: str) -> dict[str, dict[str, str]]:
     """
     parser = configparser.ConfigParser(interpolation=None)
     try:
+        require_regular(path)
         parser.read_string(decode_text(path.read_bytes()), source=str(path))
     except OSError as error:
         raise SettingsError(

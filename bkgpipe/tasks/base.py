@@ -211,7 +211,20 @@ class ChunkTask(StageTask):
     def to_str_params(
         self, only_significant: bool = False, only_public: bool = False
     ) -> dict[str, str]:
-        """Parameters for the page of a scheduler, which shows the runs beside them."""
+        """Write the parameters, with the runs for the page of a scheduler.
+
+        Parameters
+        ----------
+        only_significant : bool
+            Leave out what does not tell the task from others, the runs too.
+        only_public : bool
+            Leave out what the page is not to show.
+
+        Returns
+        -------
+        dict of str to str
+            Text of each.
+        """
         found: dict[str, str] = super().to_str_params(only_significant, only_public)
         return found if only_significant else found | {"runs": self.run_words}
 

@@ -30,7 +30,13 @@ class Story(logging.Handler):
         logging.getLogger("bkgpipe").addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep a message."""
+        """Keep a message.
+
+        Parameters
+        ----------
+        record : logging.LogRecord
+            The message.
+        """
         self.lines.append(self.format(record))
 
 

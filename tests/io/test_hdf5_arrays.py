@@ -67,6 +67,13 @@ def _claim_much(file: h5py.File) -> None:
     file.create_dataset("real", (10**12,), "f8", chunks=(1000,))
 
 
+def _blow_up(file: h5py.File) -> None:
+    """A gigabyte of zeros, which takes a megabyte."""
+    options = {"chunks": (10**6,), "compression": "gzip"}
+    dataset = file.create_dataset("real", (140 * 10**6,), "f8", **options)
+    dataset[:1000] = 1.0
+
+
 def _take_elsewhere(file: h5py.File) -> None:
     file.create_dataset("real", (3,), "f8", external=[("/etc/passwd", 0, 24)])
 
@@ -81,6 +88,7 @@ def _take_virtually(file: h5py.File) -> None:
     ("make", "message"),
     [
         (_claim_much, "claims 8000000000000 bytes"),
+        (_blow_up, "claims 1120000000 bytes"),
         (_take_elsewhere, "kept in another file"),
         (_take_virtually, "kept in another file"),
         (lambda file: file.create_group("real"), "of another kind"),
