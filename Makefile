@@ -33,7 +33,8 @@ docs: $(VENV)/.installed-docs
 test: lint
 	$(BIN)/pytest -n 2
 
-# Productions killed at random moments, 50 with a scheduler of their own and 50 with luigid
+# Productions killed at random moments, 50 with a scheduler of their own and 50 with luigid,
+# 50 each ended by SIGINT and SIGTERM, and 50 with a process that is stopped
 test-kill: $(VENV)/.installed-test
 	BKGPIPE_KILLS=50 $(BIN)/pytest -n 2 tests/cli/test_kill_random.py
 

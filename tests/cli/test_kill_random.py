@@ -1,4 +1,4 @@
-"""Productions that are killed at random moments, again and again.
+"""Productions that are killed, told to stop or held up at random moments.
 
 ``BKGPIPE_KILLS`` says how many times each way; ``make test-kill`` takes 50.
 """
@@ -50,8 +50,9 @@ class Forker:
     def wait(self) -> int:
         return self._ask("")
 
-    def kill(self, group: int) -> int:
-        os.killpg(group, signal.SIGKILL)
+    def end(self, group: int, number: int) -> int:
+        """Send a signal to all processes; return the exit code of the first."""
+        os.killpg(group, number)
         return self.wait()
 
     def close(self) -> None:
@@ -127,14 +128,22 @@ def _undisturbed(forker: Forker, folder: Path, words: tuple[str, ...]) -> float:
 
 
 def _kill_and_go_on(
-    forker: Forker, folder: Path, words: tuple[str, ...], *, after: float
+    forker: Forker,
+    folder: Path,
+    words: tuple[str, ...],
+    *,
+    after: float,
+    number: int,
 ) -> int:
-    """Kill a new production after some seconds, run it again; return what it kept."""
+    """End a new production after some seconds, run it again; return what it kept."""
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
     group = forker.start(*words)
     time.sleep(after)
-    forker.kill(group)
+    code = forker.end(group, number)
+    # it may have been done, or not have begun to listen
+    assert code in {0, -number, 128 + number}, forker.log.read_text()
+    assert "Traceback" not in forker.log.read_text()
     kept = _finished(out)
 
     forker.start(*words)
@@ -148,14 +157,18 @@ def _kill_and_go_on(
 
 @pytest.fixture
 def kill_many(forker, tmp_path, assert_same_products):
-    """Kill a command at as many moments as asked for, and compare each time."""
+    """End a command at as many moments as asked for, and compare each time."""
 
-    def kill(*words: str) -> None:
+    def kill(*words: str, number: int = signal.SIGKILL) -> None:
         rng = np.random.default_rng(1)
         seconds = _undisturbed(forker, tmp_path, words)
         kept = []
         for moment in rng.uniform(0.0, seconds, _KILLS):
-            kept += [_kill_and_go_on(forker, tmp_path, words, after=float(moment))]
+            kept += [
+                _kill_and_go_on(
+                    forker, tmp_path, words, after=float(moment), number=number
+                )
+            ]
             assert_same_products(tmp_path / "out", tmp_path / "whole")
         # some were killed in the middle of the work, not all before or after it
         assert any(kept)
@@ -170,3 +183,36 @@ def test_killed_production_goes_on(kill_many):
 def test_killed_production_goes_on_under_a_central_scheduler(kill_many, central):
     where = ("--scheduler-host", "127.0.0.1", "--scheduler-port", str(central))
     kill_many("run", "export", "--workers", "2", *where)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_production_that_is_told_to_stop_goes_on(kill_many, number):
+    kill_many("run", "export", "--workers", "2", number=number)
+
+
+def _stop_a_process(group: int) -> bool:
+    """Stop the youngest process that a command started, if there is one."""
+    found = Path(f"/proc/{group}/task/{group}/children")
+    children = found.read_text().split() if found.exists() else []
+    try:
+        os.kill(int(children[-1]), signal.SIGSTOP)
+    except (IndexError, ProcessLookupError):
+        return False
+    return True
+
+
+def test_production_with_a_stopped_process_goes_on(
+    forker, tmp_path, assert_same_products
+):
+    words = ("run", "export", "--workers", "2", "--set", "run.hung_after=3 s")
+    seconds = _undisturbed(forker, tmp_path, words)
+    n_stopped = 0
+    for moment in np.random.default_rng(2).uniform(0.2, 0.8, _KILLS) * seconds:
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        group = forker.start(*words)
+        time.sleep(float(moment))
+        n_stopped += _stop_a_process(group)
+        assert forker.wait() == 0, forker.log.read_text()
+        assert not _leftovers(tmp_path / "out")
+        assert_same_products(tmp_path / "out", tmp_path / "whole")
+    assert n_stopped
