@@ -121,8 +121,18 @@ class WatchfulWorker(Worker):
             _log.error("%s: %s, for the last time", name, reason)
             return
         _log.warning("%s: %s. The task is tried again", name, reason)
+        self._free_results()
         del self._running_tasks[task_id]
         self._run_task(task_id)
+
+    def _free_results(self) -> None:
+        """Take the lock of the results from a process that was killed with it.
+
+        No other process keeps it for long: results are a few words.
+        """
+        lock = self._task_result_queue._wlock  # type: ignore[attr-defined]
+        lock.acquire(timeout=_PATIENCE)
+        lock.release()
 
 
 class WatchfulFactory:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import multiprocessing
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,15 +20,15 @@ _ALLOW = ("--set", "run.allow_refused=true")
 def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.MonkeyPatch]:
     """Let the reading of files with a word in their name fail so many times."""
     monkeypatch.setattr(engine, "_PAUSE", 0.0)
-    left = {"n": 0}
+    left = multiprocessing.Value("i", 0)  # tasks run in processes of their own
     plain_read, plain_open = Path.read_bytes, h5py.File.__init__
 
     def fail_some(word: str, number: int, times: int) -> pytest.MonkeyPatch:
-        left["n"] = times
+        left.value = times
 
         def may_fail(path: object) -> None:
-            if word in str(path) and left["n"]:
-                left["n"] -= 1
+            if word in str(path) and left.value:
+                left.value -= 1
                 raise OSError(number, os.strerror(number))
 
         def read(path: Path) -> bytes:
@@ -47,18 +48,18 @@ def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., pytest.MonkeyPatch]:
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("number", [errno.ESTALE, errno.EMFILE])
-def test_one_failure_is_tried_again_in_the_same_run(bkgpipe, fail, caplog, number):
+def test_one_failure_is_tried_again_in_the_same_run(bkgpipe, fail, all_told, number):
     fail("run_1003", number, 1)
 
     result = bkgpipe("run", "count")
 
     assert result.exit_code == 0, result.output
     assert "Runs: 8 used (0.5 h), 0 not selected, 0 refused." in result.stdout
-    assert "cannot be read at the moment" in caplog.text
+    assert "cannot be read at the moment" in all_told()
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_failure_that_stays_is_no_refusal(bkgpipe, fail, caplog):
+def test_a_failure_that_stays_is_no_refusal(bkgpipe, fail, all_told):
     fail("run_1003", errno.EIO, -1)
 
     result = bkgpipe("run", "count", *_ALLOW)
@@ -66,7 +67,7 @@ def test_a_failure_that_stays_is_no_refusal(bkgpipe, fail, caplog):
     assert result.exit_code == 1
     assert "0 refused." in result.stdout
     told = "Failed: count: run 1003 (data/run_1003.fits.gz): cannot be read at the"
-    assert caplog.text.count(f"{told} moment (Input/output error)") == 3
+    assert all_told().count(f"{told} moment (Input/output error)") == 3
     assert "Traceback" not in result.output
 
     fail("run_1003", errno.EIO, 0)
