@@ -46,7 +46,7 @@ class RunSettings:
     hung_after: float = key(
         quantity("s"),
         "10 min",
-        "Time without any work after which the process of a task is killed",
+        "Idle time after which a worker process is killed, of several workers",
         minimum=1,
     )
     allow_refused: bool = key(

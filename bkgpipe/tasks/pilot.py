@@ -173,4 +173,5 @@ class _Factory(SharingFactory):
             n_processes=worker_processes,
             hung_after=self.hung_after,
             shift=self._shift,
+            force_multiprocessing=True,
         )

@@ -25,10 +25,10 @@ _STEP = 5.0  # s, between two looks at a process
 
 
 class WatchfulWorker(Worker):
-    """A worker whose tasks run in processes of their own.
+    """A worker that watches over its tasks, where these run in processes of their own.
 
-    One that dies, or does nothing for long, is replaced by another that tries the same
-    task again. Whatever ends this worker ends them too.
+    A process that dies, or does nothing for long, is replaced by another that tries the
+    same task again. Whatever ends this worker ends them too.
 
     Parameters
     ----------
@@ -53,7 +53,6 @@ class WatchfulWorker(Worker):
         super().__init__(
             scheduler=scheduler,
             worker_processes=n_processes,
-            force_multiprocessing=True,
             task_process_context=f"{__name__}.{_InWorker.__name__}",
             **options,
         )
@@ -215,7 +214,8 @@ class _InWorker:
         self._process = process
 
     def __enter__(self) -> None:
-        become_worker()
+        if self._process.use_multiprocessing:
+            become_worker()
 
     def __exit__(self, *_: object) -> None:
         """End with the process."""
