@@ -47,7 +47,8 @@ def test_a_run_that_is_told_to_stop(
     assert "resumes where it left off" in stderr
     assert "Traceback" not in stderr
     assert "Aborted" not in stderr
-    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    # whoever takes care of orphans may need a moment
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     assert not list(tmp_path.glob("out/running/*"))
     assert not list(tmp_path.glob("out/*/.*"))
 
