@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,13 +19,17 @@ from bkgpipe.cli.estimate import (
     tell_left_out,
     workers_words,
 )
+from bkgpipe.cli.memory import memory_doubts, memory_words
 from bkgpipe.cli.sample import Look, look_at_runs, tell_of_plane
 from bkgpipe.datamodel import RunTable
 from bkgpipe.errors import BkgpipeError, InputError
+from bkgpipe.grid.resources import site_doubts
+from bkgpipe.grid.waves import list_waves
 from bkgpipe.io.store import read_runs
 from bkgpipe.numerics.propose_energies import require_energies
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.production.clocks import ClockSurvey
+from bkgpipe.production.cost import Cost, find_costs
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.view.clock_words import clock_words, outside_words
@@ -164,7 +168,7 @@ def _check_runs(settings: Settings) -> Findings:
         return Findings(
             told=tuple(told), problems=("no run is selected: widen [select]",)
         )
-    told.append(_tell_cost(settings, table))
+    costs = find_costs(settings, table)
     look = look_at_runs(settings, table.selected, max_runs=_MAX_READ)
     plane = tell_of_plane(table.selected, settings.mask.catalogs)
     missing = (
@@ -177,25 +181,34 @@ def _check_runs(settings: Settings) -> Findings:
     problems = (
         *missing,
         *_check_pointings(settings, table),
-        *_check_space(settings, table),
+        *_check_space(settings, costs),
     )
     return _join(
         Findings(told=tuple(told), warnings=table.doubts, problems=problems),
+        _check_cost(settings, costs),
         _check_clocks(table, look.clocks),
         _check_events(settings, look),
         Findings(told=tuple(f"Plane:    {line}" for line in plane)),
     )
 
 
-def _tell_cost(settings: Settings, table: RunTable) -> str:
-    """Say how long a first run takes, and how large its products are."""
-    n_runs, n_models = len(table.used), len(table.exported)
-    seconds = estimate_seconds(settings, n_runs=n_runs, n_models=n_models)
-    return (
-        f"Takes:    about {duration_words(seconds)} with "
-        f"{workers_words(settings.run.workers)}, if nothing is made yet; "
-        f"{size_words(estimate_bytes(settings, table))} on disk"
+def _check_cost(settings: Settings, costs: Mapping[str, Cost]) -> Findings:
+    """Say what a first run takes, and whether there is the memory and time for it."""
+    n_workers = settings.run.workers
+    seconds = estimate_seconds(costs, n_workers=n_workers)
+    time = (
+        f"Takes:    about {duration_words(seconds)} with {workers_words(n_workers)}, "
+        f"if nothing is made yet; {size_words(estimate_bytes(costs))} on disk"
     )
+    memory = f"Memory:   {memory_words(costs, n_workers=n_workers)}"
+    words = list_waves(settings, None)
+    sites = (
+        doubt
+        for name, site in settings.sites.items()
+        for doubt in site_doubts(site, costs, words, name=name)
+    )
+    doubts = memory_doubts(costs, n_workers=n_workers)
+    return Findings(told=(time, memory), warnings=(*doubts, *sites))
 
 
 def _check_clocks(table: RunTable, found: ClockSurvey) -> Findings:
@@ -256,8 +269,8 @@ def _check_pointings(settings: Settings, table: RunTable) -> list[str]:
     return problems
 
 
-def _check_space(settings: Settings, table: RunTable) -> list[str]:
-    needed = estimate_bytes(settings, table)
+def _check_space(settings: Settings, costs: Mapping[str, Cost]) -> list[str]:
+    needed = estimate_bytes(costs)
     place, free = disk_space(settings.data.output)
     # in a folder that exists much of it may be made already
     if needed <= free or settings.data.output.exists():

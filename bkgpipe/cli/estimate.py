@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterable
-from math import prod
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bkgpipe.datamodel import Run, RunTable
-from bkgpipe.settings import Settings
+from bkgpipe.production.cost import Cost
 
 __all__ = [
     "count_reasons",
@@ -22,63 +21,46 @@ __all__ = [
     "workers_words",
 ]
 
-# Measured on the 105 runs of H.E.S.S. DL3 DR1 with the default binning.
-_SECONDS = 10.0  # start, index and report
-_SECONDS_PER_RUN = 0.06
-_SECONDS_PER_MODEL = 0.12
-_BYTES_PER_RUN = 20_000
-_BYTES_PER_BIN = 36
-_INFLATION = 1.6
-
 _LISTED = 5
 _LIMIT = re.compile(r"(\w+) (?:is unknown,|\S+(?: \w+)? is (\w+)) \w+ (\S+(?: \w+)?)")
 _CONDITION = re.compile(r"(\S+) (?:is|are) .*, not (.+)")
 _NAMES = {"livetime": "live time", "zenith": "zenith angle", "time_start": "start"}
 
 
-def estimate_seconds(settings: Settings, *, n_runs: int, n_models: int) -> float:
-    """Estimate how long it takes to count runs and to make models.
+def estimate_seconds(costs: Mapping[str, Cost], *, n_workers: int) -> float:
+    """Estimate how long a production takes.
 
     Parameters
     ----------
-    settings : Settings
-        Settings.
-    n_runs : int
-        Runs to count.
-    n_models : int
-        Models to make.
+    costs : mapping of str to Cost
+        Cost of each stage.
+    n_workers : int
+        Worker processes.
 
     Returns
     -------
     float
         Time [s].
     """
-    work = n_runs * _SECONDS_PER_RUN + n_models * _SECONDS_PER_MODEL
-    return _SECONDS + work / settings.run.workers
+    return sum(
+        cost.seconds / max(1, min(n_workers, cost.n_tasks)) for cost in costs.values()
+    )
 
 
-def estimate_bytes(settings: Settings, table: RunTable) -> int:
+def estimate_bytes(costs: Mapping[str, Cost]) -> int:
     """Estimate how large all products are.
 
     Parameters
     ----------
-    settings : Settings
-        Settings.
-    table : RunTable
-        Runs, with the decision on each.
+    costs : mapping of str to Cost
+        Cost of each stage.
 
     Returns
     -------
     int
         Size [bytes].
     """
-    axes = settings.binning.axes
-    n_bins = prod(axes.shape_3d) + prod(axes.shape_2d)
-    size = len(table.used) * _BYTES_PER_RUN
-    size += len(table.exported) * _BYTES_PER_BIN * n_bins
-    if settings.export.store == "full":
-        size += int(_INFLATION * sum(max(0, run.file_size) for run in table.exported))
-    return size
+    return round(sum(cost.disk for cost in costs.values()))
 
 
 def disk_space(folder: Path) -> tuple[Path, int]:

@@ -24,9 +24,12 @@ from bkgpipe.cli.estimate import (
     tell_left_out,
     workers_words,
 )
+from bkgpipe.cli.memory import memory_doubts, memory_words
 from bkgpipe.cli.site import plan_jobs, tell_jobs
 from bkgpipe.datamodel import RunTable
+from bkgpipe.grid.resources import site_doubts
 from bkgpipe.production.contents import add_checksums
+from bkgpipe.production.cost import Cost, count_cells, find_costs
 from bkgpipe.production.kept import frozen_settings
 from bkgpipe.production.summary import count_chunks
 from bkgpipe.settings import Settings, read_settings
@@ -66,7 +69,7 @@ def show_plan(
     for line in plan.lines():
         click.echo(line)
     if site:
-        tell_jobs(plan.settings, plan.jobs, site=site)
+        tell_jobs(plan.settings, plan.jobs, plan.costs, site=site)
 
 
 def show_graph(config: Path, overrides: Iterable[str], *, form: str) -> None:
@@ -119,6 +122,10 @@ class Plan:
         Chunks of each stage with nothing to do, and all.
     jobs : dict of str to list of tuple of int
         Chunks of each batch job, by what it makes; empty without a site.
+    costs : dict of str to Cost
+        Time, memory and disk that each stage takes, if nothing is made yet.
+    site : str
+        Name of the site; empty without one.
     """
 
     settings: Settings
@@ -126,6 +133,8 @@ class Plan:
     products: tuple[PlannedProduct, ...]
     stages: dict[str, list[int]]
     jobs: dict[str, list[tuple[int, ...]]]
+    costs: dict[str, Cost]
+    site: str = ""
 
     def __repr__(self) -> str:
         return "\n".join(self.lines())
@@ -138,12 +147,44 @@ class Plan:
     @property
     def seconds(self) -> float:
         """Estimated time for what is to do [s]."""
-        return _estimate_work(self.settings, self.table, self.products)
+        if not self.products:
+            return 0.0
+        n_workers = self.settings.run.workers
+        return estimate_seconds(self._to_do, n_workers=n_workers)
+
+    @property
+    def memory(self) -> float:
+        """Estimated memory of the largest process for what is to do [bytes]."""
+        return max((cost.memory for cost in self._to_do.values()), default=0.0)
 
     @property
     def n_bytes(self) -> int:
         """Estimated size of all products when all is done [bytes]."""
-        return estimate_bytes(self.settings, self.table)
+        return estimate_bytes(self.costs)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What needs more memory or time than there is, each with what to change."""
+        if self.site:
+            site = self.settings.site(self.site)
+            words = [word for word, chunks in self.jobs.items() if chunks]
+            return site_doubts(site, self.costs, words, name=self.site)
+        return memory_doubts(self._to_do, n_workers=self.settings.run.workers)
+
+    @property
+    def _to_do(self) -> dict[str, Cost]:
+        """Cost of what is to do of each stage, what is not certain included."""
+        names = {product.path.name for product in self.products}
+        shares = {
+            stage: 1 - n_done / n_all if n_all else 0.0
+            for stage, (n_done, n_all) in self.stages.items()
+        }
+        shares |= {"start": 1.0, "report": 1.0, "fit": float("fit.h5" in names)}
+        return {
+            stage: cost.part(shares[stage])
+            for stage, cost in self.costs.items()
+            if self.products and shares[stage]
+        }
 
     def answer(self) -> dict[str, object]:
         """Put it for a machine.
@@ -158,10 +199,11 @@ class Plan:
             "selected": len(self.table.selected),
             "hours": round(self.hours, 2),
             "models": len(self.table.exported),
-            "cells": _count_cells(self.settings, self.table),
+            "cells": count_cells(self.settings, self.table),
             "stages": self.stages,
             "to_do": [_as_json(self.settings, product) for product in self.products],
             "seconds": round(self.seconds, 1),
+            "memory": round(self.memory),
             "bytes": self.n_bytes,
             "left_out": {
                 run.obs_id: run.reason for run in self.table.runs if not run.selected
@@ -187,7 +229,7 @@ class Plan:
         )
         lines = [runs, *tell_left_out(table)]
         if self.settings.in_groups:
-            n_cells = _count_cells(self.settings, table)
+            n_cells = count_cells(self.settings, table)
             lines.append(f"Groups:  {n_cells} before poor ones are merged")
         lines += _stage_lines(self.stages, self.products)
         return [*lines, *_cost_lines(self)]
@@ -221,6 +263,8 @@ def make_plan(settings: Settings, *, site: str | None = None) -> Plan:
         products=tuple(products),
         stages=_count_done(settings, table, products),
         jobs=plan_jobs(settings, products, site=site) if site else {},
+        costs=find_costs(settings, table),
+        site=site or "",
     )
 
 
@@ -268,8 +312,14 @@ def _cost_lines(plan: Plan) -> list[str]:
     more = f"; --workers {n_cores} uses all cores" * (n_workers < n_cores)
     _, free = disk_space(plan.settings.data.output)
     time = f"about {duration_words(plan.seconds)} with {workers_words(n_workers)}"
+    memory = memory_words(plan.costs, n_workers=n_workers)
     space = f"{size_words(plan.n_bytes)} when all is done; {size_words(free)} are free"
-    return [f"Takes:   {time} on this machine{more}", f"Disk:    {space}"]
+    return [
+        f"Takes:   {time} on this machine{more}",
+        f"Memory:  {memory}",
+        f"Disk:    {space}",
+        *(f"Warning: {doubt}" for doubt in plan.doubts),
+    ]
 
 
 def _as_json(settings: Settings, product: PlannedProduct) -> dict[str, object]:
@@ -279,31 +329,3 @@ def _as_json(settings: Settings, product: PlannedProduct) -> dict[str, object]:
         "reason": product.reason,
         "certain": product.is_certain,
     }
-
-
-def _count_cells(settings: Settings, table: RunTable) -> int:
-    """Cells of the zenith and azimuth grid that hold any run."""
-    low = settings.stack.azimuth_edges[0]
-    cells = {
-        (
-            sum(run.zenith >= edge for edge in settings.stack.zenith_edges),
-            sum(
-                (run.azimuth - low) % 360 >= edge - low
-                for edge in settings.stack.azimuth_edges
-            ),
-        )
-        for run in table.selected
-    }
-    return len(cells)
-
-
-def _estimate_work(
-    settings: Settings, table: RunTable, products: Sequence[PlannedProduct]
-) -> float:
-    """Time for what is to do, all that is not certain included."""
-    if not products:
-        return 0.0
-    size, names = settings.data.chunk_size, {product.path.name for product in products}
-    counted = [f"count_{run.obs_id // size}.h5" in names for run in table.used]
-    exported = [f"export_{run.obs_id // size}.h5" in names for run in table.exported]
-    return estimate_seconds(settings, n_runs=sum(counted), n_models=sum(exported))

@@ -6,17 +6,23 @@ import gc
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
 
 from bkgpipe.cli.logs import keep_log
+from bkgpipe.cli.memory import memory_doubts
 from bkgpipe.cli.progress import show_progress
 from bkgpipe.cli.site import at_site
 from bkgpipe.datamodel import Summary
+from bkgpipe.errors import BkgpipeError
+from bkgpipe.grid.resources import site_doubts
+from bkgpipe.grid.waves import list_waves
 from bkgpipe.io.record import write_text
 from bkgpipe.numerics.geometry import load_earth_orientation
+from bkgpipe.numerics.select import select_runs
+from bkgpipe.production.cost import find_costs
 from bkgpipe.production.inputs import read_store
 from bkgpipe.production.kept import frozen_settings
 from bkgpipe.production.leftovers import is_of_earlier_version
@@ -145,6 +151,7 @@ def run_production(
         return True, False
     if is_of_earlier_version(settings):
         click.echo(_EARLIER.format(settings.data.output), err=True)
+    _warn_of_resources(settings, stage=stage, site=site)
     with (
         working_on(settings, task) as (beat, log),
         show_progress(settings, beat=beat),
@@ -155,6 +162,29 @@ def run_production(
         build(task, settings, log=log)
     # Luigi can lose an error while it schedules, so look at what is there
     return task.complete(), True
+
+
+def _warn_of_resources(
+    settings: Settings, *, stage: str | None, site: str | None
+) -> None:
+    """Say before it starts what is estimated to need more than there is."""
+    if stage == "select":
+        return
+    costs = {}
+    with suppress(BkgpipeError):  # which the first task tells of
+        table = select_runs(
+            read_store(settings),
+            settings.select.cuts,
+            export_obs_ids=settings.export.obs_ids,
+        )
+        costs = find_costs(settings, table, stage=stage)
+    if site and costs:
+        words = list_waves(settings, stage)
+        doubts = site_doubts(settings.site(site), costs, words, name=site)
+    else:
+        doubts = memory_doubts(costs, n_workers=settings.run.workers)
+    for doubt in doubts:
+        click.echo(f"Warning: {doubt}", err=True)
 
 
 def begin(settings: Settings, *, stage: str | None) -> StageTask:

@@ -27,6 +27,7 @@ from bkgpipe.settings import Settings
 __all__ = ["Look", "look_at_runs", "tell_of_plane"]
 
 _MAX_SAMPLE = 20  # runs, which take less than a second
+_MAX_EVENTS = 1_000_000  # of a run; of more each so many, evenly over the run
 _MAX_LIMITS = 3  # runs of one instrument have the same field
 _NEAR_PLANE = 5.0  # deg
 
@@ -117,6 +118,7 @@ def look_at_runs(
     clocks = ClockSurvey()
     errors: dict[int, InputError] = {}
     found: list[tuple[Run, np.ndarray, np.ndarray]] = []
+    hours = 0.0
     safe: dict[int, tuple[float, str]] = {}
     for run in chosen:
         try:
@@ -125,14 +127,16 @@ def look_at_runs(
             clocks = clocks.add(run, events)
             if run.obs_id in sampled:
                 safe[run.obs_id] = run_safe_energy(settings, run)
-                found.append((run, *_energy_and_offset(run, events)))
+                step = -(-events.energy.size // _MAX_EVENTS) or 1
+                hours += max(0.0, run.livetime) / step / 3600
+                found.append((run, *_energy_and_offset(run, events, step=step)))
         except InputError as error:
             errors[run.obs_id] = error
     limit, limit_errors = _read_limit(settings.store, [each[0] for each in found])
     sample = StoreSample(
         runs=tuple(runs),
         n_read=len(found),
-        hours_read=sum(max(0.0, each[0].livetime) for each in found) / 3600,
+        hours_read=hours,
         energy=np.concatenate([*(each[1] for each in found), np.empty(0)]),
         offset=np.concatenate([*(each[2] for each in found), np.empty(0)]),
         fov_limit=limit,
@@ -153,11 +157,14 @@ def _spread(runs: Sequence[Run], n_runs: int) -> list[Run]:
     return [runs[int(index)] for index in picked]
 
 
-def _energy_and_offset(run: Run, events: Events) -> tuple[np.ndarray, np.ndarray]:
-    vectors = unit_vectors(events.ra, events.dec) @ fov_matrix(*pointing_of(run)).T
-    offset = offset_angle(vectors)
-    is_valid = np.isfinite(offset) & np.isfinite(events.energy) & (events.energy > 0)
-    return events.energy[is_valid], offset[is_valid]
+def _energy_and_offset(
+    run: Run, events: Events, *, step: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return energy and offset of each so many events, those that are numbers."""
+    ra, dec, energy = (of[::step] for of in (events.ra, events.dec, events.energy))
+    offset = offset_angle(unit_vectors(ra, dec) @ fov_matrix(*pointing_of(run)).T)
+    is_valid = np.isfinite(offset) & np.isfinite(energy) & (energy > 0)
+    return energy[is_valid], offset[is_valid]
 
 
 def _read_limit(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,9 +13,11 @@ from pathlib import Path
 import click
 
 from bkgpipe.errors import SettingsError
+from bkgpipe.grid.resources import with_memory
 from bkgpipe.grid.script import job_command, job_script
 from bkgpipe.grid.waves import list_waves, split_chunks
 from bkgpipe.grid.work import require_folder, run_job
+from bkgpipe.production.cost import Cost
 from bkgpipe.production.kept import frozen_settings
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.plan import PlannedProduct
@@ -160,7 +162,11 @@ def plan_jobs(
 
 
 def tell_jobs(
-    settings: Settings, jobs: dict[str, list[tuple[int, ...]]], *, site: str
+    settings: Settings,
+    jobs: dict[str, list[tuple[int, ...]]],
+    costs: Mapping[str, Cost],
+    *,
+    site: str,
 ) -> None:
     """Print how many jobs there would be, and what the first one would do.
 
@@ -170,18 +176,21 @@ def tell_jobs(
         Settings with a section of that site.
     jobs : dict of str to list of tuple of int
         What `plan_jobs` found.
+    costs : mapping of str to Cost
+        Cost of each stage.
     site : str
         Name of the site.
     """
     found = settings.site(site)
     for word, chunks in jobs.items():
-        click.echo(f"Jobs for {word}: {len(chunks)}")
+        memory = with_memory(found, costs, word).memory
+        click.echo(f"Jobs for {word}: {len(chunks)}, each with {memory:g} MB")
     first = next(((word, each[0]) for word, each in jobs.items() if each), None)
     if first is None:
         return
     click.echo(
-        f"Each with {found.memory:g} MB and {found.time / 60:g} min at {site} "
-        f"({found.engine}), {found.retries} more if it fails. The first one:"
+        f"Each with {found.time / 60:g} min at {site} ({found.engine}), "
+        f"{found.retries} more if it fails. The first one:"
     )
     kept = replace(settings, path=frozen_settings(settings)[0])
     script = job_script(found, kept, job_command(kept, *first))

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from bkgpipe.grid.engines import Engine, make_engine
 from bkgpipe.grid.jobs import Job, Journal, site_folder
+from bkgpipe.grid.resources import with_memory
 from bkgpipe.grid.submit import Desk
 from bkgpipe.grid.waves import find_tasks, list_waves
-from bkgpipe.production.inputs import load_settings
+from bkgpipe.production.cost import find_costs
+from bkgpipe.production.inputs import load_settings, load_table
 from bkgpipe.settings import Settings
 from bkgpipe.settings.site_sections import SiteSettings
 
@@ -42,13 +44,15 @@ def make_on_site(
         If chunks failed for good, or the batch system does not do its part.
     """
     settings = load_settings(str(config))
-    desk = Desk(
-        settings=settings,
-        site=site,
-        engine=make_engine(site),
-        folder=site_folder(settings.data.output, name),
-    )
+    costs = find_costs(settings, load_table(settings))
     for word in list_waves(settings, stage):
+        sized = with_memory(site, costs, word)
+        desk = Desk(
+            settings=settings,
+            site=sized,
+            engine=make_engine(sized),
+            folder=site_folder(settings.data.output, name),
+        )
         desk.make(word, find_tasks(word, config))
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "Kind",
     "choice",
     "choices",
+    "optional",
     "quantities",
     "quantity",
 ]
@@ -228,6 +229,26 @@ def quantity(unit: str) -> Kind:
         name=f"quantity [{unit}]",
         parse=lambda text, _folder: _to_unit(text, unit),
         write=lambda value: "inf" if np.isinf(value) else f"{value!r} {unit}",
+    )
+
+
+def optional(kind: Kind) -> Kind:
+    """Make the kind of numbers that may be left open, which is kept as NaN.
+
+    Parameters
+    ----------
+    kind : Kind
+        Kind of the number.
+
+    Returns
+    -------
+    Kind
+        The kind.
+    """
+    return Kind(
+        name=f"{kind.name} or empty",
+        parse=lambda text, folder: kind.parse(text, folder) if text else float("nan"),
+        write=lambda value: "" if np.isnan(value) else kind.write(value),
     )
 
 

@@ -13,6 +13,7 @@ from bkgpipe.settings.kinds import (
     VARIABLES,
     WORDS,
     choice,
+    optional,
     quantity,
 )
 
@@ -51,7 +52,12 @@ class SiteSettings:
     environment: tuple[str, ...] = key(
         VARIABLES, "", "Variables of a job, each NAME=VALUE"
     )
-    memory: float = key(quantity("MB"), "2000 MB", "Memory of a job", minimum=100.0)
+    memory: float = key(
+        optional(quantity("MB")),
+        "",
+        "Memory of a job; empty asks for half more than it is estimated to need",
+        minimum=100.0,
+    )
     time: float = key(quantity("s"), "2 h", "Longest time of a job", minimum=60.0)
     queue: str = key(TEXT, "", "Partition of Slurm; empty is the usual one")
     options: tuple[str, ...] = key(

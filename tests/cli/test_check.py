@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,14 +15,26 @@ def test_no_problems(bkgpipe, folder):
 
     assert result.exit_code == 0
     assert "8 runs, 8 selected (0.5 h), 8 get a model\n" in result.stdout
-    assert (
-        "Takes:    about 10 s with 1 worker, if nothing is made yet; " in result.stdout
+    assert re.search(
+        r"Takes:    about \d+ s with 1 worker, if nothing is made yet; ", result.stdout
     )
+    assert re.search(r"Memory:   up to \d+ MB \(\w+\); this machine", result.stdout)
     assert "Regions:  8 excluded\n" in result.stdout
     assert "out (" in result.stdout
     assert " GB free)" in result.stdout
     assert result.stdout.endswith("No problems.\n")
     assert not (folder / "out").exists()
+
+
+def test_a_site_that_gives_too_little_is_told(bkgpipe, folder):
+    with (folder / "luigi.cfg").open("a", encoding="utf-8") as file:
+        file.write("[site:small]\nmemory = 100 MB\n[site:open]\n")
+
+    result = bkgpipe("check")
+
+    assert result.exit_code == 0
+    assert "but [site:small] memory is 100 MB: raise it" in result.stdout
+    assert "[site:open]" not in result.stdout
 
 
 def test_missing_events_file(bkgpipe, folder, find_events):

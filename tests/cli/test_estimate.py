@@ -18,7 +18,7 @@ from bkgpipe.cli.estimate import (
 from bkgpipe.datamodel import RunCuts, RunTable
 from bkgpipe.io.store import read_runs
 from bkgpipe.numerics.select import select_runs
-from bkgpipe.settings import read_settings
+from bkgpipe.production.cost import Cost
 
 
 @pytest.fixture
@@ -112,15 +112,13 @@ def test_free_space_is_that_of_the_nearest_folder(tmp_path):
     assert free > 0
 
 
-def test_estimates_grow_with_work_and_bins(folder, table):
-    settings = read_settings(folder / "luigi.cfg")
-    finer = read_settings(folder / "luigi.cfg", ["binning.fov_bins=20"])
-    two = read_settings(folder / "luigi.cfg", ["run.workers=2"])
+def test_time_is_shared_by_workers_as_far_as_there_are_tasks():
+    costs = {
+        "start": Cost(seconds=2.0, memory=1e8, disk=10, n_tasks=1),
+        "count": Cost(seconds=60.0, memory=2e8, disk=20, n_tasks=3),
+    }
 
-    assert estimate_seconds(settings, n_runs=9, n_models=0) > estimate_seconds(
-        settings, n_runs=0, n_models=0
-    )
-    assert estimate_seconds(two, n_runs=0, n_models=90) < estimate_seconds(
-        settings, n_runs=0, n_models=90
-    )
-    assert estimate_bytes(finer, table) > estimate_bytes(settings, table)
+    assert estimate_seconds(costs, n_workers=1) == 62.0
+    assert estimate_seconds(costs, n_workers=2) == 32.0
+    assert estimate_seconds(costs, n_workers=9) == 22.0
+    assert estimate_bytes(costs) == 30

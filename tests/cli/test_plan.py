@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from astropy.table import Table
+
+from bkgpipe.cli import memory
 
 
 def test_plan_before_the_first_run(bkgpipe, folder):
@@ -18,7 +21,8 @@ def test_plan_before_the_first_run(bkgpipe, folder):
         "mask     0 of 4 done",
         "  mask_333.h5 to mask_336.h5 (4 files): no products yet",
     ]
-    assert lines[-2].startswith("Takes:   about 10 s with 1 worker on this machine")
+    assert re.match(r"Takes:   about \d+ s with 1 worker on this machine", lines[-3])
+    assert re.match(r"Memory:  up to \d+ MB \(\w+\); this machine has ", lines[-2])
     assert lines[-1].startswith("Disk:    ")
     assert lines[-1].endswith(" are free")
     assert not (folder / "out").exists()
@@ -50,7 +54,7 @@ def test_plan_as_json(bkgpipe):
     assert answer["stages"]["count"] == [4, 4]
     assert answer["stages"]["rank"] == [4, 4]
     assert answer["to_do"] == []
-    assert answer["seconds"] == 0
+    assert answer["seconds"] == answer["memory"] == 0
     assert answer["bytes"] > 0
 
 
@@ -165,6 +169,20 @@ def test_workers_and_copied_events_change_the_estimate(bkgpipe):
 
     assert two["seconds"] < plain["seconds"]
     assert index["bytes"] < plain["bytes"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_bins_that_take_long_and_much_memory_are_told(bkgpipe, monkeypatch):
+    monkeypatch.setattr(memory, "machine_memory", lambda: 1_000_000_000)
+    fine = ("binning.fov_bins=200", "binning.offset_bins=100", "binning.per_decade=40")
+    words = [word for pair in fine for word in ("--set", pair)]
+
+    result = bkgpipe("plan", *words, "--set", "smooth.method=regression")
+
+    assert re.search(r"Takes:   about \d+ min", result.stdout)
+    (warning,) = (line for line in result.stdout.splitlines() if "Warning: fit" in line)
+    assert "for each of 1 worker, but this machine has 1.0 GB: " in warning
+    assert "lower [smooth] max_points, or make [binning] coarser" in warning
 
 
 def test_store_without_an_index_is_an_error(bkgpipe, folder):

@@ -43,13 +43,22 @@ def _journal(folder: Path) -> Journal:
 def test_plan_shows_the_jobs(bkgpipe):
     lines = bkgpipe("plan", "--site", "north").stdout.splitlines()
 
-    assert "Jobs for count: 2" in lines
-    assert "Jobs for nodes: 1" in lines
-    assert "Jobs for export: 2" in lines
-    assert any("1500 MB and 120 min at north (slurm), 2 more" in line for line in lines)
+    assert "Jobs for count: 2, each with 1500 MB" in lines
+    assert "Jobs for nodes: 1, each with 1500 MB" in lines
+    assert "Jobs for export: 2, each with 1500 MB" in lines
+    assert any("Each with 120 min at north (slurm), 2 more" in line for line in lines)
     assert "  export 'LEVEL=three words'" in lines
     assert "  source /software/setup.sh" in lines
     assert any("-m bkgpipe job count 333 334 --config " in line for line in lines)
+
+
+def test_jobs_ask_for_what_they_need_if_the_site_does_not_say(site: Path, bkgpipe):
+    config = site / "luigi.cfg"
+    config.write_text(config.read_text().replace("memory = 1500 MB\n", ""))
+
+    lines = bkgpipe("plan", "--site", "north").stdout.splitlines()
+
+    assert "Jobs for count: 2, each with 500 MB" in lines
 
 
 @pytest.mark.usefixtures("site")
