@@ -1,9 +1,9 @@
 """Time, memory and disk of different productions, estimated and measured.
 
-Each stage of a production works in a process of its own, with one worker; its CPU time
-and the largest memory that it held are those of the operating system. What was measured
-is kept in FOLDER/measured, and is not measured again. Needs ``$GAMMAPY_DATA`` with
-H.E.S.S. DL3 DR1, FACT and MAGIC data. Usage:
+Each production works in a process of its own, with one worker; CPU time and the largest
+memory of each stage are those that the operating system counted while its tasks ran.
+What was measured is kept in FOLDER/measured, and is not measured again. Needs Linux,
+and ``$GAMMAPY_DATA`` with H.E.S.S. DL3 DR1, FACT and MAGIC data. Usage:
 ``python benchmarks/bench_estimate.py FOLDER [--fit] [name ...]``
 """
 
@@ -15,16 +15,20 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import luigi
 import numpy as np
 from scipy.optimize import nnls
 
 from bkgpipe.cli.check import preview_selection
+from bkgpipe.cli.run import run_production
 from bkgpipe.production.cost import COEFFICIENTS, find_sizes
 from bkgpipe.settings import read_settings
+from bkgpipe.tasks import FitRegression, StageTask
 
 _Rows = Mapping[str, Mapping[str, float]]
 _Table = Mapping[str, Mapping[str, Mapping[str, float]]]
@@ -35,9 +39,8 @@ _COARSE = ("binning.per_decade=4", "binning.fov_bins=10", "binning.offset_bins=8
 _FINE = ("binning.per_decade=16", "binning.fov_bins=60", "binning.offset_bins=50")
 _FINEST = ("binning.per_decade=40", "binning.fov_bins=200", "binning.offset_bins=100")
 _FINER = ("binning.per_decade=20", "binning.fov_bins=100", "binning.offset_bins=60")
-_THREE = "select.obs_ids=20136,20137,20151"
-_FOR_FIVE = "export.obs_ids=20136,20137,20151,20282,20283"
-_FOR_TWO, _FOR_ONE = "export.obs_ids=20136,20137", "export.obs_ids=20136"
+_TWO, _FOR_ONE = "select.obs_ids=20136,20137", "export.obs_ids=20136"
+_SIX = "select.obs_ids=20136,20137,20151,20282,20283,20301"
 _SUMS = ("smooth.method=gaussian", "stack.min_hours=0.01 h", "stack.min_counts=0")
 _RANKED = ("stack.strategy=ranked", "rank.hours=2 h", "rank.allow_short=true")
 
@@ -49,28 +52,21 @@ class _Production:
     store: str
     settings: tuple[str, ...] = ()
     simulated: tuple[str, ...] = ()
-    stages: tuple[str, ...] = ("mask", "count", "fit", "smooth", "export", "report")
     is_fitted: bool = True
 
 
-_STACKED = ("mask", "count", "stack", "smooth", "export", "report")
-_RANKING = ("mask", "count", "rank", "stack", "smooth", "export", "report")
 _SHORT = ("--runs", "1000", "--minutes", "0.4")
 _BIG = ("--runs", "4", "--set", "truth.norm=300000 s-1 TeV-1 sr-1")
 _CTA = ("--runs", "20", "--layout", "cta-like", "--seed", "2")
 PRODUCTIONS = {
     "hess": _Production(store=_HESS),
     "coarse": _Production(store=_HESS, settings=_COARSE),
-    "fine": _Production(store=_HESS, settings=(*_FINE, _FOR_FIVE)),
-    "finer": _Production(store=_HESS, settings=(*_FINER, _FOR_TWO)),
-    "finest": _Production(store=_HESS, settings=(*_FINEST, _THREE, _FOR_ONE)),
-    "own": _Production(
-        store=_HESS, settings=(*_SUMS, "stack.strategy=own"), stages=_STACKED
-    ),
-    "groups": _Production(
-        store=_HESS, settings=(*_SUMS, "stack.strategy=groups"), stages=_STACKED
-    ),
-    "ranked": _Production(store=_HESS, settings=(*_SUMS, *_RANKED), stages=_RANKING),
+    "fine": _Production(store=_HESS, settings=(*_FINE, _SIX)),
+    "finer": _Production(store=_HESS, settings=(*_FINER, _SIX, _FOR_ONE)),
+    "finest": _Production(store=_HESS, settings=(*_FINEST, _TWO, _FOR_ONE)),
+    "own": _Production(store=_HESS, settings=(*_SUMS, "stack.strategy=own")),
+    "groups": _Production(store=_HESS, settings=(*_SUMS, "stack.strategy=groups")),
+    "ranked": _Production(store=_HESS, settings=(*_SUMS, *_RANKED)),
     "index": _Production(
         store=_HESS, settings=("export.store=index", "export.format=bkg_2d")
     ),
@@ -157,62 +153,92 @@ def _fit(measured: dict[str, _Rows], sizes: dict[str, dict[str, float]]) -> _Tab
 
 
 def _measure(place: Path, production: _Production, *, stores: Path) -> _Rows:
-    """Run a production stage by stage in an empty folder."""
+    """Run a production in an empty folder, in a process of its own."""
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir(parents=True)
     store = _find_store(production, stores)
-    given = [word for pair in production.settings for word in ("--set", pair)]
-    _call(["init", "--data", str(store), "--output", "out"], place)
-    start = _call(["run", "select", *given], place)
-    rows = {"start": start | {"disk": _disk(place / "out")}}
-    for stage in production.stages:
-        before = _disk(place / "out")
-        row = _call(_words(stage, given, place), place)
-        row["seconds"] -= start["seconds"]
-        rows[stage] = row | {"disk": _disk(place / "out") - before}
+    command = [sys.executable, "-m", "bkgpipe", "init", "--data", str(store)]
+    subprocess.run([*command, "--output", "out"], cwd=place, check=True)  # noqa: S603
+    command = [sys.executable, __file__, str(place), "--one", *production.settings]
+    told = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
     shutil.rmtree(place / "out")
+    rows: _Rows = json.loads(told.stdout.strip().splitlines()[-1])
     return rows
 
 
-def _words(stage: str, given: list[str], place: Path) -> list[str]:
-    """Put together the command that makes a stage, but for those before it."""
-    if stage == "fit":
-        (kept,) = (place / "out" / "settings").glob("*.cfg")
-        return ["job", "fit", "0", "--config", str(kept)]
-    return ["run", *([] if stage == "report" else [stage]), *given]
+def _run_one(place: Path, overrides: list[str]) -> None:
+    """Run a production, and print what each stage took as one line of JSON."""
+    meter = _Meter()
+    StageTask.event_handler(luigi.Event.START)(meter.start)
+    StageTask.event_handler(luigi.Event.PROCESSING_TIME)(meter.stop)
+    settings = read_settings(place / "luigi.cfg", overrides)
+    is_done, _ = run_production(settings, stage=None)
+    if not is_done:
+        sys.exit("The production failed")
+    rows = meter.rows
+    spent = sum(row["seconds"] for row in rows.values())
+    # what is between the tasks is counted among what every command takes
+    rows["start"]["seconds"] += time.process_time() - spent
+    for path in settings.data.output.rglob("*"):
+        stage = path.relative_to(settings.data.output).parts[0].partition("-")[0]
+        stage = "fit" if path.name == "fit.h5" else stage
+        row = rows[stage if stage in rows else "start"]
+        row["disk"] += path.stat().st_size if path.is_file() else 0
+    print(json.dumps(rows))
+
+
+class _Meter:
+    """CPU time and largest memory of the tasks of each stage."""
+
+    def __init__(self) -> None:
+        self.rows = {"start": _no_cost()}
+        self._started = 0.0
+
+    def start(self, _task: StageTask) -> None:
+        """Begin to look at a task."""
+        if not self._started:
+            self.rows["start"]["memory"] = _largest_memory()
+        # 5 sets the largest memory back to what is held now: see proc(5)
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        self._started = time.process_time()
+
+    def stop(self, task: StageTask, _seconds: float) -> None:
+        """Add up what a task took."""
+        row = self.rows.setdefault(_stage_of(task), _no_cost())
+        row["seconds"] += time.process_time() - self._started
+        row["memory"] = max(row["memory"], _largest_memory())
+
+
+def _stage_of(task: StageTask) -> str:
+    name = "fit" if isinstance(task, FitRegression) else task.stage
+    return name if name in COEFFICIENTS else "start"
+
+
+def _no_cost() -> dict[str, float]:
+    return {"seconds": 0.0, "memory": 0.0, "disk": 0.0}
+
+
+def _largest_memory() -> float:
+    """Return the largest memory since it was set back [bytes]."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return float(line.split()[1]) * 1024
 
 
 def _find_store(production: _Production, stores: Path) -> Path:
     if not production.simulated:
         return Path(os.environ["GAMMAPY_DATA"]) / production.store
     store = stores / production.store
-    _call(["simulate", "store", str(store), *production.simulated], Path.cwd())
+    command = [sys.executable, "-m", "bkgpipe", "simulate", "store", str(store)]
+    subprocess.run([*command, *production.simulated], check=True)  # noqa: S603
     return store
-
-
-def _call(words: list[str], place: Path) -> dict[str, float]:
-    """Run a command; return the CPU time [s] and largest memory [bytes] it took."""
-    with (place / "told.txt").open("a", encoding="utf-8") as told:
-        command = [sys.executable, "-m", "bkgpipe", *words]
-        child = subprocess.Popen(command, cwd=place, stdout=told, stderr=told)  # noqa: S603
-        _, status, used = os.wait4(child.pid, 0)
-    if status:
-        sys.exit(f"{' '.join(words)} failed: see {place / 'told.txt'}")
-    return {
-        "seconds": used.ru_utime + used.ru_stime,
-        "memory": used.ru_maxrss * 1024.0,
-    }
-
-
-def _disk(folder: Path) -> float:
-    """Size of all files in a folder [bytes]."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--fit", action="store_true", help="print new coefficients")
+    parser.add_argument("--one", nargs="*", help=argparse.SUPPRESS)
     parser.add_argument("names", nargs="*", default=list(PRODUCTIONS))
     return parser.parse_intermixed_args()
 
@@ -220,4 +246,7 @@ def _parse() -> argparse.Namespace:
 if __name__ == "__main__":
     os.environ["OMP_NUM_THREADS"] = "1"
     asked = _parse()
-    main(asked.folder.resolve(), asked.names, fit=asked.fit)
+    if asked.one is not None:
+        _run_one(asked.folder, asked.one)
+    else:
+        main(asked.folder.resolve(), asked.names, fit=asked.fit)

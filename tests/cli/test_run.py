@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gammapy.data import DataStore
 
-from bkgpipe.cli import run
+from bkgpipe.cli import memory, run
 from bkgpipe.datamodel import Events, SimulatedEvents
 from bkgpipe.io.count import read_counts
 from bkgpipe.io.simulate_run import write_simulated_run
@@ -47,6 +47,18 @@ def test_a_run_ends_with_store_and_report_and_the_next_does_nothing(bkgpipe, fol
     assert again.exit_code == 0
     assert again.stdout.startswith("Nothing to do.\n")
     assert _times(folder / "out") == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_too_little_memory_is_told_before_it_starts(bkgpipe, monkeypatch):
+    monkeypatch.setattr(memory, "machine_memory", lambda: 100_000_000)
+
+    result = bkgpipe("run", "mask")
+
+    assert result.exit_code == 0
+    assert "Warning: mask needs about " in result.stderr
+    assert "but this machine has 100 MB: make [binning] coarser" in result.stderr
+    assert "Warning: count" not in result.stderr
 
 
 def test_run_in_a_process_of_its_own(folder, start):
