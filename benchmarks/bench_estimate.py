@@ -39,6 +39,7 @@ _COARSE = ("binning.per_decade=4", "binning.fov_bins=10", "binning.offset_bins=8
 _FINE = ("binning.per_decade=16", "binning.fov_bins=60", "binning.offset_bins=50")
 _FINEST = ("binning.per_decade=40", "binning.fov_bins=200", "binning.offset_bins=100")
 _FINER = ("binning.per_decade=20", "binning.fov_bins=100", "binning.offset_bins=60")
+_FIELD = ("binning.per_decade=4", "binning.fov_bins=100", "binning.offset_bins=60")
 _TWO, _FOR_ONE = "select.obs_ids=20136,20137", "export.obs_ids=20136"
 _SIX = "select.obs_ids=20136,20137,20151,20282,20283,20301"
 _SUMS = ("smooth.method=gaussian", "stack.min_hours=0.01 h", "stack.min_counts=0")
@@ -47,7 +48,10 @@ _RANKED = ("stack.strategy=ranked", "rank.hours=2 h", "rank.allow_short=true")
 
 @dataclass(frozen=True, kw_only=True)
 class _Production:
-    """A store and the settings that differ from those that init proposes."""
+    """A store and the settings that differ from those that init proposes.
+
+    What is not fitted shows how good the estimates are elsewhere.
+    """
 
     store: str
     settings: tuple[str, ...] = ()
@@ -64,15 +68,16 @@ PRODUCTIONS = {
     "fine": _Production(store=_HESS, settings=(*_FINE, _SIX)),
     "finer": _Production(store=_HESS, settings=(*_FINER, _SIX, _FOR_ONE)),
     "finest": _Production(store=_HESS, settings=(*_FINEST, _TWO, _FOR_ONE)),
+    "field": _Production(store=_HESS, settings=(*_FIELD, _FOR_ONE)),
     "own": _Production(store=_HESS, settings=(*_SUMS, "stack.strategy=own")),
     "groups": _Production(store=_HESS, settings=(*_SUMS, "stack.strategy=groups")),
     "ranked": _Production(store=_HESS, settings=(*_SUMS, *_RANKED)),
     "index": _Production(
         store=_HESS, settings=("export.store=index", "export.format=bkg_2d")
     ),
-    "fact": _Production(store=_FACT),
+    "fact": _Production(store=_FACT, is_fitted=False),
     "magic": _Production(store=_MAGIC),
-    "cta": _Production(store="cta", simulated=_CTA),
+    "cta": _Production(store="cta", simulated=_CTA, is_fitted=False),
     "big": _Production(store="big", simulated=_BIG),
     "short": _Production(
         store="short", simulated=_SHORT, settings=(*_COARSE, "select.min_livetime=1 s")
