@@ -41,54 +41,50 @@ _STAGES_OF = {
 
 COEFFICIENTS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "start": {
-        "seconds": {"one": 2.3, "stored": 1e-4},
-        "memory": {"one": 2.8e8, "stored": 2e3},
-        "disk": {"one": 1e5, "stored": 500.0},
+        "seconds": {"one": 2.3, "stored": 8.3e-5},
+        "memory": {"one": 2.8e8, "stored": 97.0},
+        "disk": {"one": 7.8e4, "stored": 17.0},
     },
     "mask": {
-        "seconds": {"run": 1e-3},
-        "memory": {"one": 2.8e8},
-        "disk": {"run": 4e3},
+        "seconds": {"run": 7.4e-4},
+        "memory": {"one": 2.3e8},
+        "disk": {"run": 2.8e3},
     },
     "count": {
-        "seconds": {"run": 1e-2, "event": 1e-7, "run_bin": 1e-7},
-        "memory": {
-            "one": 2.6e8,
-            "largest_byte": 2.0,
-            "largest": 100.0,
-            "chunk_run_bin": 16.0,
-        },
-        "disk": {"run": 1e4, "run_bin": 1.0},
+        "seconds": {"run": 6.0e-3, "event": 5.2e-7, "run_bin": 2.9e-7},
+        "memory": {"one": 2.2e8, "largest": 160.0, "chunk_run_bin": 21.0},
+        "disk": {"run": 1.3e4, "run_bin": 0.15},
     },
     "rank": {
-        "seconds": {"model": 2e-3, "model_run": 3e-7},
-        "memory": {"one": 2.6e8, "run_energy": 16.0},
-        "disk": {"model": 1e3},
+        "seconds": {"model": 5.0e-3},
+        "memory": {"one": 2.2e8},
+        "disk": {"model": 3.9e3},
     },
     "fit": {
-        "seconds": {"run": 1e-2, "point_bin": 1e-6, "coefficient_cube": 1e-9},
-        "memory": {"one": 2.6e8, "point_bin": 40.0, "coefficient_square": 32.0},
-        "disk": {"coefficient_square": 8.0},
+        "seconds": {"run": 1.6e-3, "point_bin": 4.7e-7, "coefficient_cube": 2.3e-9},
+        "memory": {"one": 2.2e8, "point_bin": 40.0, "coefficient_square": 200.0},
+        "disk": {"coefficient_square": 24.0},
     },
     "stack": {
-        "seconds": {"summed_bin": 1e-7, "sum_bin": 1e-7},
-        "memory": {"one": 2.6e8, "chunk_sum_bin": 40.0},
-        "disk": {"sum_bin": 8.0},
+        "seconds": {"summed_bin": 1.6e-7, "sum_bin": 3.4e-7},
+        # too small to be measured in the default bins: as that of smooth
+        "memory": {"one": 2.2e8, "chunk_sum_bin": 41.0},
+        "disk": {"sum_bin": 0.94},
     },
     "smooth": {
-        "seconds": {"sum": 1e-3, "sum_bin": 1e-6},
-        "memory": {"one": 2.6e8, "chunk_sum_bin": 40.0},
-        "disk": {"sum_bin": 8.0},
+        "seconds": {"sum": 3.2e-3, "sum_bin": 5.0e-7},
+        "memory": {"one": 2.4e8, "chunk_sum_bin": 41.0},
+        "disk": {"sum_bin": 14.0},
     },
     "export": {
-        "seconds": {"model": 1e-2, "model_bin": 1e-6, "copied_byte": 1e-9},
-        "memory": {"one": 2.6e8, "chunk_sum_bin": 40.0, "copied_largest": 2.0},
-        "disk": {"model": 1e4, "model_bin": 4.0, "copied_byte": 1.0},
+        "seconds": {"model": 0.012, "model_bin": 2.5e-6, "copied_byte": 6.9e-9},
+        "memory": {"one": 2.3e8, "chunk_sum_bin": 64.0, "copied_largest": 2.1},
+        "disk": {"model": 9.2e4, "model_bin": 29.0, "copied_byte": 0.82},
     },
     "report": {
-        "seconds": {"one": 1.0, "run": 1e-3, "model_bin": 1e-8},
-        "memory": {"one": 2.8e8, "model_bin": 1.0},
-        "disk": {"one": 4e5, "run": 4e3},
+        "seconds": {"one": 1.1, "run": 1.0e-3, "model_bin": 8.9e-7},
+        "memory": {"one": 2.5e8},
+        "disk": {"one": 6.3e5, "run": 1.1e3},
     },
 }
 """By stage and by what it takes: coefficient of each size."""
