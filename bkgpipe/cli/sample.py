@@ -117,8 +117,7 @@ def look_at_runs(
     sampled = {run.obs_id for run in _spread(chosen, _MAX_SAMPLE)}
     clocks = ClockSurvey()
     errors: dict[int, InputError] = {}
-    found: list[tuple[Run, np.ndarray, np.ndarray]] = []
-    hours = 0.0
+    found: list[tuple[Run, np.ndarray, np.ndarray, float]] = []
     safe: dict[int, tuple[float, str]] = {}
     for run in chosen:
         try:
@@ -127,16 +126,14 @@ def look_at_runs(
             clocks = clocks.add(run, events)
             if run.obs_id in sampled:
                 safe[run.obs_id] = run_safe_energy(settings, run)
-                step = -(-events.energy.size // _MAX_EVENTS) or 1
-                hours += max(0.0, run.livetime) / step / 3600
-                found.append((run, *_energy_and_offset(run, events, step=step)))
+                found.append((run, *_energy_and_offset(run, events)))
         except InputError as error:
             errors[run.obs_id] = error
     limit, limit_errors = _read_limit(settings.store, [each[0] for each in found])
     sample = StoreSample(
         runs=tuple(runs),
         n_read=len(found),
-        hours_read=hours,
+        hours_read=sum(each[3] for each in found),
         energy=np.concatenate([*(each[1] for each in found), np.empty(0)]),
         offset=np.concatenate([*(each[2] for each in found), np.empty(0)]),
         fov_limit=limit,
@@ -158,13 +155,15 @@ def _spread(runs: Sequence[Run], n_runs: int) -> list[Run]:
 
 
 def _energy_and_offset(
-    run: Run, events: Events, *, step: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return energy and offset of each so many events, those that are numbers."""
+    run: Run, events: Events
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return energy and offset of each so many events, and the hours they stand for."""
+    step = -(-events.energy.size // _MAX_EVENTS) or 1
     ra, dec, energy = (of[::step] for of in (events.ra, events.dec, events.energy))
     offset = offset_angle(unit_vectors(ra, dec) @ fov_matrix(*pointing_of(run)).T)
     is_valid = np.isfinite(offset) & np.isfinite(energy) & (energy > 0)
-    return energy[is_valid], offset[is_valid]
+    hours = max(0.0, run.livetime) / step / 3600
+    return energy[is_valid], offset[is_valid], hours
 
 
 def _read_limit(

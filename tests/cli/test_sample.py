@@ -47,3 +47,17 @@ def test_runs_that_cannot_be_used_are_told_in_order(look, folder, find_events):
 
     assert [str(error)[:9] for error in found.errors] == ["run 1002 ", "run 1006 "]
     assert (found.clocks.n_runs, found.sample.n_read, found.n_tried) == (6, 6, 8)
+
+
+def test_of_a_run_with_many_events_some_are_kept_for_as_much_less_time(
+    look, monkeypatch
+):
+    whole = look().sample
+    per_run = whole.energy.size / whole.n_read
+    monkeypatch.setattr(sample, "_MAX_EVENTS", int(per_run / 3))
+
+    thinned = look().sample
+
+    assert thinned.energy.size < whole.energy.size / 2
+    rates = [each.energy.size / each.hours_read for each in (whole, thinned)]
+    assert rates[1] == pytest.approx(rates[0], rel=0.05)
