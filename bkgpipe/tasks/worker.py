@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from multiprocessing import active_children
 from types import TracebackType
 from typing import Any, Literal
 
@@ -69,6 +70,7 @@ class WatchfulWorker(Worker):
         self._keep_alive_thread.stop()
         if kind:
             self._leave()
+        _end_finished()
         # it may be asking a scheduler that is gone, which takes minutes
         self._keep_alive_thread.join(timeout=_PATIENCE)
         # a process that was killed may hold its lock
@@ -132,6 +134,18 @@ class WatchfulWorker(Worker):
         lock = self._task_result_queue._wlock  # type: ignore[attr-defined]
         lock.acquire(timeout=_PATIENCE)
         lock.release()
+
+
+def _end_finished() -> None:
+    """Kill processes that gave their result and do not end, as one that is stopped.
+
+    Nobody else knows of them any more, but Python would wait for them at its end.
+    """
+    for process in active_children():
+        if isinstance(process, TaskProcess):
+            process.join(timeout=_PATIENCE)
+            process.kill()
+            process.join(timeout=_PATIENCE)
 
 
 class WatchfulFactory:

@@ -5,6 +5,7 @@ import os
 import signal
 
 import pytest
+from luigi.worker import TaskProcess
 
 from bkgpipe.tasks import worker
 from bkgpipe.tasks.worker import WatchfulFactory
@@ -41,3 +42,24 @@ def test_a_lock_that_is_free_stays_so(watchful):
 
     assert watchful._task_result_queue._wlock.acquire(timeout=0.0)
     watchful._task_result_queue._wlock.release()
+
+
+class _Finished(TaskProcess):
+    """A process that gave its result, and is stopped before it ends."""
+
+    def __init__(self) -> None:
+        multiprocessing.get_context("fork").Process.__init__(self)
+
+    def run(self) -> None:
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def test_a_process_that_is_stopped_when_it_has_ended_its_task(monkeypatch):
+    monkeypatch.setattr(worker, "_PATIENCE", 0.2)
+    factory = WatchfulFactory(hung_after=60.0)
+    process = _Finished()
+
+    with factory.create_worker(factory.create_local_scheduler(), 2):
+        process.start()
+
+    assert process.exitcode == -signal.SIGKILL
