@@ -25,7 +25,7 @@ from bkgpipe.datamodel import RunTable
 from bkgpipe.errors import BkgpipeError, InputError
 from bkgpipe.grid.resources import site_doubts
 from bkgpipe.grid.waves import list_waves
-from bkgpipe.io.store import read_runs
+from bkgpipe.io.store import file_problem, read_runs, require_permitted
 from bkgpipe.numerics.propose_energies import require_energies
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.production.clocks import ClockSurvey
@@ -34,7 +34,13 @@ from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.view.clock_words import clock_words, outside_words
 
-__all__ = ["Findings", "check_production", "check_settings", "preview_selection"]
+__all__ = [
+    "Findings",
+    "check_production",
+    "check_settings",
+    "find_unreadable",
+    "preview_selection",
+]
 
 _LISTED = 10
 _MAX_READ = 200  # runs, which take some seconds
@@ -145,11 +151,33 @@ def preview_selection(settings: Settings) -> RunTable:
     InputError
         If the store cannot be read, or the settings name runs that it has not.
     """
+    table = read_runs(settings.store)
+    require_permitted(settings.store, table.runs)
     return select_runs(
-        read_runs(settings.store),
+        table,
         settings.select.cuts,
         export_obs_ids=settings.export.obs_ids,
     )
+
+
+def find_unreadable(settings: Settings, table: RunTable) -> list[InputError]:
+    """Find runs of which the events file cannot be read, without opening any.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+    table : RunTable
+        Runs of the store, with the decision on each.
+
+    Returns
+    -------
+    list of InputError
+        What `run` will say of each.
+    """
+    lost = (run for run in table.used if run.file_size < 0)
+    errors = (file_problem(settings.store, run) for run in lost)
+    return [error for error in errors if error]
 
 
 def _check_runs(settings: Settings) -> Findings:
@@ -171,15 +199,8 @@ def _check_runs(settings: Settings) -> Findings:
     costs = find_costs(settings, table)
     look = look_at_runs(settings, table.selected, max_runs=_MAX_READ)
     plane = tell_of_plane(table.selected, settings.mask.catalogs)
-    missing = (
-        f"run {run.obs_id}: events file {run.events_file or '(none in the index)'} "
-        "is missing or outside the store: bring it back, or name the run in [select] "
-        "exclude_obs_ids"
-        for run in table.used
-        if run.file_size < 0
-    )
     problems = (
-        *missing,
+        *map(str, find_unreadable(settings, table)),
         *_check_pointings(settings, table),
         *_check_space(settings, costs),
     )

@@ -13,7 +13,8 @@ import click
 from bkgpipe.cli.sample import look_at_runs, tell_of_plane
 from bkgpipe.datamodel import Proposal, RunTable, StoreSample
 from bkgpipe.errors import OutputError, SettingsError
-from bkgpipe.io.store import read_runs
+from bkgpipe.io.store import find_outside, read_runs
+from bkgpipe.io.store_folder import store_folder
 from bkgpipe.numerics.propose import propose_field
 from bkgpipe.numerics.propose_energies import propose_energies, require_energies
 from bkgpipe.numerics.propose_runs import (
@@ -29,16 +30,16 @@ __all__ = ["propose_settings", "write_settings_file"]
 
 
 def write_settings_file(
-    data: Path, *, output: Path, config: Path, force: bool, as_json: bool = False
+    data: Path, *, output: Path | None, config: Path, force: bool, as_json: bool = False
 ) -> None:
     """Look at a store, propose what fits it, and write a commented settings file.
 
     Parameters
     ----------
     data : Path
-        Folder of the data store.
-    output : Path
-        Folder for all products.
+        Folder of the data store, or the file with both indexes.
+    output : Path or None
+        Folder for all products; None for the default, beside the file.
     config : Path
         File to write.
     force : bool
@@ -62,17 +63,16 @@ def write_settings_file(
             where=str(config),
             fix="Choose another name with --config, or replace it with --force",
         )
-    table = read_runs(data)
-    given = {
-        "data.store": str(data),
-        "data.output": str(output),
-        "data.chunk_size": str(find_chunk_size([run.obs_id for run in table.runs])),
-    }
+    table, allow = _read_runs(data)
     catalogs = _find_catalogs(data)
-    given |= {"data.gammapy_data": str(catalogs)} if catalogs else {"mask.catalogs": ""}
-    # relative paths would start at the folder of a file that is written elsewhere
-    defaults = _read_defaults(given | {"data.store": str(data.absolute())})
-    proposals = propose_settings(data, table, defaults)
+    paths = {"data.store": data, "data.output": output, "data.gammapy_data": catalogs}
+    given, absolute = _place_paths(paths, config)
+    number = find_chunk_size([run.obs_id for run in table.runs])
+    given |= {"data.chunk_size": str(number)}
+    given |= {} if catalogs else {"mask.catalogs": ""}
+    allowed = {each.key: each.value for each in allow}
+    defaults = _read_defaults(given | absolute | allowed)
+    proposals = [*allow, *propose_settings(data, table, defaults)]
     given |= {each.key: each.value for each in proposals if not each.is_kept}
     reasons = {each.key: each.reason for each in proposals}
     _write(config, settings_template(given, reasons))
@@ -91,6 +91,44 @@ def write_settings_file(
     for note in notes:
         click.echo(f"Note: {note}.")
     click.echo(f"Wrote {config}. Next: {_next(config)}.")
+
+
+def _read_runs(data: Path) -> tuple[RunTable, list[Proposal]]:
+    """Read the runs of a store, and propose to allow what it needs outside of it."""
+    store = store_folder(data)
+    table = read_runs(store)
+    folders = find_outside(store, table.runs)
+    if not folders:
+        return table, []
+    allowed = read_runs(store_folder(data, allow=[Path(each) for each in folders]))
+    pairs = zip(table.runs, allowed.runs, strict=True)
+    n_found = sum(run.file_size < 0 <= other.file_size for run, other in pairs)
+    reason = (
+        f"the index or links of the store lead there, outside of it, for {n_found} of "
+        f"{len(table.runs)} runs; take it out if that is not meant"
+    )
+    found = Proposal(key="data.allow", value=", ".join(folders), reason=reason)
+    return allowed, [found]
+
+
+def _place_paths(
+    paths: Mapping[str, Path | None], config: Path
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Write paths of the prompt as they belong into a file, and as absolute ones."""
+    found = {key: path for key, path in paths.items() if path}
+    written = {key: _as_written(path, config) for key, path in found.items()}
+    return (
+        {"data.output": "bkgpipe-output"} | written,
+        {key: str(path.absolute()) for key, path in found.items()},
+    )
+
+
+def _as_written(path: Path, config: Path) -> str:
+    """Write a path of the prompt for a file in which paths start at its folder."""
+    folder = os.path.realpath(config.parent)
+    if path.is_absolute() or folder == os.path.realpath("."):
+        return str(path)
+    return os.path.relpath(os.path.realpath(path), folder)
 
 
 def _hours(table: RunTable) -> float:

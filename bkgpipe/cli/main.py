@@ -39,6 +39,7 @@ _RESUMED = {"closure", "demo", "job", "run", "simulate", "validate"}
 _TOPICS = {
     "Making models": (
         "demo",
+        "index",
         "init",
         "check",
         "plan",
@@ -159,13 +160,12 @@ def demo(*, output: Path, seed: int, workers: int) -> None:
     "--data",
     type=click.Path(path_type=Path),
     required=True,
-    help="Folder of the DL3 data store.",
+    help="Folder of the DL3 data store, or the file with both indexes.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    default=Path("bkgpipe-output"),
-    show_default=True,
+    show_default="bkgpipe-output beside the settings file",
     help="Folder for all products.",
 )
 @click.option(
@@ -177,7 +177,9 @@ def demo(*, output: Path, seed: int, workers: int) -> None:
 )
 @click.option("--force", is_flag=True, help="Replace an existing settings file.")
 @json_option
-def init(*, data: Path, output: Path, config: Path, force: bool, as_json: bool) -> None:
+def init(
+    *, data: Path, output: Path | None, config: Path, force: bool, as_json: bool
+) -> None:
     """Look at a data store, and write a settings file that fits it.
 
     It says why it chose each value, and keeps the defaults where they fit.
@@ -187,6 +189,27 @@ def init(*, data: Path, output: Path, config: Path, force: bool, as_json: bool) 
     write_settings_file(
         data, output=output, config=config, force=force, as_json=as_json
     )
+
+
+@main.command(epilog=example("bkgpipe index /data/runs"))
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path),
+    show_default="FOLDER",
+    help="Folder for the index files.",
+)
+@click.option("--force", is_flag=True, help="Replace existing index files.")
+@json_option
+def index(*, folder: Path, to: Path | None, force: bool, as_json: bool) -> None:
+    """Make the index files for a FOLDER of DL3 files that has none.
+
+    Events, good time and responses are found by their headers. It says which files it
+    left out, and why.
+    """
+    from bkgpipe.cli.index import make_index
+
+    make_index(folder, to=to or folder, force=force, as_json=as_json)
 
 
 @main.command(epilog=example('bkgpipe check --set select.min_livetime="10 min"'))

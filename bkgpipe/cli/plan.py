@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from bkgpipe.cli.check import preview_selection
+from bkgpipe.cli.check import find_unreadable, preview_selection
 from bkgpipe.cli.estimate import (
     disk_space,
     duration_words,
@@ -228,6 +228,9 @@ class Plan:
             f"({self.hours:.2f} h), {len(table.exported)} get a model"
         )
         lines = [runs, *tell_left_out(table)]
+        if unreadable := find_unreadable(self.settings, table):
+            n_lost = f"{len(unreadable)} of {len(table.used)} runs cannot be used"
+            lines.append(f"Files:   {n_lost}, the first one: {unreadable[0]}")
         if self.settings.in_groups:
             n_cells = count_cells(self.settings, table)
             lines.append(f"Groups:  {n_cells} before poor ones are merged")

@@ -36,7 +36,6 @@ BKG_NAMES = ("BKG", "BACKGROUND", "BGD")
 
 _UNKNOWN = "UNKNOWN"
 
-
 # gammapy.data.Observation.bkg mirrors the background of events with these keywords
 _MIRRORED = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 
@@ -111,8 +110,9 @@ def copy_events(
     run: Run,
     creator: str,
     is_kept: np.ndarray | None = None,
+    background: bytes = b"",
 ) -> None:
-    """Copy the file of a run without its background model.
+    """Copy the file of a run, with another background model in place of its own.
 
     All other HDUs stay as they are, to the byte, but for checksums where they had none,
     and good time intervals in a file of their own come after them. Events may be left
@@ -132,6 +132,8 @@ def copy_events(
         Creator to write, such as ``bkgpipe 0.1.0``.
     is_kept : np.ndarray, optional
         True for the events that stay, shape ``(n_events,)``; all when not given.
+    background : bytes
+        HDU of another model to put in; see `events_background`.
 
     Raises
     ------
@@ -155,7 +157,7 @@ def copy_events(
         kept = part if is_kept is None else _keep_rows(part, is_kept)
         copied += [_head_by(creator, kept, where=_where(run)), kept.data]
     copied += _other_good_time(store, run)
-    write_fits(path, b"".join(copied))
+    write_fits(path, b"".join([*copied, background]))
 
 
 def write_hdu_index(

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,12 +20,13 @@ from bkgpipe.errors import InputError
 from bkgpipe.io.cards import mend_headers
 from bkgpipe.io.fits_sums import require_sums
 from bkgpipe.io.passing import require_lasting
+from bkgpipe.io.store_folder import is_permitted
 from bkgpipe.text import printable
 
 __all__ = [
     "MAX_BYTES",
+    "allow_words",
     "inflate",
-    "is_inside",
     "locate",
     "open_fits",
     "read_content",
@@ -47,29 +48,13 @@ _EXCLUDE = "Restore the file or exclude the run"
 _zlib = import_module("isal.isal_zlib" if find_spec("isal") else "zlib")
 
 
-def is_inside(folder: str, path: str) -> bool:
-    """Tell whether a path is in a folder.
-
-    Parameters
-    ----------
-    folder, path : str
-        Both as `os.path.realpath` returns them.
-
-    Returns
-    -------
-    bool
-        True also for the folder itself.
-    """
-    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
-
-
 def locate(store: Path, file: str, *, where: str) -> Path:
     """Find a file of a store.
 
     Parameters
     ----------
     store : Path
-        Folder of the store.
+        Folder of the store; a `StoreFolder` may allow others.
     file : str
         File relative to the store.
     where : str
@@ -83,7 +68,8 @@ def locate(store: Path, file: str, *, where: str) -> Path:
     Raises
     ------
     InputError
-        If the index names no file, one that is no text, or one outside the store.
+        If the index names no file, one that is no text, or one where files of the
+        store may not be.
     """
     if not file:
         raise InputError(
@@ -98,15 +84,30 @@ def locate(store: Path, file: str, *, where: str) -> Path:
             fix="Rename the file and correct FILE_NAME in the HDU index, or exclude the"
             " run",
         )
-    root, path = os.path.realpath(store), os.path.realpath(store / file)
-    if not is_inside(root, path):
+    path = os.path.realpath(store / file)
+    if not is_permitted(store, path):
         raise InputError(
             what=f"the file is at {path}, outside the store",
             where=where,
-            fix="Put the index files into a folder above all files, with FILE_DIR from"
-            " there (docs/instruments.md)",
+            fix=allow_words([str(Path(path).parent)]),
         )
     return Path(path)
+
+
+def allow_words(folders: Sequence[str]) -> str:
+    """Say what to do about files outside of a store.
+
+    Parameters
+    ----------
+    folders : sequence of str
+        Folders that hold them.
+
+    Returns
+    -------
+    str
+        Sentence for the fix of an error.
+    """
+    return f"If its files belong there, set [data] allow = {', '.join(folders)}"
 
 
 def read_content(path: Path, *, where: str) -> bytes:

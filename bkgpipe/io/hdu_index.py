@@ -62,7 +62,7 @@ def index_rows(path: Path, runs: Iterable[int]) -> list[IndexRow]:
     InputError
         If the index cannot be read.
     """
-    table = read_index(path)
+    table = read_index(path, "hdu-index")
     numbers = obs_ids(table, where=str(path))
     kinds, classes, folders, files, names = (
         words(find_column(table, name), len(table)) for name in _COLUMNS

@@ -20,7 +20,7 @@ from bkgpipe.io.place import read_place
 from bkgpipe.io.regular import require_regular
 from bkgpipe.io.values import read_number, read_word
 
-__all__ = ["complete_columns", "read_header", "read_mode"]
+__all__ = ["complete_columns", "read_header", "read_headers", "read_mode"]
 
 _log = logging.getLogger(__name__)
 
@@ -178,20 +178,43 @@ def read_header(path: Path, name: str) -> fits.Header:
     OSError
         If the file cannot be read, or has no such HDU.
     """
+    for header in read_headers(path):
+        if str(header.get("EXTNAME", "")).strip().upper() == name.upper():
+            return header
+    raise OSError(f"{path} has no HDU {name}")
+
+
+def read_headers(path: Path) -> Iterator[fits.Header]:
+    """Read the headers of a file one after the other, and none of its data.
+
+    Parameters
+    ----------
+    path : Path
+        File, gzip or not.
+
+    Yields
+    ------
+    Header
+        Header of each HDU, of 20 at most.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
     require_regular(path)
     with path.open("rb") as raw:
         is_gzip = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         file: Any = gzip.GzipFile(fileobj=raw) if is_gzip else raw
-        for header in _headers(file):
-            if str(header.get("EXTNAME", "")).strip().upper() == name.upper():
-                return header
-    raise OSError(f"{path} has no HDU {name}")
+        yield from _headers(file)
 
 
 def _headers(file: Any) -> Iterator[fits.Header]:
     for _ in range(_MAX_HDUS):
         head = _read_head(file)
+        if not head:  # the file ends
+            return
         yield fits.Header.fromstring(mend_header(head))
         file.seek(data_span(head), 1)
 
@@ -200,6 +223,8 @@ def _read_head(file: Any) -> bytes:
     head = b""
     while len(head) < _MAX_HEADER:
         block: bytes = file.read(BLOCK)
+        if not block and not head:
+            return b""
         if len(block) < BLOCK:
             break
         head += block

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
+from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +15,27 @@ from astropy.table import Column, MaskedColumn, Table
 
 from bkgpipe.errors import InputError
 from bkgpipe.io.files import inflate, open_fits, read_content
+from bkgpipe.io.headers import read_headers
+from bkgpipe.io.store_folder import StoreFolder
 from bkgpipe.text import printable
 
 __all__ = [
     "find_column",
     "find_index",
+    "find_table",
     "first_files",
     "hdu_files",
     "hdu_rows",
     "obs_ids",
     "read_index",
-    "second_files",
     "words",
 ]
 
 _ENDINGS = (".fits.gz", ".fits")
 _MAX_NUMBER = 2**63 - 1
+# Keyword HDUCLAS2 of each index, and the start of its EXTNAME
+_CLASSES = {"obs-index": "OBS", "hdu-index": "HDU"}
+_MAX_FILES, _MAX_TABLES = 100, 5  # in which both indexes are looked for
 
 
 def find_index(store: Path, name: str) -> Path:
@@ -38,45 +44,131 @@ def find_index(store: Path, name: str) -> Path:
     Parameters
     ----------
     store : Path
-        Folder of the store.
+        Folder of the store; a `StoreFolder` may name the file.
     name : str
         ``obs-index`` or ``hdu-index``.
 
     Returns
     -------
     Path
-        The file, with either ending.
+        The file of that name, with either ending; else the one file that holds both.
 
     Raises
     ------
     InputError
-        If there is none, or the folder cannot be looked at.
+        If there is none, or more than one, or the folder cannot be looked at.
     """
-    paths = [store / f"{name}{ending}" for ending in _ENDINGS]
+    if isinstance(store, StoreFolder) and store.index:
+        return store.index
     try:
-        for path in paths:
-            if path.is_file():
-                return path
+        found = [
+            path
+            for path in (store / f"{name}{ending}" for ending in _ENDINGS)
+            if path.is_file()
+        ]
+        found = _without_copy(found) or [*_find_shared(store, _time_of(store))]
     except OSError as error:
         raise InputError(
             what=f"{name} cannot be looked for ({error.strerror or error})",
             where=str(store),
             fix="Check that the folder may be read, and that its disk is there",
         ) from error
+    if len(found) > 1:
+        raise InputError(
+            what=f"{found[0].name} and {found[1].name} are both the {name}, and differ",
+            where=str(store),
+            fix="Keep one of them, or name a file with both indexes as [data] store",
+        )
+    if found:
+        return found[0]
     raise InputError(
         what=f"{name}.fits and {name}.fits.gz are both missing",
         where=str(store),
-        fix="Set [data] store to the folder that holds the index files of a DL3 store",
+        fix="Set [data] store to the folder that holds the index files of a DL3 store, "
+        f"or make them for a folder of DL3 files with bkgpipe index {store}",
     )
 
 
-def read_index(path: Path) -> Table:
+def _without_copy(paths: list[Path]) -> list[Path]:
+    """Leave the second of two files out if it says the same."""
+    if len(paths) < 2:
+        return paths
+    first, second = (
+        inflate(read_content(path, where=str(path)), where=str(path)) for path in paths
+    )
+    return paths[: 1 if first == second else 2]
+
+
+def _time_of(store: Path) -> int:
+    return store.stat().st_mtime_ns if store.is_dir() else 0
+
+
+@lru_cache(maxsize=8)
+def _find_shared(store: Path, _changed: int) -> tuple[Path, ...]:
+    """Look for files that hold both indexes, in a folder that has no others."""
+    paths = (path for ending in _ENDINGS for path in store.glob(f"*{ending}"))
+    return tuple(sorted(path for path in islice(paths, _MAX_FILES) if _has_both(path)))
+
+
+def _has_both(path: Path) -> bool:
+    try:
+        headers = [*islice(read_headers(path), _MAX_TABLES)]
+    except (OSError, EOFError, ValueError, KeyError, fits.VerifyError):
+        return False
+    return all(any(_is_index(each, name) for each in headers) for name in _CLASSES)
+
+
+def _is_index(header: fits.Header, name: str) -> bool:
+    """Go by the class of GADF, and by the name where there is none."""
+    kind = _CLASSES[name]
+    if header.get("HDUCLAS1") == "INDEX" and "HDUCLAS2" in header:
+        return bool(header["HDUCLAS2"] == kind)
+    words = str(header.get("EXTNAME", "")).upper().replace("-", "_")
+    return words.startswith(f"{kind}_INDEX")
+
+
+def find_table(hdus: fits.HDUList, path: Path, name: str) -> fits.BinTableHDU:
+    """Find the table of an index in its file.
+
+    Parameters
+    ----------
+    hdus : HDUList
+        HDUs of the file, in a block of `open_fits`.
+    path : Path
+        The file.
+    name : str
+        ``obs-index`` or ``hdu-index``.
+
+    Returns
+    -------
+    BinTableHDU
+        The table of that class or name; the first one of a file that is named for
+        the index.
+
+    Raises
+    ------
+    ValueError
+        If there is no such table.
+    """
+    tables = [hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU)]
+    named = [hdu for hdu in tables if _is_index(hdu.header, name)]
+    if not named and not path.name.startswith(name):
+        kind = _CLASSES[name]
+        raise ValueError(f"it has no table of HDUCLAS2 = {kind} or named {kind}_INDEX")
+    if not tables or (not named and tables[0] is not hdus[1]):
+        raise ValueError("its first extension is no table")
+    return (named or tables)[0]
+
+
+def read_index(path: Path, name: str) -> Table:
     """Read an index file.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file, as `find_index` found it.
+    name : str
+        ``obs-index`` or ``hdu-index``.
 
     Returns
     -------
@@ -91,13 +183,12 @@ def read_index(path: Path) -> Table:
     where = str(path)
     content = inflate(read_content(path, where=where), where=where)
     with open_fits(content, where=where) as hdus:
-        if len(hdus) < 2 or not isinstance(hdus[1], fits.BinTableHDU | fits.TableHDU):
-            raise ValueError("its first extension is no table")
+        hdu = find_table(hdus, path, name)
         # astropy would make columns of other classes where these say so
-        hdus[1].header.remove("COMMENT", ignore_missing=True, remove_all=True)
-        hdus[1].verify("silentfix")  # such as NaN without quotes
+        hdu.header.remove("COMMENT", ignore_missing=True, remove_all=True)
+        hdu.verify("silentfix")  # such as NaN without quotes
         return Table.read(
-            hdus[1], mask_invalid=False, unit_parse_strict="silent", format="fits"
+            hdu, mask_invalid=False, unit_parse_strict="silent", format="fits"
         )
 
 
@@ -220,7 +311,7 @@ def hdu_rows(store: Path, hdu_type: str) -> list[tuple[int, tuple[str, str]]]:
     GADF, section Data storage, HDU index table.
     """
     path = find_index(store, "hdu-index")
-    table = read_index(path)
+    table = read_index(path, "hdu-index")
     kinds = words(find_column(table, "HDU_TYPE"), len(table))
     wanted = [row for row, kind in enumerate(kinds) if kind.lower() == hdu_type]
     if not wanted:
@@ -282,35 +373,3 @@ def first_files(
         File and HDU of each run.
     """
     return dict(reversed(rows))
-
-
-def second_files(
-    rows: Sequence[tuple[int, tuple[str, str]]],
-) -> dict[int, tuple[str, ...]]:
-    """Find the runs for which an index names more than one file or HDU.
-
-    Parameters
-    ----------
-    rows : sequence of tuple
-        What `hdu_rows` returned.
-
-    Returns
-    -------
-    dict of int to tuple of str
-        Their files, with the HDU where that is what differs, the one taken first.
-    """
-    if len({number for number, _ in rows}) == len(rows):
-        return {}
-    found: dict[int, dict[tuple[str, str], None]] = {}
-    for number, (file, hdu) in rows:
-        found.setdefault(number, {})[os.path.normpath(file), hdu] = None
-    several = {number: [*places] for number, places in found.items()}
-    return {
-        number: _spelt(places) for number, places in several.items() if len(places) > 1
-    }
-
-
-def _spelt(places: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    if len({file for file, _ in places}) == len(places):
-        return tuple(file for file, _ in places)
-    return tuple(f"{file}[{hdu}]" for file, hdu in places)

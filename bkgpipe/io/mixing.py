@@ -10,7 +10,7 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 from astropy.table import Table
-from gammapy.data import DataStore, Observation
+from gammapy.data import Observation
 from gammapy.irf import Background2D, Background3D, FoVAlignment
 from gammapy.maps import MapAxis
 from gammapy.modeling.models import create_cosmic_ray_spectral_model
@@ -19,7 +19,7 @@ from bkgpipe.datamodel import Run
 from bkgpipe.errors import InputError
 from bkgpipe.io.export import BKG_NAMES
 from bkgpipe.io.files import inflate, open_fits, read_content
-from bkgpipe.io.projection import read_store_model
+from bkgpipe.io.projection import open_data_store, read_store_model
 from bkgpipe.io.values import read_word
 
 __all__ = [
@@ -234,7 +234,7 @@ def read_responses(store: Path, run: Run, *, names: tuple[str, ...]) -> Observat
     where = f"run {run.obs_id} of {store}"
     missing, reason = list(names), "the index names none"
     try:
-        observation = _open_store(store).obs(run.obs_id, required_irf=[])
+        observation = open_data_store(store).obs(run.obs_id, required_irf=[])
         missing = [name for name in names if getattr(observation, name) is None]
     except _UNREADABLE as error:
         reason = str(error)
@@ -261,12 +261,6 @@ def live_time(responses: Responses) -> float:
         Live time [s].
     """
     return float(responses.observation_live_time_duration.to_value("s"))
-
-
-@lru_cache(maxsize=2)
-def _open_store(store: Path) -> DataStore:
-    """Read the index once, not for each run."""
-    return DataStore.from_dir(store)
 
 
 def cosmic_counts(

@@ -17,10 +17,12 @@ from gammapy.maps import MapAxis, WcsGeom
 from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.validation import ScoreBins
 from bkgpipe.errors import InputError
+from bkgpipe.io.index import find_index
 
 __all__ = [
     "make_geometry",
     "model_energies",
+    "open_data_store",
     "project_model",
     "read_model",
     "read_store_model",
@@ -78,7 +80,7 @@ def read_store_model(store: Path, obs_id: int) -> Background2D | Background3D:
     """
     where = f"run {obs_id} of {store}"
     try:
-        model = _open_store(store).obs(obs_id, required_irf=[]).bkg
+        model = open_data_store(store).obs(obs_id, required_irf=[]).bkg
     except _UNREADABLE as error:
         raise _no_model(where, error) from error
     if model is None:
@@ -87,9 +89,28 @@ def read_store_model(store: Path, obs_id: int) -> Background2D | Background3D:
 
 
 @lru_cache(maxsize=2)
-def _open_store(store: Path) -> DataStore:
-    """Read the index once, not for each run."""
-    return DataStore.from_dir(store)
+def open_data_store(store: Path) -> DataStore:
+    """Open a store in gammapy, once and not for each run.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+
+    Returns
+    -------
+    DataStore
+        The store, also when one file holds both indexes.
+
+    Raises
+    ------
+    InputError
+        If it has no index.
+    """
+    index = find_index(store, "hdu-index")
+    if index.name.startswith("hdu-index"):
+        return DataStore.from_dir(store)
+    return DataStore.from_file(index)
 
 
 def _no_model(where: str, reason: object) -> InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from regions import (
     CircleSkyRegion,
     EllipseAnnulusSkyRegion,
     EllipseSkyRegion,
+    PixCoord,
+    PolygonPixelRegion,
     PolygonSkyRegion,
     RectangleAnnulusSkyRegion,
     RectangleSkyRegion,
@@ -70,10 +73,14 @@ def read_regions(path: Path, *, nside: int) -> tuple[ExclusionRegion, ...]:
         for number, shape in enumerate(_parse(path), start=1)
         if shape.meta.get("type") != "ann"
     ]
-    return tuple(
-        _make_region(shape, path=path, number=number, nside=nside)
-        for number, shape in shapes
-    )
+    found = []
+    wheres = [f"{path}, shape {n} ({type(shape).__name__})" for n, shape in shapes]
+    for (_, shape), where in zip(shapes, wheres, strict=True):
+        _require_area(shape, where)
+    points = _to_icrs([_points_of(shape) for _, shape in shapes])
+    for (_, shape), where, corners in zip(shapes, wheres, points, strict=True):
+        found.append(_make_region(shape, corners, path=path, where=where, nside=nside))
+    return tuple(found)
 
 
 def _parse(path: Path) -> list[Any]:
@@ -140,23 +147,54 @@ def _between_corners(shape: Any) -> Any:
     return PolygonSkyRegion(corners, meta=shape.meta)
 
 
-def _make_region(shape: Any, *, path: Path, number: int, nside: int) -> ExclusionRegion:
-    kind = type(shape).__name__
-    where = f"{path}, shape {number} ({kind})"
-    _require_area(shape, where)
-    centre, radius = _bounds(shape)
-    place = centre.icrs
-    if not (np.isfinite([place.ra.deg, place.dec.deg]).all() and radius < _MAX_RADIUS):
-        raise _refusal(where, f"has no place or is larger than {_MAX_RADIUS:g} deg")
+def _points_of(shape: Any) -> SkyCoord:
+    return shape.vertices if isinstance(shape, PolygonSkyRegion) else shape.center
+
+
+def _to_icrs(places: list[SkyCoord]) -> list[np.ndarray]:
+    """Return right ascension and declination of points, ``(n_points, 2)`` [deg].
+
+    Neighbours of one frame are converted together: one by one, thousands of shapes
+    take seconds.
+    """
+    found: list[np.ndarray] = []
+    start = 0
+    while start < len(places):
+        frame = places[start].frame
+        same = takewhile(frame.is_equivalent_frame, (p.frame for p in places[start:]))
+        part = [each.spherical.reshape(-1) for each in same]
+        lon = np.concatenate([each.lon.deg for each in part])
+        lat = np.concatenate([each.lat.deg for each in part])
+        bare = frame.replicate_without_data()
+        icrs = SkyCoord(lon, lat, unit="deg", frame=bare).icrs
+        joined = np.stack([icrs.ra.deg, icrs.dec.deg], axis=1)
+        found += np.split(joined, np.cumsum([each.size for each in part])[:-1])
+        start += len(part)
+    return found
+
+
+def _make_region(
+    shape: Any, points: np.ndarray, *, path: Path, where: str, nside: int
+) -> ExclusionRegion:
+    if not np.isfinite(points).all():
+        raise _refusal(where, "has no place")
+    ra, dec = points[0]
+    corners = hp.ang2vec(*points.T, lonlat=True)
+    if isinstance(shape, PolygonSkyRegion):
+        ra, dec = np.ravel(hp.vec2ang(corners.mean(axis=0), lonlat=True))
+    centre = hp.ang2vec(ra, dec, lonlat=True)
+    radius = _radius(shape, corners, centre)
+    if not radius < _MAX_RADIUS:
+        raise _refusal(where, f"is larger than {_MAX_RADIUS:g} deg")
     pixels = np.empty(0, dtype=np.int64)
     if not isinstance(shape, CircleSkyRegion):
-        pixels = _pixels(shape, place, radius, nside)
+        pixels = _pixels(shape, points, centre, nside=nside, radius=radius)
         radius += float(np.degrees(hp.max_pixrad(nside)))
     return ExclusionRegion(
         name=printable(str(shape.meta.get("text") or shape.meta.get("label") or where)),
         origin=str(path),
-        ra=float(place.ra.deg),
-        dec=float(place.dec.deg),
+        ra=float(ra),
+        dec=float(dec),
         radius=radius,
         pixels=pixels,
     )
@@ -177,12 +215,11 @@ def _refusal(where: str, what: str) -> InputError:
     )
 
 
-def _bounds(shape: Any) -> tuple[SkyCoord, float]:
-    """Centre and radius [deg] of a disc that holds a shape."""
+def _radius(shape: Any, corners: np.ndarray, centre: np.ndarray) -> float:
+    """Radius [deg] of a disc about its centre that holds a shape."""
     if isinstance(shape, PolygonSkyRegion):
-        corners = shape.vertices.icrs
-        mean = SkyCoord(corners.cartesian.mean(), frame="icrs")
-        return mean, float(corners.separation(mean).max().deg)
+        across = np.linalg.norm(np.cross(corners, centre), axis=1)
+        return float(np.degrees(np.arctan2(across, corners @ centre).max()))
     if isinstance(shape, CircleSkyRegion):
         size = shape.radius
     elif isinstance(shape, CircleAnnulusSkyRegion):
@@ -191,27 +228,35 @@ def _bounds(shape: Any) -> tuple[SkyCoord, float]:
         size = np.hypot(shape.width, shape.height) / 2
     else:
         size = np.hypot(shape.outer_width, shape.outer_height) / 2
-    return shape.center, float(size.to_value(u.deg))
+    return float(size.to_value(u.deg))
 
 
-def _pixels(shape: Any, centre: SkyCoord, radius: float, nside: int) -> np.ndarray:
+def _pixels(
+    shape: Any, points: np.ndarray, centre: np.ndarray, *, nside: int, radius: float
+) -> np.ndarray:
     """Pixels that have their centre in a shape, seen in a plane about its centre."""
-    vector = centre.cartesian.xyz.value
-    pixels = hp.query_disc(nside, vector, np.radians(radius * 1.02), inclusive=True)
-    lon, lat = hp.pix2ang(nside, pixels, lonlat=True)
-    # sides of polygons are great circles, other shapes keep lengths from the centre
-    plane = _plane(centre, "TAN" if isinstance(shape, PolygonSkyRegion) else "ARC")
-    inside = shape.contains(SkyCoord(lon, lat, unit="deg"), plane)
-    found: np.ndarray = pixels[inside].astype(np.int64)
-    if found.size:
-        return found
-    return np.array([hp.vec2pix(nside, *vector)], dtype=np.int64)
+    pixels = hp.query_disc(nside, centre, np.radians(radius * 1.02), inclusive=True)
+    place = np.stack(hp.pix2ang(nside, pixels, lonlat=True), axis=1)
+    ra, dec = np.ravel(hp.vec2ang(centre, lonlat=True))
+    if isinstance(shape, PolygonSkyRegion):
+        # its sides are great circles, which are straight in the tangent plane
+        plane = _plane(ra, dec, "TAN")
+        corners, found = (plane.all_world2pix(each, 0).T for each in (points, place))
+        inside = PolygonPixelRegion(PixCoord(*corners)).contains(PixCoord(*found))
+    else:
+        # other shapes keep lengths from the centre
+        sky = SkyCoord(*place.T, unit="deg")
+        inside = shape.contains(sky, _plane(ra, dec, "ARC"))
+    held: np.ndarray = pixels[inside].astype(np.int64)
+    if held.size:
+        return held
+    return np.array([hp.vec2pix(nside, *centre)], dtype=np.int64)
 
 
-def _plane(centre: SkyCoord, projection: str) -> WCS:
+def _plane(ra: float, dec: float, projection: str) -> WCS:
     plane = WCS(naxis=2)
     plane.wcs.ctype = [f"RA---{projection}", f"DEC--{projection}"]
-    plane.wcs.crval = [centre.ra.deg, centre.dec.deg]
+    plane.wcs.crval = [ra, dec]
     plane.wcs.crpix = [1.0, 1.0]
     plane.wcs.cdelt = [-0.01, 0.01]
     return plane

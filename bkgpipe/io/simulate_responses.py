@@ -206,7 +206,7 @@ def find_responses(
         If the index cannot be read, or a run has not all three.
     """
     path = find_index(source, "hdu-index")
-    table = read_index(path)
+    table = read_index(path, "hdu-index")
     numbers = obs_ids(table, where=str(path))
     columns = [words(find_column(table, name), len(table)) for name in _COLUMNS]
     origin = os.path.relpath(os.path.realpath(source), os.path.realpath(store))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -15,7 +14,8 @@ from bkgpipe.datamodel import Run, RunTable
 from bkgpipe.errors import DriftScanError, InputError
 from bkgpipe.io.aeff import aeff_entries
 from bkgpipe.io.events import read_events
-from bkgpipe.io.files import is_inside
+from bkgpipe.io.file_facts import file_facts
+from bkgpipe.io.files import allow_words, locate, read_content
 from bkgpipe.io.headers import complete_columns, read_mode
 from bkgpipe.io.index import (
     find_column,
@@ -25,15 +25,22 @@ from bkgpipe.io.index import (
     hdu_rows,
     obs_ids,
     read_index,
-    second_files,
     words,
 )
-from bkgpipe.io.passing import require_lasting
 from bkgpipe.io.place import read_place
+from bkgpipe.io.second_files import tell_second_files
+from bkgpipe.io.store_folder import outer_folders
 from bkgpipe.io.units import mjd_reference, to_unit
 from bkgpipe.io.values import read_word
 
-__all__ = ["read_events", "read_runs", "require_store"]
+__all__ = [
+    "file_problem",
+    "find_outside",
+    "read_events",
+    "read_runs",
+    "require_permitted",
+    "require_store",
+]
 
 # Run number, and file and HDU, of a row of the HDU index
 _Entry: TypeAlias = tuple[int, tuple[str, str]]
@@ -71,7 +78,7 @@ def read_runs(store: Path) -> RunTable:
     """
     path = find_index(store, "obs-index")
     where = str(path)
-    table = read_index(path)
+    table = read_index(path, "obs-index")
     numbers = obs_ids(table, where=where)
     _require_unique(numbers, where)
     _require_tracking(store, table, where)
@@ -87,7 +94,7 @@ def read_runs(store: Path) -> RunTable:
     rows = zip(*columns.values(), strict=True)
     runs = tuple(Run(**dict(zip(columns, row, strict=True))) for row in rows)
     table.convert_bytestring_to_unicode()
-    doubts = (_second_files(kind, rows) for kind, rows in entries.items())
+    doubts = (tell_second_files(kind, rows) for kind, rows in entries.items())
     return RunTable(
         runs=runs, observations=table, doubts=tuple(doubt for doubt in doubts if doubt)
     )
@@ -118,6 +125,77 @@ def require_store(store: Path) -> None:
             where=str(store),
             fix="Bring it back, as by mounting its file system, and run again",
         ) from error
+
+
+def require_permitted(store: Path, runs: Sequence[Run]) -> None:
+    """Refuse a store of which no events file may be read, but others could be.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    runs : sequence of Run
+        Its runs.
+
+    Raises
+    ------
+    InputError
+        If all files that are there are where files of the store may not be.
+    """
+    if any(run.file_size >= 0 for run in runs):
+        return
+    folders = outer_folders(store, _files_of(runs))
+    if folders:
+        raise InputError(
+            what=f"the events of {len(runs)} runs are outside the store",
+            where=str(store),
+            fix=allow_words(folders),
+        )
+
+
+def find_outside(store: Path, runs: Sequence[Run]) -> list[str]:
+    """Name the folders outside a store that hold files of its runs.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    runs : sequence of Run
+        Its runs.
+
+    Returns
+    -------
+    list of str
+        Folders that ``[data] allow`` would have to name; see `outer_folders`.
+    """
+    return outer_folders(store, _files_of(runs))
+
+
+def _files_of(runs: Sequence[Run]) -> set[str]:
+    return {file for run in runs for file in (run.events_file, run.gti_file) if file}
+
+
+def file_problem(store: Path, run: Run) -> InputError | None:
+    """Tell why the events file of a run cannot be read, in the words of `count`.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    run : Run
+        The run.
+
+    Returns
+    -------
+    InputError or None
+        The error; None if the file can be read.
+    """
+    where = f"run {run.obs_id}" + (f" ({run.events_file})" * bool(run.events_file))
+    try:
+        read_content(locate(store, run.events_file, where=where), where=where)
+    except InputError as error:
+        return error
+    return None
 
 
 def _require_unique(numbers: np.ndarray, where: str) -> None:
@@ -235,21 +313,6 @@ def _place(table: Table, where: str) -> dict[str, np.ndarray]:
     return {name: np.full(len(table), value) for name, value in place.items()}
 
 
-def _second_files(kind: str, entries: Sequence[_Entry]) -> str:
-    """Say for which runs an index names more than one file, and which is taken."""
-    several = second_files(entries)
-    if not several:
-        return ""
-    obs_id = min(several)
-    taken, *others = several[obs_id]
-    more = f" (and so for {len(several) - 1} more runs)" * (len(several) > 1)
-    return (
-        f"run {obs_id}: the HDU index names {len(others) + 1} entries of type {kind}: "
-        f"{taken} is taken, as by gammapy, and {', '.join(others)} is not{more}. "
-        f"Leave one row of type {kind} for each run in the HDU index"
-    )
-
-
 def _files(
     store: Path, numbers: Sequence[int], entries: Mapping[str, Sequence[_Entry]]
 ) -> dict[str, list[object]]:
@@ -257,7 +320,7 @@ def _files(
     found = [events.get(number, ("", "")) for number in numbers]
     files = [_relative(store, file) for file, _ in found]
     hdus = [hdu for _, hdu in found]
-    facts = _file_facts(store, files)
+    facts = file_facts(store, files)
     return {
         "events_file": [*files],
         "events_hdu": [*hdus],
@@ -310,45 +373,3 @@ def _relative(store: Path, file: str) -> str:
     if file.startswith("/"):
         return os.path.relpath(file, os.path.realpath(store))
     return os.path.normpath(file)
-
-
-def _file_facts(store: Path, files: Sequence[str]) -> list[tuple[int, int]]:
-    """Size and time of files, (-1, 0) for those missing or outside the store.
-
-    Each folder is listed once: asking for 10^5 files one by one takes minutes on the
-    file systems of sites.
-    """
-    root = os.path.realpath(store)
-    wanted: dict[str, dict[str, str]] = defaultdict(dict)
-    for file in files:
-        folder, name = os.path.split(file)
-        wanted[folder][name] = file
-    facts: dict[str, tuple[int, int]] = {}
-    for folder, names in wanted.items():
-        facts |= _list_folder(root, folder, names)
-    return [facts.get(file, (-1, 0)) for file in files]
-
-
-def _list_folder(
-    root: str, folder: str, names: Mapping[str, str]
-) -> dict[str, tuple[int, int]]:
-    """Look for names in a folder; each stands for a file of the index."""
-    real = os.path.realpath(Path(root, folder))
-    if not is_inside(root, real):
-        return {}
-    try:
-        with os.scandir(real) as entries:
-            found = (entry for entry in entries if entry.name in names)
-            return {names[entry.name]: _facts(root, entry) for entry in found}
-    except OSError as error:
-        require_lasting(error, where=real)
-        return {}
-
-
-def _facts(root: str, entry: os.DirEntry[str]) -> tuple[int, int]:
-    if not entry.is_file() or (
-        entry.is_symlink() and not is_inside(root, os.path.realpath(entry.path))
-    ):
-        return -1, 0
-    status = entry.stat()
-    return status.st_size, status.st_mtime_ns

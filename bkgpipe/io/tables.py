@@ -15,7 +15,7 @@ from bkgpipe.errors import InputError
 from bkgpipe.io.ecsv import write_table
 from bkgpipe.io.files import inflate, open_fits, read_content
 from bkgpipe.io.fits_file import write_hdus
-from bkgpipe.io.index import find_index
+from bkgpipe.io.index import find_index, find_table
 from bkgpipe.io.index import obs_ids as index_obs_ids
 from bkgpipe.io.regular import require_regular
 
@@ -191,7 +191,8 @@ def _taken(source: Path, obs_ids: Sequence[int]) -> fits.BinTableHDU:
     path = find_index(source, "obs-index")
     content = inflate(read_content(path, where=str(path)), where=str(path))
     with open_fits(content, where=str(path)) as hdus:
-        data, header = hdus[1].data, hdus[1].header
+        found = find_table(hdus, path, "obs-index")
+        data, header = found.data, found.header
         numbers = index_obs_ids(Table({"OBS_ID": data["OBS_ID"]}), where=str(path))
     row_of = {int(number): row for row, number in enumerate(numbers)}
     missing = [obs_id for obs_id in obs_ids if obs_id not in row_of]

@@ -13,7 +13,7 @@ from pathlib import Path
 from bkgpipe.datamodel import RunTable
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.select import read_runs_header, read_runs_table
-from bkgpipe.io.store import read_runs
+from bkgpipe.io.store import read_runs, require_permitted
 from bkgpipe.production.contents import find_checksums, forget_contents
 from bkgpipe.production.listing import forget_listings
 from bkgpipe.production.runs import digest, digest_all, run_digests
@@ -214,7 +214,9 @@ def digest_selection(settings: Settings, table: RunTable) -> str:
 
 @lru_cache(maxsize=2)
 def _read_store(store: Path) -> RunTable:
-    return read_runs(store)
+    table = read_runs(store)
+    require_permitted(store, table.runs)
+    return table
 
 
 def digest_record(settings: Settings, table: RunTable) -> str:

@@ -42,7 +42,12 @@ class DataSettings:
     """Where the archive is, and where products go."""
 
     store: Path | None = key(
-        PATH, "", "Folder of the DL3 data store (with its index files); required"
+        PATH,
+        "",
+        "Folder of the DL3 data store, or the FITS file with both indexes; required",
+    )
+    allow: tuple[Path, ...] = key(
+        PATHS, "", "Other folders that its index and its links may lead into"
     )
     output: Path = key(PATH, "bkgpipe-output", "Folder of all products")
     counts: Path | None = key(

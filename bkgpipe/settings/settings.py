@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from bkgpipe.errors import SettingsError
+from bkgpipe.io.store_folder import StoreFolder, store_folder
 from bkgpipe.settings.fingerprint import stage_fingerprint
 from bkgpipe.settings.model_sections import (
     ExportSettings,
@@ -57,10 +58,10 @@ class Settings:
     # a mapping has no hash, and where a production runs does not tell it from others
     sites: Mapping[str, SiteSettings] = field(default_factory=dict, compare=False)
 
-    @property
-    def store(self) -> Path:
+    @cached_property
+    def store(self) -> StoreFolder:
         """Folder of the data store."""
-        return Path(self.data.store or "")
+        return store_folder(self.data.store or Path(), allow=self.data.allow)
 
     @property
     def outputs(self) -> tuple[Path, ...]:

@@ -231,7 +231,7 @@ STAGE_TABLE = (
         parents=("smooth",),
         keys=("export",),
         grain="targets",
-        revision=5,
+        revision=6,
     ),
     Stage(word="report", does="pages and figures", parents=("export",)),
 )

@@ -23,6 +23,7 @@ from bkgpipe.datamodel import (
 from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
 from bkgpipe.io.count import read_counts, read_tallies
 from bkgpipe.io.entries import read_node_models, write_entries
+from bkgpipe.io.events_background import events_background
 from bkgpipe.io.export import copy_events, read_origin
 from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
 from bkgpipe.io.hdf5 import read_checksums, read_refused
@@ -163,7 +164,7 @@ class Export(ChunkTask):
     def _export(self, run: Run, model: NodeModel, n_outside: int) -> ExportEntry:
         try:
             written = {word: self._write_model(word, model) for word in WRITERS}
-            events = self._copy_events(run, n_outside)
+            events = self._copy_events(run, n_outside, written["bkg_3d"])
         except BkgpipeError:  # a run that is refused leaves no model behind
             for name in ("models/bkg_3d", "models/bkg_2d", "data/run"):
                 path = self.folder / "store" / f"{name}_{run.obs_id}.fits"
@@ -195,14 +196,21 @@ class Export(ChunkTask):
     def _origin(self) -> Origin:
         return find_origin(self.settings, self.table)
 
-    def _copy_events(self, run: Run, n_outside: int) -> str:
+    def _copy_events(self, run: Run, n_outside: int, bkg_3d: str) -> str:
         if self.settings.export.store != "full":
             _warn_of_events(run, n_outside)
             return ""
         store, name = self.settings.store, f"data/run_{run.obs_id}.fits"
         is_kept = read_events(store, run)[0].is_in_good_time if n_outside else None
-        creator = f"bkgpipe {__version__}"
-        copy = partial(copy_events, store, run=run, creator=creator, is_kept=is_kept)
+        model = events_background(self.folder / "store" / bkg_3d) if bkg_3d else b""
+        copy = partial(
+            copy_events,
+            store,
+            run=run,
+            creator=f"bkgpipe {__version__}",
+            is_kept=is_kept,
+            background=model,
+        )
         write_part(self.folder / "store" / name, copy)
         return name
 

@@ -43,7 +43,8 @@ def test_missing_events_file(bkgpipe, folder, find_events):
     result = bkgpipe("check")
 
     assert result.exit_code == 1
-    assert "Problem: run 1004: events file data/run_1004.fits.gz is" in result.stdout
+    told = "Problem: run 1004 (data/run_1004.fits.gz): the file cannot be read (No such"
+    assert told in result.stdout
     assert result.stdout.endswith("1 problem(s).\n")
 
 

@@ -292,7 +292,7 @@ _NO_EVENTS = "has no table HDU EVENTS.*Correct HDU_NAME in the HDU index or excl
 _ONE = "values in each row, expected one. Correct the column"
 _NUMBERS = "ENERGY: (is|holds) .*, expected (a number|numbers). Correct the column"
 _UNIT = "ENERGY: has unit 'furlong', expected one like TeV. Correct the unit"
-_OUT = "outside the store. Put the index files into a folder above all files"
+_OUT = r"outside the store. If its files belong there, set \[data\] allow = /"
 _NO_FILE = r"the file cannot be read \(it is no regular file\). Restore the file"
 _GONE = r"the file cannot be read \(No such file or directory\). Restore the file"
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -296,3 +297,75 @@ def test_safe_energies_are_those_that_count_uses(bkgpipe, bare, tmp_path, layout
     edges = settings.binning.axes.energy_edges
     assert np.abs(edges / energy - 1).min() < 2e-3
     assert edges[0] < 0.0105
+
+
+def _farm(folder):
+    """Move the events files of a store elsewhere, and put links in their place."""
+    archive = folder / "archive"
+    archive.mkdir()
+    for path in (folder / "store" / "data").glob("*.fits*"):
+        path.rename(archive / path.name)
+        path.symlink_to(archive / path.name)
+    return archive
+
+
+def test_a_store_of_links_gets_leave_for_what_they_lead_to(bkgpipe, folder):
+    archive = _farm(folder)
+    told = f"outside the store. If its files belong there, set [data] allow = {archive}"
+    for words in ("check", "plan", "run count"):
+        refused = bkgpipe(*words.split())
+        assert refused.exit_code == 1
+        assert told in refused.output, words
+
+    begun = bkgpipe("init", "--data", "store", "--config", "new.cfg")
+
+    assert (
+        f"data.allow = {archive}: the index or links of the store lead" in begun.stdout
+    )
+    assert "for 8 of 8 runs" in begun.stdout
+    text = (folder / "new.cfg").read_text()
+    assert f"\nallow = {archive}\n" in text
+    assert "Chosen: the index or links of the store" in text
+    assert "No problems" in bkgpipe("check", "--config", "new.cfg").stdout
+
+
+def test_single_links_are_told_in_the_same_words(bkgpipe, folder):
+    archive = _farm(folder)
+    first, second, *_ = sorted((folder / "store" / "data").iterdir())
+    first.unlink()
+    shutil.copy(archive / first.name, first)
+    told = f"({second.relative_to(folder / 'store')}): the file is at {archive}/"
+
+    outputs = [
+        bkgpipe(*words.split()).output for words in ("check", "plan", "run count")
+    ]
+
+    assert all(told in output for output in outputs)
+    assert "7 of 8 runs cannot be used" in outputs[1]
+
+
+@pytest.mark.parametrize("is_linked", [True, False])
+def test_paths_of_the_prompt_are_rewritten_for_a_file_elsewhere(
+    bkgpipe, bare, is_linked
+):
+    (bare / "deep" / "proj").mkdir(parents=True)
+    (bare / "catalogs").mkdir()
+    if is_linked:
+        (bare / "proj").symlink_to(bare / "deep" / "proj")
+    config = "proj/luigi.cfg" if is_linked else "deep/proj/luigi.cfg"
+
+    begun = bkgpipe("init", "--data", "store", "--output", "out", "--config", config)
+
+    assert begun.exit_code == 0, begun.output
+    settings = read_settings(bare / config)
+    assert settings.data.store == bare / "store"
+    assert settings.data.output == bare / "out"
+    assert settings.data.gammapy_data == bare
+    assert "store = ../../store" in (bare / config).read_text()
+
+
+def test_output_that_is_not_given_is_beside_the_file(bkgpipe, bare):
+    (bare / "proj").mkdir()
+    bkgpipe("init", "--data", "store", "--config", "proj/luigi.cfg")
+    settings = read_settings(bare / "proj" / "luigi.cfg")
+    assert settings.data.output == bare / "proj" / "bkgpipe-output"

@@ -12,7 +12,8 @@ from astropy.io import fits
 
 from bkgpipe.errors import InputError
 from bkgpipe.io import files
-from bkgpipe.io.files import inflate, is_inside, locate, open_fits, read_content
+from bkgpipe.io.files import inflate, locate, open_fits, read_content
+from bkgpipe.io.store_folder import is_inside, store_folder
 
 _NOISE = np.random.default_rng(1).bytes(9000)
 TEXT = b"SIMPLE  = " * 1000
@@ -46,9 +47,24 @@ def test_locate_stays_in_the_store(tmp_path: Path, file: str) -> None:
     (store / "data").mkdir(parents=True)
     (tmp_path / "secret").touch()
     (store / "data" / "link").symlink_to(tmp_path / "secret")
-    told = r"run 7: .*outside the store.*Put the index files into a folder above"
+    told = r"run 7: .*outside the store.*set \[data\] allow = /"
     with pytest.raises(InputError, match=told):
         locate(store, file, where="run 7")
+
+
+def test_locate_goes_where_it_is_allowed_to(tmp_path: Path) -> None:
+    for name in ("store", "archive", "secrets"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.fits").touch()
+    (tmp_path / "archive" / "out.fits").symlink_to(tmp_path / "secrets" / "a.fits")
+    store = store_folder(tmp_path / "store", allow=[tmp_path / "archive"])
+
+    found = locate(store, "../archive/a.fits", where="run 7")
+
+    assert found == tmp_path / "archive" / "a.fits"
+    for file in ("../secrets/a.fits", "../archive/out.fits"):
+        with pytest.raises(InputError, match=rf"allow = {tmp_path / 'secrets'}\.$"):
+            locate(store, file, where="run 7")
 
 
 def test_locate_without_file(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def _write(path: Path, *rows: tuple[object, ...]) -> Path:
 
 def test_rows_of_some_runs(tmp_path: Path) -> None:
     path = _write(
-        tmp_path / "index.fits",
+        tmp_path / "hdu-index.fits",
         (7, "EVENTS", "events", "a", "7.fits", "EVENTS"),
         (8, "events", "events", "a", "8.fits", "EVENTS"),
         (7, "bkg", "bkg_2d", "b", "7.fits", "BKG2"),
@@ -32,7 +32,7 @@ def test_rows_of_some_runs(tmp_path: Path) -> None:
 
 def test_of_two_rows_for_one_thing_the_first_is_taken(tmp_path: Path) -> None:
     path = _write(
-        tmp_path / "index.fits",
+        tmp_path / "hdu-index.fits",
         (7, "events", "events", "a", "7.fits", "EVENTS"),
         (7, "events", "other", "b", "7.fits", "EVENTS"),
         (7, "aeff", "aeff_2d", "a", "7.fits", "AEFF"),
@@ -46,7 +46,7 @@ def test_a_new_index_reads_back(tmp_path: Path) -> None:
         IndexRow(7, "events", "events", "data/läuf_7.fits", "EVENTS"),
         IndexRow(7, "aeff", "aeff_2d", "aeff.fits", ""),
     ]
-    path = tmp_path / "index.fits"
+    path = tmp_path / "hdu-index.fits"
     fits.HDUList([fits.PrimaryHDU(), index_hdu(rows)]).writeto(path)
 
     assert index_rows(path, [7]) == rows

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 
 from bkgpipe.errors import InputError
@@ -15,9 +18,10 @@ from bkgpipe.io.index import (
     hdu_files,
     obs_ids,
     read_index,
-    second_files,
     words,
 )
+from bkgpipe.io.second_files import second_files
+from bkgpipe.io.store_folder import store_folder
 
 
 @pytest.mark.parametrize("ending", [".fits", ".fits.gz"])
@@ -32,7 +36,7 @@ def test_either_ending(
     path = find_index(store, "obs-index")
 
     assert path.name == f"obs-index{ending}"
-    table = read_index(path)
+    table = read_index(path, "obs-index")
     assert table["OBS_ID"].tolist() == [9, 7, 8]
     assert table.meta["MJDREFI"] == 51910
 
@@ -58,7 +62,73 @@ def test_damaged_index(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "obs-index.fits"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"obs-index\.fits: .*(damaged|truncated)"):
-        read_index(path)
+        read_index(path, "obs-index")
+
+
+def _write_both(path: Path, *tables: Table, classes: bool) -> None:
+    hdus: list[Any] = [fits.PrimaryHDU()]
+    for kind, table in zip(("OBS", "HDU"), tables, strict=True):
+        hdu = fits.table_to_hdu(table)
+        if classes:
+            hdu.header["HDUCLAS1"], hdu.header["HDUCLAS2"] = "INDEX", kind
+        else:
+            hdu.name = f"{kind}_INDEX"
+        hdus.append(hdu)
+    fits.HDUList([hdus[0], hdus[2], hdus[1]]).writeto(path)
+
+
+@pytest.mark.parametrize("classes", [True, False])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_both_indexes_in_one_file(
+    tmp_path: Path,
+    observations: Table,
+    hdu_rows: Table,
+    *,
+    classes: bool,
+    is_named: bool,
+) -> None:
+    _write_both(tmp_path / "all.fits.gz", observations, hdu_rows, classes=classes)
+    store = store_folder(tmp_path / "all.fits.gz" if is_named else tmp_path)
+
+    path = find_index(store, "obs-index")
+
+    assert path == find_index(store, "hdu-index") == tmp_path / "all.fits.gz"
+    assert read_index(path, "obs-index")["OBS_ID"].tolist() == [9, 7, 8]
+    assert hdu_files(store, "aeff") == {7: ("data/irf_7.fits", "AEFF")}
+
+
+def test_two_files_with_both_indexes_are_named(
+    tmp_path: Path, observations: Table, hdu_rows: Table
+) -> None:
+    for name in ("one.fits", "two.fits"):
+        _write_both(tmp_path / name, observations, hdu_rows, classes=True)
+
+    with pytest.raises(InputError, match=r"one\.fits and two\.fits are.*Keep one of"):
+        find_index(tmp_path, "hdu-index")
+    named = store_folder(tmp_path / "two.fits")
+    assert find_index(named, "hdu-index") == tmp_path / "two.fits"
+
+
+def test_two_endings_that_differ_are_named(
+    make_store: Callable[..., Path], observations: Table, hdu_rows: Table
+) -> None:
+    store = make_store(observations, hdu_rows)
+    content = (store / "obs-index.fits").read_bytes()
+    (store / "obs-index.fits.gz").write_bytes(gzip.compress(content))
+    assert find_index(store, "obs-index") == store / "obs-index.fits.gz"
+
+    observations[:2].write(store / "obs-index.fits", format="fits", overwrite=True)
+
+    told = r"obs-index\.fits\.gz and obs-index\.fits are both the obs-index, and differ"
+    with pytest.raises(InputError, match=told):
+        find_index(store, "obs-index")
+
+
+def test_a_file_that_is_no_index_is_refused(tmp_path: Path, hdu_rows: Table) -> None:
+    path = tmp_path / "table.fits"
+    hdu_rows.write(path)
+    with pytest.raises(InputError, match="no table of HDUCLAS2 = OBS or named OBS_IND"):
+        read_index(path, "obs-index")
 
 
 def test_columns_in_either_case() -> None:

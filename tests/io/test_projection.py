@@ -137,7 +137,7 @@ def test_a_missing_model_is_told(tmp_path: Path, word: str) -> None:
 
 
 def test_a_missing_store_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"run 7 of .*bkg row for this run"):
+    with pytest.raises(InputError, match=r"hdu-index.* missing.*Set .data. store"):
         read_store_model(tmp_path / "none", 7)
 
 

@@ -289,3 +289,25 @@ def test_a_region_file_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> 
     (region,) = read_regions(path, nside=64)
 
     assert (region.name, region.radius) == ("a b", 0.5)
+
+
+def test_shapes_in_turns_are_those_of_one_file_each(tmp_path: Path) -> None:
+    shapes = [
+        "icrs\npolygon(83.0, 22.0, 84.0, 22.0, 83.5, 23.0)",
+        "galactic\npolygon(184.0, -5.0, 185.0, -5.0, 184.5, -6.0, 184.0, -5.5)",
+        "galactic\ncircle(184.0, -5.0, 0.5)",
+        "fk5\nellipse(83.0, 22.0, 0.5, 0.25, 30)",
+    ]
+    path = tmp_path / "a.reg"
+
+    def read(text: str) -> tuple[ExclusionRegion, ...]:
+        path.write_text(f"# Region file format: DS9\n{text}\n")
+        return read_regions(path, nside=256)
+
+    together = read("\n".join(shapes))
+
+    for found, shape in zip(together, shapes, strict=True):
+        (alone,) = read(shape)
+        np.testing.assert_array_equal(found.pixels, alone.pixels)
+        expected = (alone.ra, alone.dec, alone.radius)
+        assert (found.ra, found.dec, found.radius) == pytest.approx(expected, abs=1e-9)

@@ -21,7 +21,13 @@ from bkgpipe.settings.stages import (
 )
 
 # Keys that change no result: where things are, how they are run, and shared by whom
-_NOT_OF_RESULTS = {"data.store", "data.output", "data.counts", "data.gammapy_data"}
+_NOT_OF_RESULTS = {
+    "data.store",
+    "data.output",
+    "data.counts",
+    "data.allow",
+    "data.gammapy_data",
+}
 _SECTIONS = ("data", "select", "mask", "binning", "count", "rank", "stack", "smooth")
 # What must be set for a key to matter at all
 _MATTERS_WITH = {

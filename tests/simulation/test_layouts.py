@@ -28,7 +28,7 @@ from bkgpipe.io.simulate_index import write_simulated_index
 from bkgpipe.io.store import read_events, read_runs
 from bkgpipe.numerics.propose import event_peak
 from bkgpipe.production.inputs import forget
-from bkgpipe.settings import settings_template
+from bkgpipe.settings import read_settings, settings_template
 from bkgpipe.settings.simulation import read_simulate_settings
 from bkgpipe.simulation.store import simulate_archive
 
@@ -229,26 +229,28 @@ def _move_index(store: Path) -> Path:
     return index
 
 
-def test_an_index_beside_the_data_is_refused_until_it_is_above(
+def test_an_index_beside_the_data_needs_leave_and_init_asks_for_it(
     bkgpipe: Callable[..., Result], tmp_path: Path
 ) -> None:
     _simulate(tmp_path / "store", "cta-1dc")
     index = _move_index(tmp_path / "store")
     assert len(_open(index)) == 4
+    refused = bkgpipe("check", "--set", f"data.store={index}")
+    assert refused.exit_code == 1
+    assert "the events of 4 runs are outside the store" in refused.output
 
-    checked = bkgpipe("check", "--set", f"data.store={index}")
-    assert checked.exit_code == 1
-    assert "missing or outside the store" in checked.output
-    page = Path(__file__).parents[2] / "docs" / "instruments.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-    code = code.replace('"/data/cta-1dc"', repr(str(tmp_path / "store")))
-    exec(compile(code, str(page), "exec"), {})  # noqa: S102
-    assert bkgpipe("check").exit_code == 0
-    made = bkgpipe("run", "export")
+    begun = bkgpipe("init", "--data", str(index), "--config", "own.cfg")
 
-    assert made.exit_code == 0, made.output
-    predicted, counted = _predicted_and_counted(_open(_exported(made)))
-    assert predicted == pytest.approx(counted, rel=0.05)
+    assert begun.exit_code == 0, begun.output
+    allowed = read_settings(Path("own.cfg")).data.allow
+    assert allowed == (tmp_path / "store" / "data" / "baseline" / "gps",)
+    assert f"data.allow = {allowed[0]}: the index or links" in begun.output
+    for store in ("full", "index"):
+        change = f"export.store={store}"
+        made = bkgpipe("run", "export", "--config", "own.cfg", "--set", change)
+        assert made.exit_code == 0, made.output
+        predicted, counted = _predicted_and_counted(_open(_exported(made)))
+        assert predicted == pytest.approx(counted, rel=0.05)
 
 
 def _joined(store: Path, layouts: tuple[str, ...]) -> int:

@@ -21,11 +21,11 @@ _GOLDEN: dict[tuple[str, str, int], list[float]] = {
     ("ranked", "rank", 4): [1.0240842, 29.687],
     ("ranked", "stack", 3): [45451.0, 149798360.0, 356.90543, 62648.674],
     ("ranked", "smooth", 4): [3969096.3, 13353968000.0, 243208.58, 40822804.0],
-    ("ranked", "export", 5): [4.1451952, 15386.521],
+    ("ranked", "export", 6): [4.1451952, 15386.521],
     ("fitted", "mask", 3): [98357755000.0, 193240540000000.0],
     ("fitted", "count", 5): [15213.0, 50244941.0, 0.046908246, 0.96347325],
     ("fitted", "smooth", 4): [4309435.6, 14045470000.0, 254055.36, 41313698.0],
-    ("fitted", "export", 5): [4.2998375, 15519.331],
+    ("fitted", "export", 6): [4.2998375, 15519.331],
 }
 _RANKED = {"stack__strategy": "ranked", "rank__hours": "0.2 h"}
 _FITTED = {"smooth__method": "regression", "smooth__terms": "zenith"}
