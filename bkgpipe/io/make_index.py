@@ -16,13 +16,15 @@ from bkgpipe.io.fits_file import write_hdus
 from bkgpipe.io.gadf import GADF_URL
 from bkgpipe.io.hdu_index import IndexRow, index_hdu
 from bkgpipe.io.headers import read_headers
+from bkgpipe.io.passing import require_lasting
 from bkgpipe.io.store_folder import is_permitted
 from bkgpipe.io.units import mjd_reference
+from bkgpipe.io.values import is_known, read_number, read_whole_number, read_word
 
 __all__ = ["IndexSurvey", "survey_folder", "write_hdu_table", "write_obs_table"]
 
 _ENDINGS = (".fits", ".fits.gz", ".fit", ".fit.gz")
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, TypeError, fits.VerifyError)
+_UNREADABLE = (OSError, EOFError, ValueError, KeyError, fits.VerifyError, InputError)
 _NUMBERS = {
     "RA_PNT": "deg",
     "DEC_PNT": "deg",
@@ -57,6 +59,7 @@ _NAMES = {
     "POINT SPREAD FUNCTION": "psf",
     "BACKGROUND": "bkg",
 }
+_NEEDED = ("OBS_ID", "RA_PNT", "DEC_PNT")
 _PLAIN = ("EVENTS", "GTI", "POINTING")
 # HDU_CLASS by a column that only this class has
 _CLASSES = {
@@ -114,6 +117,7 @@ def survey_folder(folder: Path) -> IndexSurvey:
         try:
             found[file] = _read_file(folder, file)
         except _UNREADABLE as error:
+            require_lasting(error, where=file)
             left_out[file] = f"cannot be used: {error}"
     for number, files in _double_runs(found).items():
         for file in files:
@@ -177,7 +181,7 @@ def write_obs_table(path: Path, survey: IndexSurvey) -> None:
             unit = _NUMBERS.get(name, "deg")
             columns.append(fits.Column(name=name, format="D", unit=unit, array=values))
     for name in _WORDS:
-        words = [str(header.get(name, "")).strip() for header in headers]
+        words = [read_word(header, name).encode() for header in headers]
         if any(words):
             width = max(map(len, words))
             columns.append(fits.Column(name=name, format=f"{width}A", array=words))
@@ -186,7 +190,8 @@ def write_obs_table(path: Path, survey: IndexSurvey) -> None:
     table.header.update(about | {"HDUCLAS1": "INDEX", "HDUCLAS2": "OBS"})
     for key in (*_SHARED, *_PLACE):
         source = headers[:1] if key in _SHARED else headers
-        value = next((header[key] for header in source if key in header), None)
+        found = (header.get(key) for header in source)
+        value = next((each for each in found if is_known(each)), None)
         if value is not None:
             table.header[key] = value
     write_hdus(path, [fits.PrimaryHDU(), table], compress=True)
@@ -206,19 +211,19 @@ def _read_file(folder: Path, file: str) -> list[tuple[IndexRow, fits.Header]]:
     if not path.is_file() or not is_permitted(folder, os.path.realpath(path)):
         raise ValueError("it is no file of this folder")
     headers = [*read_headers(path)]
-    if any(header.get("HDUCLAS1") == "INDEX" for header in headers):
+    if any(read_word(header, "HDUCLAS1") == "INDEX" for header in headers):
         return []
     kinds = {id(header): _kind(header) for header in headers}
     events = [header for header in headers if kinds[id(header)][0] == "events"]
-    for header in events:
-        _require_run(header)
-    own = _number(events[0]) if events else -1
+    numbers = [_run_number(header, file) for header in events]
+    own = numbers[0] if numbers else -1
     found: dict[tuple[int, str], tuple[IndexRow, fits.Header]] = {}
     for header in headers:
         kind, hdu_class = kinds[id(header)]
-        number = _number(header) if "OBS_ID" in header else own
+        number = read_whole_number(header, "OBS_ID", where=file)
+        number = own if number is None else number
         if kind and (number, kind) not in found:
-            name = str(header.get("EXTNAME", "")).strip()
+            name = read_word(header, "EXTNAME")
             row = IndexRow(number, kind, hdu_class, file, name)
             found[number, kind] = (row, header)
     if not found:
@@ -228,14 +233,14 @@ def _read_file(folder: Path, file: str) -> list[tuple[IndexRow, fits.Header]]:
 
 def _kind(header: fits.Header) -> tuple[str, str]:
     """Return HDU_TYPE and HDU_CLASS; both are empty for anything else."""
-    first = str(header.get("HDUCLAS1", "")).strip().upper()
-    name = str(header.get("EXTNAME", "")).strip().upper()
+    first = read_word(header, "HDUCLAS1").upper()
+    name = read_word(header, "EXTNAME").upper()
     if not name or header.get("XTENSION") != "BINTABLE":
         return "", ""
     if first in _PLAIN or (not first and name in _PLAIN):
         word = (first or name).lower()
         return word, word
-    second = str(header.get("HDUCLAS2", "")).strip().upper()
+    second = read_word(header, "HDUCLAS2").upper()
     kind = _RESPONSES.get(second) or _RESPONSES.get(name) or _NAMES.get(name, "")
     return kind, _response_class(kind, header) if kind else ""
 
@@ -243,22 +248,19 @@ def _kind(header: fits.Header) -> tuple[str, str]:
 def _response_class(kind: str, header: fits.Header) -> str:
     """Take HDUCLAS4 where it is one of this kind, else go by the columns."""
     classes = _CLASSES[kind]
-    last = str(header.get("HDUCLAS4", "")).strip().lower()
+    last = read_word(header, "HDUCLAS4").lower()
     if last in classes.values():
         return last
     columns = {"", *(str(word).strip().upper() for word in header["TTYPE*"].values())}
     return next(word for column, word in classes.items() if column in columns)
 
 
-def _number(header: fits.Header) -> int:
-    return int(str(header["OBS_ID"]).strip())
-
-
-def _require_run(header: fits.Header) -> None:
-    missing = [key for key in ("OBS_ID", "RA_PNT", "DEC_PNT") if key not in header]
-    if missing:
+def _run_number(header: fits.Header, file: str) -> int:
+    missing = [key for key in _NEEDED if not read_word(header, key)]
+    number = read_whole_number(header, "OBS_ID", where=file)
+    if missing or number is None:
         raise ValueError(f"the header of its events has no {', '.join(missing)}")
-    _number(header)
+    return number
 
 
 def _double_runs(
@@ -315,9 +317,10 @@ def _numbers(headers: Sequence[fits.Header]) -> dict[str, np.ndarray]:
 
 
 def _value(header: fits.Header, name: str) -> float:
+    # `check` and `run` tell what is wrong with a value of the events
     try:
-        return float(header.get(name, np.nan))
-    except (TypeError, ValueError):
+        return read_number(header, name, where="events")
+    except InputError:
         return np.nan
 
 

@@ -79,12 +79,12 @@ def _assert_only_whole_products(out: Path) -> None:
 @pytest.mark.parametrize(
     "case",
     [
-        ("size=20k", "mask", ()),
-        ("size=120k", "count", ()),
-        ("size=110k", "(mask|count)", ("--workers", "2")),
+        ("size=32k", "mask", ()),
+        ("size=136k", "count", ()),
+        ("size=120k", "(mask|count)", ("--workers", "2")),
         ("size=700k", "export", ()),
-        ("nr_inodes=9", "mask", ()),
-        ("nr_inodes=14", "mask", ("--workers", "2")),
+        ("nr_inodes=11", "mask", ()),
+        ("nr_inodes=16", "mask", ("--workers", "2")),
         ("nr_inodes=40", "export", ()),
     ],
 )

@@ -47,7 +47,7 @@ def _keep_events(path: Path, kept: np.ndarray) -> None:
         copies = [hdu.copy() for hdu in hdus]
     (events,) = (hdu for hdu in copies if hdu.name == "EVENTS")
     events.data = events.data[kept]
-    fits.HDUList(copies).writeto(path, overwrite=True)
+    fits.HDUList(copies).writeto(path, overwrite=True, checksum=True)
 
 
 def _answer(result: Result) -> dict[str, object]:
@@ -112,7 +112,8 @@ def test_columns_of_mixed_events_do_not_matter(
         header = hdus["EVENTS"].header
         events = fits.BinTableHDU.from_columns(columns, header=header)
         others = [hdu.copy() for hdu in hdus if hdu.name != "EVENTS"]
-    fits.HDUList([others[0], events, *others[1:]]).writeto(path, overwrite=True)
+    changed = fits.HDUList([others[0], events, *others[1:]])
+    changed.writeto(path, overwrite=True, checksum=True)
     assert _answer(bkgpipe("monitor", archive_copy, "--json")) == before
 
 

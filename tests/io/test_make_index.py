@@ -112,7 +112,7 @@ def test_what_is_left_out_has_a_reason(tmp_path: Path) -> None:
         "area-one.fits": "area-one.fits and area-two.fits have aeff of no run",
         "area-two.fits": "area-one.fits and area-two.fits have aeff of no run",
         "link.fits": "it is no file of this folder",
-        "nameless.fits": "invalid literal",
+        "nameless.fits": "expected a whole number",
         "one.fits": "run 8 is in one.fits and in two.fits; keep one",
         "other.fits": "there are no events of its run 9",
         "table.fits": "it has no HDU of GADF",

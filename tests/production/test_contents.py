@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -64,3 +66,21 @@ def test_a_file_that_is_gone_has_no_checksum(settings, tmp_path):
     found = find_checksums(settings, runs, keep=False)
 
     assert [key for key, (events, _) in found.items() if not events] == [1003]
+
+
+def test_a_run_in_an_allowed_folder_has_a_checksum(production, tmp_path):
+    settings = production().settings
+    elsewhere = tmp_path / "elsewhere"
+    first, *_ = _files(tmp_path)
+    elsewhere.mkdir()
+    first.rename(elsewhere / first.name)
+    first.symlink_to(elsewhere / first.name)
+    allowing = replace(settings, data=replace(settings.data, allow=(elsewhere,)))
+    copied = pickle.loads(pickle.dumps(allowing))  # noqa: S301
+
+    assert copied.store.allow == (elsewhere,)
+    for each, has_sum in ((settings, False), (allowing, True), (copied, True)):
+        forget_contents()
+        runs = read_store(each).runs
+        found = find_checksums(each, runs, keep=False)
+        assert bool(found[1001][0]) is has_sum

@@ -459,7 +459,7 @@ def _mark_as_signal(path: Path) -> int:
         )
         rest = [hdu.copy() for hdu in hdus if hdu.name not in {"EVENTS", "PRIMARY"}]
         new = fits.HDUList([fits.PrimaryHDU(), marked, *rest])
-    new.writeto(path, overwrite=True)
+    new.writeto(path, overwrite=True, checksum=True)
     return n_events
 
 
