@@ -105,7 +105,7 @@ def test_a_damaged_product_is_shown_in_place_of_numbers(production, monkeypatch)
 def test_problems_are_a_list(production):
     (problem,) = production.check()
 
-    assert problem.startswith("run 1003: events file data/run_1003.fits.gz is missing")
+    assert problem.startswith("run 1003 (data/run_1003.fits.gz): the file cannot be")
     assert Production(settings={"select.obs_ids": [1001, 1002]}).check() == []
 
 

@@ -69,7 +69,7 @@ def test_a_store_without_models_scores_no_run(bkgpipe: Call) -> None:
     result = bkgpipe("validate", *_FAST, *only, "--against", bare)
     assert result.exit_code == 1
     assert "no run could be scored" in result.stderr
-    assert "no background model" in result.stderr
+    assert "hdu-index.fits and hdu-index.fits.gz are both missing" in result.stderr
 
 
 @pytest.mark.usefixtures("folder")
