@@ -145,8 +145,11 @@ def write_contents(path: Path, contents: Contents) -> None:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     make_folder(path.parent)
-    temporary.write_text(json.dumps(contents.known), encoding="utf-8")
-    put_in_place(temporary, path)
+    try:
+        temporary.write_text(json.dumps(contents.known), encoding="utf-8")
+        put_in_place(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _state(path: Path) -> _State | None:

@@ -21,6 +21,8 @@ _FITS_MOMENT = (b"DATE", b"CHECKSUM", b"DATASUM")
 _HDF5_MOMENT = ("seconds", "content_sha256")
 # Notes of the processes that work; those of dead ones mean nothing.
 _RUNNING = "running"
+# Checksums that are found again where they could not be kept.
+_KEPT = "contents.json"
 _ECSV_MOMENT = ("product: ", "content_sha256: ")
 
 
@@ -33,7 +35,8 @@ def read_products(out: Path) -> dict[str, str]:
     found = {}
     for path in _files(out):
         read = _READERS.get("".join(path.suffixes[-2:])) or _READERS.get(path.suffix)
-        is_product = path.parent.name != _RUNNING and not path.name.startswith(".")
+        is_note = path.parent.name == _RUNNING or path.name == _KEPT
+        is_product = not is_note and not path.name.startswith(".")
         if read and is_product:
             found[str(path.relative_to(out))] = _read(path, read)
     return found

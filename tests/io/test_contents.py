@@ -88,6 +88,17 @@ def test_checksums_are_kept(two, tmp_path):
     assert [each.name for each in path.parent.iterdir()] == ["contents.json"]
 
 
+def test_checksums_that_cannot_be_kept_leave_nothing(two, tmp_path, monkeypatch):
+    def fail(*_args):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(contents, "put_in_place", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        write_contents(tmp_path / "out" / "contents.json", Contents().look(two))
+
+    assert not list((tmp_path / "out").iterdir())
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": ["x", 1, "y"]}', "\0"])
 def test_a_damaged_file_of_checksums_knows_nothing(tmp_path, text):
     path = tmp_path / "contents.json"
