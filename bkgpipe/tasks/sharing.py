@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from luigi.rpc import RemoteScheduler
-from luigi.scheduler import Scheduler
-
 from bkgpipe.production.inputs import is_selected
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.worker import WatchfulFactory, WatchfulWorker
@@ -43,31 +40,4 @@ class SharingWorker(WatchfulWorker):
 class SharingFactory(WatchfulFactory):
     """Makes what `luigi.build` works with, for a central scheduler."""
 
-    def create_worker(
-        self,
-        scheduler: Scheduler | RemoteScheduler,
-        worker_processes: int,
-        assistant: bool = False,
-    ) -> SharingWorker:
-        """Make the worker.
-
-        Parameters
-        ----------
-        scheduler : Scheduler or RemoteScheduler
-            The scheduler.
-        worker_processes : int
-            Tasks at a time.
-        assistant : bool
-            Whether to do tasks that others named.
-
-        Returns
-        -------
-        SharingWorker
-            The worker.
-        """
-        return SharingWorker(
-            scheduler,
-            n_processes=worker_processes,
-            hung_after=self.hung_after,
-            assistant=assistant,
-        )
+    worker_class = SharingWorker

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from multiprocessing import active_children
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from luigi.rpc import RemoteScheduler
 from luigi.scheduler import Scheduler
@@ -157,6 +157,8 @@ class WatchfulFactory:
         Time of silence after which a process is killed [s].
     """
 
+    worker_class: ClassVar[type[WatchfulWorker]] = WatchfulWorker
+
     def __init__(self, *, hung_after: float) -> None:
         self.hung_after = hung_after
 
@@ -207,7 +209,7 @@ class WatchfulFactory:
         WatchfulWorker
             The worker.
         """
-        return WatchfulWorker(
+        return self.worker_class(
             scheduler,
             n_processes=worker_processes,
             hung_after=self.hung_after,
