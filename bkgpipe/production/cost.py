@@ -239,13 +239,10 @@ def find_sizes(settings: Settings, table: RunTable) -> dict[str, float]:
         "chunk_run_bin": n_chunk * n_bins,
         "model": n_models,
         "model_bin": n_models * n_bins,
-        "model_run": n_models * n_runs,
-        "run_energy": n_runs * axes.n_energy,
         "sum": n_sums,
         "sum_bin": n_sums * n_bins,
         "summed_bin": n_summed * n_bins,
         "chunk_sum_bin": in_chunk * n_bins,
-        "bin": n_bins,
         "point_bin": n_points * n_bins,
         "coefficient_square": n_coefficients**2,
         "coefficient_cube": n_coefficients**3,
@@ -263,7 +260,6 @@ def _event_sizes(settings: Settings, table: RunTable) -> dict[str, float]:
     return {
         "event": sum(files) * size.n_events,
         "largest": most * size.n_events,
-        "largest_byte": most * size.n_inflated,
         "copied_byte": copied * size.n_inflated,
         "copied_largest": most * size.n_inflated * is_copied,
     }
