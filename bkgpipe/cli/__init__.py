@@ -1,3 +1,3 @@
-"""placeholder."""
+"""The commands: arguments in, words and an exit code out."""
 
 from __future__ import annotations
