@@ -20,6 +20,7 @@ from bkgpipe.datamodel.dependence import (
     RunSpectrum,
 )
 from bkgpipe.datamodel.entry import ExportEntry
+from bkgpipe.datamodel.kept_share import KeptShare
 from bkgpipe.datamodel.mask import ExclusionMask, ExclusionRegion, distinct_pixels
 from bkgpipe.datamodel.model import NodeModel, RateModel
 from bkgpipe.datamodel.product import Chunk, ProductHeader
@@ -32,7 +33,7 @@ from bkgpipe.datamodel.regression import (
     RunConditions,
     RunHead,
 )
-from bkgpipe.datamodel.report import KeptShare, ModelNote, Report, note_model
+from bkgpipe.datamodel.report import ModelNote, Report, note_model
 from bkgpipe.datamodel.run import Events, Run, RunTable
 from bkgpipe.datamodel.seal import Seal
 from bkgpipe.datamodel.simulation import (

@@ -10,6 +10,7 @@ from bkgpipe.datamodel.axes_test import AxesSummary
 from bkgpipe.datamodel.clock import Clock
 from bkgpipe.datamodel.counts import Conservation
 from bkgpipe.datamodel.dependence import Dependence
+from bkgpipe.datamodel.kept_share import KeptShare
 from bkgpipe.datamodel.mask import ExclusionRegion
 from bkgpipe.datamodel.model import RateModel
 from bkgpipe.datamodel.ranking import Ranking
@@ -18,35 +19,7 @@ from bkgpipe.datamodel.run import Run, RunTable
 from bkgpipe.datamodel.stack import Conditions, Group
 from bkgpipe.datamodel.validation import ValidationSummary
 
-__all__ = ["KeptShare", "ModelNote", "Report", "note_model"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeptShare:
-    """What the mask of a run keeps of an annulus, by its geometry and by the events.
-
-    Attributes
-    ----------
-    obs_id : int
-        Run number.
-    target : str
-        Name of the target.
-    offset_min, offset_max : float
-        The annulus [deg].
-    n_events, n_kept : int
-        Events of safe energies in it, and those that the mask keeps.
-    by_geometry, by_events : float
-        Share of the solid angle, and share of the events, that the mask keeps.
-    """
-
-    obs_id: int
-    target: str
-    offset_min: float
-    offset_max: float
-    n_events: int
-    n_kept: int
-    by_geometry: float
-    by_events: float
+__all__ = ["ModelNote", "Report", "note_model"]
 
 
 @dataclass(frozen=True, kw_only=True)

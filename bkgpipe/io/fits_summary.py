@@ -13,7 +13,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from bkgpipe.errors import InputError
 from bkgpipe.io.cards import mend_headers
 from bkgpipe.io.files import inflate, read_content
-from bkgpipe.io.gadf import QUALITY_BITS, QUALITY_HDU_NAME
+from bkgpipe.io.gadf_names import QUALITY_BITS, QUALITY_HDU_NAME
 from bkgpipe.io.values import read_number, read_value, read_word
 from bkgpipe.text import printable
 

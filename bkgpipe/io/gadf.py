@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 
 from bkgpipe.datamodel import Binning, NodeModel, ProductHeader
 from bkgpipe.errors import OutputError
 from bkgpipe.io.fits_file import NO_IMAGE, row_table, write_fits
+from bkgpipe.io.gadf_names import GADF_URL, QUALITY_BITS, QUALITY_HDU_NAME
 
 __all__ = [
     "BKG_HDU_NAME",
     "ERROR_HDU_NAME",
-    "GADF_URL",
-    "QUALITY_BITS",
-    "QUALITY_HDU_NAME",
     "SYSTEMATIC_HDU_NAME",
     "Origin",
     "edge_cells",
@@ -30,18 +27,6 @@ __all__ = [
 BKG_HDU_NAME = "BACKGROUND"
 ERROR_HDU_NAME = "BACKGROUND_ERROR"
 SYSTEMATIC_HDU_NAME = "SYSERR"
-QUALITY_HDU_NAME = "BACKGROUND_QUALITY"
-# What the bits of a bin mean; none is set where events at safe energies were fitted
-QUALITY_BITS: MappingProxyType[int, str] = MappingProxyType(
-    {
-        1: "below the safe energy of the run",
-        2: "filled: no counts or no exposure",
-        4: "a condition of the run is beyond the fit",
-        8: "no events at this energy",
-    }
-)
-
-GADF_URL = "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats"
 _MEV_PER_TEV = 1e6
 # gammapy takes an energy that is the lowest edge but for rounding for one outside
 _ROUNDING = 1e-9

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from astropy.io import fits
 
-from bkgpipe.io.gadf import GADF_URL
+from bkgpipe.io.gadf_names import GADF_URL
 from bkgpipe.io.index import find_column, obs_ids, read_index, words
 
 __all__ = ["IndexRow", "index_hdu", "index_rows"]

@@ -13,7 +13,7 @@ from astropy.io import fits
 
 from bkgpipe.errors import InputError
 from bkgpipe.io.fits_file import write_hdus
-from bkgpipe.io.gadf import GADF_URL
+from bkgpipe.io.gadf_names import GADF_URL
 from bkgpipe.io.hdu_index import IndexRow, index_hdu
 from bkgpipe.io.headers import read_headers
 from bkgpipe.io.passing import require_lasting

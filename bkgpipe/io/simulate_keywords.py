@@ -9,7 +9,7 @@ from astropy.time import Time
 
 from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.layout import Clock
-from bkgpipe.io.gadf import GADF_URL
+from bkgpipe.io.gadf_names import GADF_URL
 
 __all__ = [
     "finite_keywords",
