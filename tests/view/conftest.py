@@ -31,8 +31,8 @@ MakeRun = Callable[..., Run]
 
 
 @pytest.fixture(scope="session")
-def make_run(make_run: MakeRun) -> MakeRun:
-    """Factory `make_run(**changes)`: a run with numbers that tables round."""
+def make_crab(make_run: MakeRun) -> MakeRun:
+    """Factory `make_crab(**changes)`: a run with numbers that tables round."""
     return partial(
         make_run,
         obs_id=23523,
@@ -50,7 +50,7 @@ def make_run(make_run: MakeRun) -> MakeRun:
 
 
 @pytest.fixture(scope="session")
-def binning() -> Binning:
+def drawn_binning() -> Binning:
     # 7 energies, 5 longitudes, 4 latitudes, 3 offsets: no two axes are equal
     return Binning(
         energy_edges=np.geomspace(0.1, 50.0, 8),
@@ -72,20 +72,20 @@ def conditions() -> Conditions:
 
 
 @pytest.fixture(scope="session")
-def run_counts(binning: Binning, make_run: MakeRun) -> RunCounts:
+def run_counts(drawn_binning: Binning, make_crab: MakeRun) -> RunCounts:
     rng = np.random.default_rng(1)
-    counts_3d = rng.poisson(3.0, binning.shape_3d).astype(float)
-    counts_2d = rng.poisson(5.0, binning.shape_2d).astype(float)
+    counts_3d = rng.poisson(3.0, drawn_binning.shape_3d).astype(float)
+    counts_2d = rng.poisson(5.0, drawn_binning.shape_2d).astype(float)
     n_kept = int(counts_2d[2:].sum())
     n_below_safe = int(counts_2d[:2].sum())
     return RunCounts(
-        run=make_run(),
-        binning=binning,
+        run=make_crab(),
+        binning=drawn_binning,
         counts_3d=counts_3d,
         counts_2d=counts_2d,
-        solid_angle_3d=0.9 * binning.solid_angle_3d,
-        solid_angle_2d=0.9 * binning.solid_angle_2d,
-        is_safe=np.arange(binning.n_energy) > 1,
+        solid_angle_3d=0.9 * drawn_binning.solid_angle_3d,
+        solid_angle_2d=0.9 * drawn_binning.solid_angle_2d,
+        is_safe=np.arange(drawn_binning.n_energy) > 1,
         safe_energy_min=0.871,
         safe_energy_origin="table",
         ontime=1687.0,
@@ -114,10 +114,12 @@ def run_counts(binning: Binning, make_run: MakeRun) -> RunCounts:
 
 
 @pytest.fixture(scope="session")
-def stack(binning: Binning, conditions: Conditions, run_counts: RunCounts) -> Stack:
+def stack(
+    drawn_binning: Binning, conditions: Conditions, run_counts: RunCounts
+) -> Stack:
     return Stack(
         stack_id=3,
-        binning=binning,
+        binning=drawn_binning,
         obs_ids=np.arange(23501, 23513),
         counts_3d=run_counts.safe_counts_3d,
         exposure_3d=run_counts.safe_exposure_3d,
@@ -193,12 +195,12 @@ def group() -> Group:
 
 @pytest.fixture(scope="session")
 def report(
-    group: Group, rate_model: RateModel, run_counts: RunCounts, make_run: MakeRun
+    group: Group, rate_model: RateModel, run_counts: RunCounts, make_crab: MakeRun
 ) -> Report:
     runs = (
-        make_run(obs_id=20136, target="OFF"),
-        make_run(obs_id=20137, selected=False, reason="zenith 61.0 deg > 60 deg"),
-        make_run(obs_id=23523),
+        make_crab(obs_id=20136, target="OFF"),
+        make_crab(obs_id=20137, selected=False, reason="zenith 61.0 deg > 60 deg"),
+        make_crab(obs_id=23523),
     )
     return Report(
         title="Background models",

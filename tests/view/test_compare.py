@@ -62,9 +62,9 @@ def _found(pair: Comparison, n_runs: int = 3) -> StoreComparison:
     )
 
 
-def test_words_hold_a_row_for_each_run_and_band(binning: Binning) -> None:
+def test_words_hold_a_row_for_each_run_and_band(drawn_binning: Binning) -> None:
     found = replace(
-        _found(_pair(binning, is_3d=True)),
+        _found(_pair(drawn_binning, is_3d=True)),
         only_a=tuple(range(1, 21)),
         only_b=(7,),
         left_out={9: "is broken"},
@@ -85,16 +85,16 @@ def test_words_hold_a_row_for_each_run_and_band(binning: Binning) -> None:
     assert "Not compared: 1 runs\n  9: is broken" in text
 
 
-def test_words_of_one_pair_have_no_runs(binning: Binning) -> None:
-    text = describe_comparison(_found(_pair(binning, is_3d=False), 1))
+def test_words_of_one_pair_have_no_runs(drawn_binning: Binning) -> None:
+    text = describe_comparison(_found(_pair(drawn_binning, is_3d=False), 1))
     assert "offset of 3 bins" in text
     assert "band, this pair" in text
     assert "rms of bins   pulls\n" in text
     assert "\nrun " not in text
 
 
-def test_words_without_errors_say_so(binning: Binning) -> None:
-    pair = _pair(binning, is_3d=False, error=0.0)
+def test_words_without_errors_say_so(drawn_binning: Binning) -> None:
+    pair = _pair(drawn_binning, is_3d=False, error=0.0)
     found = replace(_found(pair), runs=(_run(1, 1.0, pull=np.nan), _run(2, 1.0)))
     text = describe_comparison(found)
     assert "No pulls: neither of them has errors" in text
@@ -112,7 +112,7 @@ def test_words_without_errors_say_so(binning: Binning) -> None:
     ],
 )
 def test_figure_has_a_panel_for_each_thing(
-    binning: Binning,
+    drawn_binning: Binning,
     tmp_path: Path,
     *,
     is_3d: bool,
@@ -120,23 +120,23 @@ def test_figure_has_a_panel_for_each_thing(
     error: float,
     n_axes: int,
 ) -> None:
-    pair = _pair(binning, is_3d=is_3d, error=error)
+    pair = _pair(drawn_binning, is_3d=is_3d, error=error)
     figure = figure_comparison(_found(pair, n_runs))
     assert len(figure.axes) == n_axes
     save_figure(figure, tmp_path / "x.png")
     assert (tmp_path / "x.png").stat().st_size > 1000
 
 
-def test_figure_draws_the_bands_that_are_asked_for(binning: Binning) -> None:
-    pair = _pair(binning, is_3d=True)
+def test_figure_draws_the_bands_that_are_asked_for(drawn_binning: Binning) -> None:
+    pair = _pair(drawn_binning, is_3d=True)
     figure = figure_comparison(_found(pair), bands=(0.1, 1.0, 50.0))
     titles = [ax.get_title() for ax in figure.axes]
     assert sum(title.startswith("A / B") for title in titles) == 2
     assert "3 runs: 1.100 +- 0.082" in titles
 
 
-def test_figure_shows_pulls_beyond_its_ends(binning: Binning) -> None:
-    pair = _pair(binning, is_3d=False, error=0.001)
+def test_figure_shows_pulls_beyond_its_ends(drawn_binning: Binning) -> None:
+    pair = _pair(drawn_binning, is_3d=False, error=0.001)
     figure = figure_comparison(_found(pair))
     pulls = next(ax for ax in figure.axes if "pulls" in ax.get_title())
     assert sum(patch.get_height() for patch in pulls.patches) == 21

@@ -22,9 +22,9 @@ def _rate(obs_id: int, **changes: float) -> RunRate:
 
 
 @pytest.fixture
-def runs(make_run):
+def runs(make_crab):
     return [
-        make_run(
+        make_crab(
             obs_id=i,
             zenith=10.0 + i,
             time_start=53000.0 + 100 * i,
@@ -71,8 +71,8 @@ def test_the_regression_is_drawn_with_its_error(runs):
     assert (band.ymin, band.ymax) == (pytest.approx(27.0), pytest.approx(48.0))
 
 
-def test_many_runs_are_summed_up_by_medians(make_run):
-    runs = [make_run(obs_id=i, zenith=i / 10) for i in range(500)]
+def test_many_runs_are_summed_up_by_medians(make_crab):
+    runs = [make_crab(obs_id=i, zenith=i / 10) for i in range(500)]
     dependence = Dependence(energy_min=0.5, runs=tuple(_rate(i) for i in range(500)))
     figure = figure_dependence(dependence, runs)
     labels = {str(line.get_label()) for line in figure.axes[0].lines}

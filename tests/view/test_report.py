@@ -193,8 +193,8 @@ def test_the_index_comes_last(pages: dict[str, str]):
     ]
 
 
-def test_many_runs_are_on_many_pages(report: Report, make_run):
-    table = RunTable(runs=tuple(make_run(obs_id=i) for i in range(1, 452)))
+def test_many_runs_are_on_many_pages(report: Report, make_crab):
+    table = RunTable(runs=tuple(make_crab(obs_id=i) for i in range(1, 452)))
     pages = make_pages(replace(report, table=table))
     names = [name for name in pages if name.startswith("runs")]
     assert names == ["runs-1.html", "runs-2.html", "runs-3.html"]
@@ -327,9 +327,9 @@ def test_empty_production_makes_a_page():
 
 
 @pytest.mark.parametrize("where", ["target", "reason", "title", "setting", "store"])
-def test_hostile_words_stay_words(report: Report, make_run, where: str):
+def test_hostile_words_stay_words(report: Report, make_crab, where: str):
     hostile = {
-        "target": {"table": RunTable(runs=(make_run(obs_id=20136, target=_HOSTILE),))},
+        "target": {"table": RunTable(runs=(make_crab(obs_id=20136, target=_HOSTILE),))},
         "reason": {"refused": {20136: _HOSTILE}},
         "title": {"title": _HOSTILE},
         "setting": {"settings": {_HOSTILE: {_HOSTILE: _HOSTILE}}},

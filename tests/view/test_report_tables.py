@@ -87,14 +87,14 @@ def test_a_run_links_to_its_model_if_that_was_drawn(rated: Report):
     assert runs_table(replace(rated, dependence=orphan)).rows[2][column].text == "-"
 
 
-def test_runs_without_a_date_have_a_dash(rated: Report, make_run):
-    table = RunTable(runs=(make_run(time_start=float("nan")),))
+def test_runs_without_a_date_have_a_dash(rated: Report, make_crab):
+    table = RunTable(runs=(make_crab(time_start=float("nan")),))
     assert _texts(runs_table(replace(rated, table=table)))[0]["start [TT]"] == "-"
     assert runs_table(replace(rated, table=RunTable(runs=()))).rows == ()
 
 
-def test_the_runs_that_differ_most_come_first(report: Report, make_run):
-    table = RunTable(runs=tuple(make_run(obs_id=i) for i in range(30)))
+def test_the_runs_that_differ_most_come_first(report: Report, make_crab):
+    table = RunTable(runs=tuple(make_crab(obs_id=i) for i in range(30)))
     rates = (
         *(_rate(i, counts=500 + i) for i in range(20)),
         _rate(20, counts=300),

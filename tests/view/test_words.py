@@ -31,12 +31,12 @@ def test_header_names_stage_and_fingerprint():
     )
 
 
-def test_run_table_counts_hours_and_says_why_not(make_run):
+def test_run_table_counts_hours_and_says_why_not(make_crab):
     table = RunTable(
         runs=(
-            make_run(obs_id=1, livetime=1800.0, zenith=20.0),
-            make_run(obs_id=2, livetime=3600.0, zenith=50.0),
-            make_run(obs_id=3, selected=False, exported=False, reason="quality 3 > 2"),
+            make_crab(obs_id=1, livetime=1800.0, zenith=20.0),
+            make_crab(obs_id=2, livetime=3600.0, zenith=50.0),
+            make_crab(obs_id=3, selected=False, exported=False, reason="quality 3 > 2"),
         )
     )
     text = describe(table)
@@ -51,8 +51,8 @@ def test_run_table_without_runs():
     )
 
 
-def test_run_table_leaves_out_what_no_run_knows(make_run):
-    text = describe(RunTable(runs=(make_run(muon_efficiency=float("nan")),)))
+def test_run_table_leaves_out_what_no_run_knows(make_crab):
+    text = describe(RunTable(runs=(make_crab(muon_efficiency=float("nan")),)))
     assert "muon efficiency" not in text
     assert "deadc: 0.9376 to 0.9376" in text
 
