@@ -139,7 +139,7 @@ STAGE_TABLE = (
         word="select",
         does="choose runs",
         keys=("select", "export.obs_ids"),
-        revision=3,
+        revision=4,
     ),
     Stage(
         word="mask",
@@ -182,7 +182,7 @@ STAGE_TABLE = (
         parents=("select", "count"),
         keys=("mask.min_kept_fraction", "stack.method"),
         grain="targets",
-        revision=3,
+        revision=4,
         choice="stack.strategy",
         methods={
             "groups": Method(

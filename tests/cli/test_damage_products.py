@@ -180,7 +180,7 @@ CASES: dict[str, tuple[str, Spoil, str]] = {
     "other stage": (_COUNT, _other_stage, "is a product of mask-"),
     "row of runs": (_RUNS, _words("Field 1003", "Field 1009"), _SUM),
     "header of runs": (_RUNS, _words("inputs: ", "inputs: '1' # "), f"{_SUM}|{_TABLE}"),
-    "runs truncated": (_RUNS, _bytes(lambda c: c[:-300]), _TABLE),
+    "runs truncated": (_RUNS, _bytes(lambda c: c[:-300]), _SUM),
     "runs empty": (_RUNS, _bytes(lambda _: b""), _TABLE),
     "runs folder": (_RUNS, _folder, _TABLE),
     "groups edited": (_GROUPS, _words(" 1003 ", " 1004 "), _SUM),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ VALUES: dict[str, list[Any]] = {
     "word": ["", 'MSH 15-52, "the hand"  x'],
     "flag": [True, False],
 }
+
+
+READERS = [read_table_header, lambda path: read_rows(path, COLUMNS, dict)]
 
 
 @pytest.fixture
@@ -51,12 +55,6 @@ def test_no_rows(tmp_path: Path, header: ProductHeader) -> None:
     assert read_table_header(path) == header
 
 
-def test_header_needs_no_rows(path: Path, header: ProductHeader) -> None:
-    lines = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    path.write_text("\n".join(lines))
-    assert read_table_header(path) == header
-
-
 def test_lost_rows(path: Path) -> None:
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-1]) + "\n")
@@ -81,24 +79,15 @@ def test_other_content(path: Path, content: str) -> None:
         read_rows(path, COLUMNS, dict)
 
 
-def test_changed_value(path: Path) -> None:
-    path.write_text(path.read_text().replace(" 0.1 ", " 0.2 "))
-    with pytest.raises(DamagedFileError, match="checksum of the rows is wrong"):
-        read_rows(path, COLUMNS, dict)
-
-
-def test_changed_header(path: Path) -> None:
-    path.write_text(path.read_text().replace("3fa9c1", "3fa9c2"))
-    for read in (read_table_header, lambda path: read_rows(path, COLUMNS, dict)):
-        with pytest.raises(DamagedFileError, match="checksum of the header is wrong"):
+@pytest.mark.parametrize("read", READERS)
+def test_no_flipped_bit_is_silent(path: Path, read: Callable[[Path], object]) -> None:
+    content = path.read_bytes()
+    for place in range(len(content)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << (place % 7)
+        path.write_bytes(flipped)
+        with pytest.raises(DamagedFileError, match=r"checksum"):
             read(path)
-
-
-def test_columns_of_other_classes_are_not_made(path: Path) -> None:
-    text = path.read_text().replace("datatype: string", "datatype: string, subtype: x")
-    path.write_text(text)
-    with pytest.raises(DamagedFileError, match="columns that are not plain"):
-        read_rows(path, COLUMNS, dict)
 
 
 def test_missing_column(path: Path) -> None:
