@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import os
 import sys
 import traceback
@@ -24,6 +25,7 @@ from bkgpipe.cli.options import (
 from bkgpipe.cli.signals import stoppable
 from bkgpipe.errors import BkgpipeError, SettingsError
 from bkgpipe.io.passing import passing_reason
+from bkgpipe.text import printable
 
 __all__ = ["main"]
 
@@ -65,14 +67,15 @@ class _Commands(click.Group):
     def _invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (BkgpipeError, OSError) as error:
-            if not isinstance(error, BkgpipeError) and not passing_reason(error):
+        except (BkgpipeError, configparser.Error, OSError) as error:
+            if isinstance(error, OSError) and not passing_reason(error):
                 raise
             if ctx.params.get("verbose"):
                 traceback.print_exc()
             else:
                 click.echo(f"Error: {_words(error)}", err=True)
-            sys.exit(2 if isinstance(error, SettingsError) else 1)
+            is_use = isinstance(error, SettingsError | configparser.Error)
+            sys.exit(2 if is_use else 1)
 
     def format_commands(
         self, ctx: click.Context, formatter: click.HelpFormatter
@@ -102,9 +105,16 @@ def _kept(command: str | None) -> str:
     return "Nothing is left half written. To have it done, run the same command again."
 
 
-def _words(error: BkgpipeError | OSError) -> str:
+def _words(error: BkgpipeError | configparser.Error | OSError) -> str:
     if isinstance(error, BkgpipeError):
         return str(error)
+    if isinstance(error, configparser.Error):
+        # Luigi reads it by itself when it is imported, whatever --config says
+        told = printable(" ".join(str(error).split()))
+        return (
+            f"luigi.cfg of this folder: Luigi cannot read it ({told}). Write [section] "
+            "lines and key = value lines, as plain text without a byte order mark."
+        )
     # a file in a folder that may not be entered is not even looked for
     place = error.filename or "A file"
     return f"{place}: {error.strerror}. Check disk and permissions, then run again."

@@ -65,3 +65,17 @@ def test_luigi_settings_of_a_site_do_not_reach_us(
     assert stdout.startswith("Done in ")
     assert "Traceback" not in stderr
     assert "arn" not in stderr
+
+
+@pytest.mark.parametrize("spoilt", ["\ufeff[data]\n", "[data]\nno value\n"])
+def test_settings_that_luigi_cannot_read_are_told_in_words(folder, start, spoilt):
+    (folder / "fine.cfg").write_text((folder / "luigi.cfg").read_text())
+    (folder / "luigi.cfg").write_text(spoilt, encoding="utf-8")
+
+    process = start(folder, "bkgpipe", "plan", "--config", "fine.cfg")
+    _, stderr = process.communicate(timeout=180)
+
+    assert process.returncode == 2
+    assert "Traceback" not in stderr
+    assert "luigi.cfg of this folder: Luigi cannot read it" in stderr
+    assert "without a byte order mark" in stderr
