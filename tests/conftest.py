@@ -6,6 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+# As in the command: the arrays of tests are small, and threads that wait for each
+# other take several times the CPU time of the work. To be said before NumPy loads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
+
 import luigi
 import numpy as np
 import pytest
