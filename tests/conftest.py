@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MKL_NUM_THREADS", "1")
 
+import hypothesis
 import luigi
 import numpy as np
 import pytest
@@ -32,6 +33,10 @@ from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.simulation.store import write_simulated_store
 from bkgpipe.tasks import Production, StageTask, report
+
+# How long an example takes says how busy the machine is
+hypothesis.settings.register_profile("bkgpipe", deadline=None)
+hypothesis.settings.load_profile("bkgpipe")
 
 _GIVEN = {
     "data.store": "store",

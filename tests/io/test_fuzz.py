@@ -127,7 +127,6 @@ def test_spoilt_files_are_refused_or_read_as_they_are(whole):
 
 _quick = settings(
     max_examples=max(40, _CASES // 4),
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=_CASES <= 40,
 )

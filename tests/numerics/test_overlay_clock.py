@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bkgpipe.numerics.overlay_clock import in_order, livetime_at, time_at
@@ -20,7 +20,6 @@ def test_gaps_do_not_count_and_times_outside_have_no_live_time():
     np.testing.assert_allclose(livetime, expected, atol=1e-5)
 
 
-@settings(deadline=None)
 @given(st.floats(0.0, 0.5 * _DAY * 0.005))
 def test_the_clock_can_be_read_both_ways(livetime):
     values = np.array([livetime])
@@ -59,7 +58,6 @@ def test_live_time_of_all_is_dead_time_times_ontime(deadc):
 _LENGTHS = st.lists(st.floats(1e-3, 0.5), min_size=2, max_size=6)
 
 
-@settings(deadline=None)
 @given(_LENGTHS, _LENGTHS, st.floats(0.1, 1.0))
 def test_the_clock_stands_still_in_gaps_and_never_goes_back(lengths, gaps, deadc):
     pairs = np.array(list(zip(lengths, gaps, strict=False)))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bkgpipe.datamodel.overlay import OverlayLimits
@@ -108,7 +108,6 @@ def test_factors_follow_the_zenith_law(make_run):
 _ANGLES = st.floats(0.0, 75.0)
 
 
-@settings(deadline=None)
 @given(zenith=st.tuples(_ANGLES, _ANGLES, _ANGLES), slope=st.floats(-6.0, 6.0))
 def test_factors_of_two_steps_are_that_of_both(make_run, zenith, slope):
     low, middle, high = (make_run(1, zenith=value) for value in zenith)
@@ -123,7 +122,6 @@ def test_factors_of_two_steps_are_that_of_both(make_run, zenith, slope):
     assert factor(low, low) == 1.0
 
 
-@settings(deadline=None)
 @given(
     zenith=st.tuples(_ANGLES, _ANGLES),
     azimuth=st.tuples(st.floats(0.0, 360.0), st.floats(0.0, 360.0)),
@@ -136,7 +134,6 @@ def test_who_is_like_whom_does_not_depend_on_who_asks(make_run, zenith, azimuth,
     assert _found(left, [right], **limits) == _found(right, [left], **limits)
 
 
-@settings(deadline=None)
 @given(st.lists(_ANGLES, min_size=1, max_size=9), st.integers(0, 2**31))
 def test_no_order_loses_a_run(make_run, zeniths, seed):
     runs = [make_run(i, zenith=z) for i, z in enumerate(zeniths, start=2)]

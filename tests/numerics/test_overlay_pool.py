@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bkgpipe.datamodel.overlay import OffExposure, PoolUse
@@ -68,7 +68,6 @@ def test_the_next_target_goes_on_in_each_cell_where_the_last_one_stopped():
     assert second.filled[2] == 0.0
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sets(st.integers(0, _N_CELLS - 1), max_size=3), min_size=4, max_size=8),
     st.lists(st.floats(5.0, 60.0), min_size=1, max_size=4),
@@ -193,7 +192,6 @@ def test_what_is_offered_does_not_shrink_with_use():
     assert pool.offered([1, 2]).tolist() == [200, 200, 100, 200, 200, 200, 200]
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.sets(st.integers(0, _N_CELLS - 1), max_size=4), min_size=2, max_size=6),
     st.lists(st.floats(0.3, 3.0), min_size=6, max_size=6),
