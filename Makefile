@@ -1,5 +1,5 @@
-# Targets: demo, docs, test, test-kill, test-faults, test-fuzz, test-image, test-sites,
-# lint, bench, clean.
+# Targets: demo, docs, test, test-quick, test-kill, test-faults, test-fuzz, test-image,
+# test-sites, lint, bench, clean.
 # They need Python >= 3.11, git and make; everything else goes into .venv. Another
 # interpreter: make PYTHON=python3.12 test
 
@@ -19,7 +19,8 @@ SOURCES := $(MODULES) $(shell find bkgpipe -name '*.html') \
 # All but those that need an environment with BAccMod, or batch systems
 BENCHMARKS := $(filter-out %/bench_rivals.py %/bench_sites.py,$(sort $(wildcard benchmarks/bench_*.py)))
 
-.PHONY: demo docs test test-kill test-faults test-fuzz test-image test-sites lint bench clean
+.PHONY: demo docs test test-quick test-kill test-faults test-fuzz test-image test-sites
+.PHONY: lint bench clean
 
 demo: $(VENV)/.installed
 	$(BIN)/bkgpipe demo
@@ -32,6 +33,10 @@ docs: $(VENV)/.installed-docs
 # From the root, but on the installed package: the source tree is not on sys.path.
 test: lint
 	$(BIN)/pytest -n 2
+
+# What a change of a formula, a setting or a file format breaks first: a minute
+test-quick: $(VENV)/.installed-test
+	$(BIN)/pytest -n 2 tests/datamodel tests/numerics tests/settings tests/io
 
 # Productions killed at random moments, 50 with a scheduler of their own and 50 with luigid,
 # 50 each ended by SIGINT and SIGTERM, and 50 with a process that is stopped
