@@ -9,7 +9,6 @@ spectrum, and far too little for a noisy model, since geometric means are lower.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -68,18 +67,16 @@ class SpaceAxis:
         mean: np.ndarray = (self.integral / self.size[:, np.newaxis]) @ self.at_points
         return mean
 
-    def bins(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Go through the bins.
-
-        Yields
-        ------
-        tuple of np.ndarray
-            Interpolation to the points in a bin, shape ``(n_inside, n_bins)``, and
-            their weights, shape ``(n_inside,)``.
-        """
+    @cached_property
+    def bins(self) -> tuple[tuple[slice, np.ndarray, np.ndarray], ...]:
+        """Per bin: nodes near it, interpolation to its points, weights of these."""
+        found = []
         for weights in self.integral:
             inside = weights > 0
-            yield self.at_points[inside], weights[inside]
+            nodes = np.flatnonzero(self.at_points[inside].any(axis=0))
+            near = slice(nodes[0], nodes[-1] + 1)
+            found.append((near, self.at_points[inside, near], weights[inside]))
+        return tuple(found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -174,8 +171,8 @@ class NodeGrid:
         integral = np.empty(log_nodes.shape)
         along = log_nodes @ self.second.at_points.T
         # bin by bin, as all points at once do not fit into the cache of the processor
-        for number, (at_points, weights) in enumerate(self.first.bins()):
-            fine = at_points @ along
+        for number, (near, at_points, weights) in enumerate(self.first.bins):
+            fine = at_points @ along[:, near]
             in_energy = self.energy.integrate(fine.reshape(len(fine), -1))
             in_bin = weights @ in_energy.reshape(fine.shape)
             integral[:, number] = in_bin @ self.second.integral.T

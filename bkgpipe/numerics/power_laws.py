@@ -64,7 +64,8 @@ class PowerLaws:
         """
         is_flat = self._is_flat()
         integral = np.diff(self.values, axis=0)
-        np.divide(integral, self.exponent, out=integral, where=~is_flat)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            integral /= self.exponent
         np.copyto(integral, self.values[:-1], where=is_flat)
         integral *= self.log_width
         return integral
