@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator, StrMethodFormatter
 
 from bkgpipe.datamodel import Binning
@@ -15,6 +18,7 @@ __all__ = [
     "MARKERS",
     "draw_band",
     "draw_image",
+    "draw_images",
     "draw_steps",
     "log_scale",
     "simplify_ticks",
@@ -24,6 +28,7 @@ __all__ = [
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#000000")
 MARKERS = ("o", "s", "^", "D")
 
+_IMAGE_STEP = 1.15  # from one image to the next, in widths
 _NUMBER = StrMethodFormatter("{x:g}")
 
 
@@ -75,6 +80,50 @@ def draw_image(
             ticks=MaxNLocator(3),
             format=_NUMBER,
         )
+
+
+def draw_images(
+    ax: Axes, binning: Binning, images: Sequence[np.ndarray], *, titles: Sequence[str]
+) -> None:
+    """Draw images of the field of view side by side, in one system of axes.
+
+    Most of the time of a figure goes into its axes, whatever they hold.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    binning : Binning
+        Axes of the images.
+    images : sequence of np.ndarray
+        Values, each of shape ``(n_fov_lon, n_fov_lat)``; NaN is left grey. Colours
+        reach from zero to the highest value of each image.
+    titles : sequence of str
+        What stands above each image.
+    """
+    lon, lat = binning.fov_lon_edges, binning.fov_lat_edges
+    width, height = np.ptp(lon), np.ptp(lat)
+    lon_ticks, lat_ticks = (_ticks_inside(edges) for edges in (lon, lat))
+    starts = _IMAGE_STEP * width * np.arange(len(images))
+    for start, image, title in zip(starts, images, titles, strict=True):
+        frame = Rectangle((lon[0] + start, lat[0]), width, height)
+        frame.set(facecolor="0.85", edgecolor="black", linewidth=1.6, clip_on=False)
+        ax.add_patch(frame)
+        highest = float(np.nanmax(image, initial=0.0, where=np.isfinite(image)))
+        ax.pcolormesh(lon + start, lat, image.T, vmin=0.0, vmax=highest or 1.0)
+        middle = (lon[0] + start + width / 2, lat[-1])
+        ax.annotate(title, middle, (0, 5), textcoords="offset points", ha="center")
+    labels = [f"{tick:g}" for tick in lon_ticks] * len(images)
+    ax.set_xticks(np.add.outer(starts, lon_ticks).ravel(), labels)
+    ax.set_yticks(lat_ticks)
+    ax.set(xlabel="fov_lon [deg]", ylabel="fov_lat [deg]", aspect="equal")
+    ax.spines[:].set_visible(False)  # each image has a frame
+
+
+def _ticks_inside(edges: np.ndarray) -> np.ndarray:
+    ticks = MaxNLocator(3).tick_values(edges[0], edges[-1])
+    inside: np.ndarray = ticks[(ticks >= edges[0]) & (ticks <= edges[-1])]
+    return inside
 
 
 def draw_band(

@@ -19,6 +19,7 @@ __all__ = ["figure_dependence"]
 _DAYS_PER_YEAR = 365.25
 _MANY = 400  # above, error bars hide each other, and medians are drawn
 _N_MEDIANS = 15
+_LEFT, _MARGIN, _BELOW, _ABOVE = 0.85, 0.1, 0.5, 0.36  # of the axes [inch]
 _LABELS = {
     "zenith": "zenith angle [deg]",
     "time": "time [year]",
@@ -56,8 +57,13 @@ def figure_dependence(dependence: Dependence, runs: Sequence[Run]) -> Figure:
     members = [known[rate.obs_id] for rate in rates]
     columns = _conditions(members)
     curves = {curve.name: curve for curve in dependence.curves}
-    figure = Figure(figsize=(1.6 + 3.4 * len(columns), 5.4), layout="constrained")
+    figure = Figure(figsize=(1.6 + 3.4 * len(columns), 5.4))
     axes = figure.subplots(2, len(columns), squeeze=False, sharex="col", sharey="row")
+    # by hand, as finding the places takes as long as the drawing
+    width, height = figure.get_size_inches()
+    left, right = _LEFT / width, 1.0 - _MARGIN / width
+    below, above = _BELOW / height, 1.0 - _ABOVE / height
+    figure.subplots_adjust(left, below, right, above, wspace=0.04, hspace=0.07)
     points = _make_points(rates)
     for (name, values), (above, below) in zip(columns.items(), axes.T, strict=True):
         _draw_rates(above, values, points)
@@ -172,6 +178,4 @@ def _draw_prediction(ax: Axes, curve: ConditionCurve) -> None:
 def _add_legend(figure: Figure, ax: Axes) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if labels:
-        figure.legend(
-            handles, labels, loc="outside upper left", ncols=3, fontsize="small"
-        )
+        figure.legend(handles, labels, loc="upper left", ncols=3, fontsize="small")

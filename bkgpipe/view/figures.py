@@ -23,12 +23,12 @@ from bkgpipe.view.axes import (
     MARKERS,
     draw_band,
     draw_image,
+    draw_images,
     draw_steps,
     log_scale,
     simplify_ticks,
 )
 from bkgpipe.view.bands import (
-    N_BANDS,
     band_name,
     band_rate,
     empty_bands,
@@ -44,7 +44,8 @@ __all__ = [
     "make_figure",
 ]
 
-_ABOVE = {"left": 0.07, "right": 0.98, "bottom": 0.575, "top": 0.955, "wspace": 0.35}
+_ABOVE = (0.055, 0.56, 0.86, 0.385)
+_BAR = (0.93, 0.6, 0.012, 0.3)
 _BELOW = {
     "left": 0.085,
     "right": 0.98,
@@ -103,18 +104,10 @@ def figure_rate(model: RateModel) -> Figure:
     bands = energy_bands(model)
     figure = Figure(figsize=(11.0, 7.2))
     # places by hand, of titles too: finding them takes longer than the drawing
-    images = figure.subplots(1, N_BANDS, squeeze=False, gridspec_kw=_ABOVE)[0]
+    if bands:
+        _draw_bands(figure.add_axes(_ABOVE), model, bands)
+        _draw_bar(figure.add_axes(_BAR))
     below = figure.subplots(2, 2, gridspec_kw=_BELOW, sharex="col")
-    for ax in images[len(bands) :]:
-        ax.remove()
-    for ax, band in zip(images, bands, strict=False):
-        image = band_rate(model.rate_3d, model.binning, band)
-        seen = (model.exposure_3d[band] > 0).any(axis=0)
-        draw_image(
-            ax, model.binning, np.where(seen, image, np.nan), label="rate [s-1 sr-1]"
-        )
-        ax.locator_params(nbins=3)
-        ax.set_title(band_name(model.binning, band), fontsize="medium", y=1.0)
     _draw_profiles(below[:, 0], model, bands)
     _draw_spectrum(below[:, 1], model)
     return figure
@@ -187,6 +180,32 @@ def figure_mask(mask: ExclusionMask) -> Figure:
 
 
 make_figure.register(Ranking, figure_ranking)
+
+
+def _draw_bands(ax: Axes, model: RateModel, bands: list[np.ndarray]) -> None:
+    images, titles = [], []
+    for band in bands:
+        image = band_rate(model.rate_3d, model.binning, band)
+        seen = (model.exposure_3d[band] > 0).any(axis=0)
+        images.append(np.where(seen, image, np.nan))
+        highest = image.max(initial=0.0, where=seen)
+        name = band_name(model.binning, band)
+        titles.append(f"{name}\nup to {highest:.3g} s-1 sr-1")
+    draw_images(ax, model.binning, images, titles=titles)
+    ax.set_anchor("W")
+
+
+def _draw_bar(ax: Axes) -> None:
+    """Draw the colours of all images, from zero to the highest rate of each."""
+    ax.imshow(
+        np.linspace(0, 1, 256)[:, np.newaxis],
+        aspect="auto",
+        origin="lower",
+        extent=(0, 1, 0, 1),
+    )
+    ax.set(xticks=(), yticks=(0, 0.5, 1), ylabel="share of the highest rate")
+    ax.yaxis.tick_right()
+    ax.yaxis.set_label_position("right")
 
 
 def _draw_profiles(
