@@ -8,8 +8,17 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterator
 
-__all__ = ["BLOCK", "data_span", "header_span", "mend_header", "mend_headers"]
+__all__ = [
+    "BLOCK",
+    "data_span",
+    "header_span",
+    "headers",
+    "mend_header",
+    "mend_headers",
+    "outside_data",
+]
 
 BLOCK = 2880
 """Bytes of a block, of which headers and data are multiples."""
@@ -42,24 +51,62 @@ def mend_headers(content: bytes) -> bytes:
     bytes
         The file, just as long; its data and what is no header are as they were.
     """
-    mended: dict[int, bytes] = {}
-    start = 0
-    for _ in range(_MAX_HDUS):
-        # after a header with wrong sizes there are data, which stay as they are
-        is_header = content.startswith(_FIRST, start)
-        span = header_span(content, start) if is_header else 0
-        if not span:
-            break
-        head = content[start : start + span]
-        if head.translate(None, _PRINTABLE):
-            mended[start] = mend_header(head)
-        start += span + data_span(head)
+    mended = {
+        start: mend_header(head)
+        for start, head in headers(content)
+        if head.translate(None, _PRINTABLE)
+    }
     if not mended:
         return content
     whole = bytearray(content)
     for place, head in mended.items():
         whole[place : place + len(head)] = head
     return bytes(whole)
+
+
+def headers(content: bytes) -> Iterator[tuple[int, bytes]]:
+    """Go through the headers of a FITS file, as far as they follow each other.
+
+    Parameters
+    ----------
+    content : bytes
+        The file, inflated.
+
+    Yields
+    ------
+    tuple of int and bytes
+        Where a header starts, and all its cards. After one with wrong sizes there are
+        data, and no header is found.
+    """
+    start = 0
+    for _ in range(_MAX_HDUS):
+        is_header = content.startswith(_FIRST, start)
+        span = header_span(content, start) if is_header else 0
+        if not span:
+            return
+        head = content[start : start + span]
+        yield start, head
+        start += span + data_span(head)
+
+
+def outside_data(content: bytes) -> bytes:
+    """Return a FITS file without the data that its headers announce.
+
+    Parameters
+    ----------
+    content : bytes
+        The file, inflated.
+
+    Returns
+    -------
+    bytes
+        The headers, and all that follows where no header was found.
+    """
+    parts, end = [], 0
+    for start, head in headers(content):
+        parts.append(head)
+        end = start + len(head) + data_span(head)
+    return b"".join([*parts, content[end:]])
 
 
 def mend_header(head: bytes) -> bytes:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from bkgpipe.io.files import open_fits, read_content
+from bkgpipe.errors import InputError
+from bkgpipe.io.cards import data_span, headers
+from bkgpipe.io.files import read_content
 from bkgpipe.io.gadf import BKG_HDU_NAME
 
 __all__ = ["events_background"]
+
+_NAME = re.compile(b"EXTNAME = '%s *'" % BKG_HDU_NAME.encode())
 
 
 def events_background(path: Path) -> bytes:
@@ -29,13 +34,18 @@ def events_background(path: Path) -> bytes:
     Raises
     ------
     InputError
-        If the file cannot be read.
+        If the file cannot be read, or has no such HDU.
 
     References
     ----------
     gammapy, ``DataStore.from_events_files``.
     """
     content = read_content(path, where=str(path))
-    with open_fits(content, where=str(path)) as hdus:
-        place = hdus[BKG_HDU_NAME].fileinfo()
-    return content[place["hdrLoc"] : place["datLoc"] + place["datSpan"]]
+    for start, head in headers(content):
+        if _NAME.search(head):
+            return content[start : start + len(head) + data_span(head)]
+    raise InputError(
+        what=f"the file has no HDU {BKG_HDU_NAME}",
+        where=str(path),
+        fix="Remove it, and run again",
+    )

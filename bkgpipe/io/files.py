@@ -17,7 +17,7 @@ from astropy.io import fits
 from astropy.utils.exceptions import AstropyUserWarning
 
 from bkgpipe.errors import InputError
-from bkgpipe.io.cards import mend_headers
+from bkgpipe.io.cards import mend_headers, outside_data
 from bkgpipe.io.fits_sums import require_sums
 from bkgpipe.io.passing import require_lasting
 from bkgpipe.io.store_folder import is_permitted
@@ -218,7 +218,7 @@ def open_fits(content: bytes, *, where: str) -> Iterator[fits.HDUList]:
         If the file is truncated or not FITS, or a checksum that it has is wrong.
     """
     try:
-        if found := _ENDLESS_UNIT.search(content):
+        if found := _ENDLESS_UNIT.search(outside_data(content)):
             raise ValueError(found[0].decode(errors="replace"))
         require_sums(content, where=where)
         with warnings.catch_warnings():

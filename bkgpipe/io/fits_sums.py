@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bkgpipe.errors import InputError
+from bkgpipe.io.cards import outside_data
 
 __all__ = ["has_sums", "require_sums", "with_sums"]
 
@@ -91,7 +92,8 @@ def has_sums(content: bytes) -> bool:
     bool
         True if any HDU has one.
     """
-    return _SUM + b"=" in content or _DATASUM + b" =" in content
+    heads = outside_data(content)
+    return _SUM + b"=" in heads or _DATASUM + b" =" in heads
 
 
 def with_sums(content: bytes) -> bytes:

@@ -8,7 +8,7 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bkgpipe.io.cards import data_span, header_span, mend_headers
+from bkgpipe.io.cards import data_span, header_span, mend_headers, outside_data
 
 
 def _file() -> bytes:
@@ -82,3 +82,21 @@ def test_any_bytes_keep_their_length(noise: bytes, place: int) -> None:
 
 def test_a_header_without_an_end() -> None:
     assert header_span(b"SIMPLE  =                    T" * 96) == 0
+
+
+def test_what_is_outside_the_data_are_the_headers() -> None:
+    content = _file()
+    with fits.open(BytesIO(content), disable_image_compression=True) as hdus:
+        places = [hdu.fileinfo() for hdu in hdus]
+    heads = b"".join(content[p["hdrLoc"] : p["datLoc"]] for p in places)
+    assert outside_data(content) == heads
+    assert outside_data(content + b"more") == heads + b"more"
+
+
+def test_where_no_header_is_found_all_is_outside() -> None:
+    content = _file()
+    assert outside_data(b"no FITS") == b"no FITS"
+    # the second header ends nowhere
+    second = content.index(b"XTENSION")
+    cut = content[: second + 800]
+    assert outside_data(cut).endswith(content[second : second + 800])

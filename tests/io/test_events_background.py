@@ -34,3 +34,12 @@ def test_the_model_gets_the_name_that_gammapy_looks_for(tmp_path: Path) -> None:
 def test_a_model_that_is_gone_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         events_background(tmp_path / "gone.fits")
+
+
+def test_a_file_without_a_model_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "bkg.fits"
+    fits.PrimaryHDU().writeto(path)
+    with pytest.raises(InputError, match="no HDU BACKGROUND") as error:
+        events_background(path)
+    assert error.value.where == str(path)
+    assert error.value.fix == "Remove it, and run again"
