@@ -5,6 +5,7 @@ All of it is kept for the life of the process, so that a thousand tasks read it 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -52,9 +53,12 @@ def load_settings(config: str) -> Settings:
     SettingsError
         If the file cannot be used.
     """
-    path = Path(config)
-    changed = path.stat().st_mtime_ns if path.exists() else 0
-    return _load_settings(path, changed)
+    # tasks ask for it ten thousand times in a production of a hundred runs
+    try:
+        changed = os.stat(config).st_mtime_ns  # noqa: PTH116
+    except OSError:  # which reading it tells of
+        changed = 0
+    return _load_settings(config, changed)
 
 
 def load_table(settings: Settings) -> RunTable:
@@ -108,8 +112,8 @@ def preview(settings: Settings, table: RunTable) -> Iterator[None]:
 
 
 @lru_cache(maxsize=8)
-def _load_settings(path: Path, _changed: int) -> Settings:
-    return read_settings(path)
+def _load_settings(config: str, _changed: int) -> Settings:
+    return read_settings(Path(config))
 
 
 @lru_cache(maxsize=4)

@@ -15,6 +15,7 @@ from bkgpipe.datamodel import (
     ExportEntry,
     Group,
     NodeModel,
+    ProductHeader,
     RateModel,
     Run,
     RunTable,
@@ -102,18 +103,18 @@ class Export(ChunkTask):
         runs = {run.obs_id: run for run in self.exported}
         models = self._read_models()
         normalise, n_outside = self._read_norms(), self._read_outside()
+        header = self.header()
 
         def export(obs_id: int) -> ExportEntry:
             model = normalise(models.make(runs[obs_id]))
-            return self._export(runs[obs_id], model, n_outside[obs_id])
+            return self._export(runs[obs_id], model, n_outside[obs_id], header=header)
 
         refused = self._refusals(models)
         require = partial(require_store, self.settings.store)
         chunk = collect(runs, export, refused=refused, require=require, tell=self.tell)
 
-        seals = self._seal(chunk)
         with self.output().temporary_path() as path:
-            write_entries(Path(path), self.header(), chunk, seals=seals)
+            write_entries(Path(path), self.header(), chunk, seals=self._seal(chunk))
 
     def _seal(self, chunk: Chunk[ExportEntry]) -> list[Seal]:
         names = (name for entry in chunk.records.values() for name in entry.files)
@@ -161,9 +162,11 @@ class Export(ChunkTask):
         tallies = read_tallies(Path(self.input()["counts"].path))
         return {key: each.conservation.n_outside_time for key, each in tallies.items()}
 
-    def _export(self, run: Run, model: NodeModel, n_outside: int) -> ExportEntry:
+    def _export(
+        self, run: Run, model: NodeModel, n_outside: int, *, header: ProductHeader
+    ) -> ExportEntry:
         try:
-            written = {word: self._write_model(word, model) for word in WRITERS}
+            written = {word: self._write_model(word, model, header) for word in WRITERS}
             events = self._copy_events(run, n_outside, written["bkg_3d"])
         except BkgpipeError:  # a run that is refused leaves no model behind
             for name in ("models/bkg_3d", "models/bkg_2d", "data/run"):
@@ -183,12 +186,12 @@ class Export(ChunkTask):
             n_filled_2d=model.n_filled_2d,
         )
 
-    def _write_model(self, word: str, model: NodeModel) -> str:
+    def _write_model(self, word: str, model: NodeModel, header: ProductHeader) -> str:
         if word not in self.settings.export.format:
             return ""
         name = f"models/{word}_{model.obs_id}.fits"
         write = partial(
-            WRITERS[word], model=model, header=self.header(), origin=self._origin()
+            WRITERS[word], model=model, header=header, origin=self._origin()
         )
         write_part(self.folder / "store" / name, write)
         return name
