@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bkgpipe.datamodel import RunCounts
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.numerics.fitted import is_judged
 from bkgpipe.numerics.folds import make_folds
 from bkgpipe.numerics.points import join_runs
@@ -54,7 +54,7 @@ def _read_runs(config: Path) -> list[RunCounts]:
     folder = read_settings(config).folder("count")
     runs: dict[int, RunCounts] = {}
     for path in folder.glob("count_*.h5"):
-        runs |= read_counts(path).records
+        runs |= COUNTS.read(path).records
     return [runs[obs_id] for obs_id in sorted(runs)]
 
 

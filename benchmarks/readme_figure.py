@@ -23,8 +23,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bkgpipe.datamodel import Binning
-from bkgpipe.io.count import read_counts
-from bkgpipe.io.smooth import read_models
+from bkgpipe.io.checkpoints import COUNTS, MODELS
 from bkgpipe.view.axes import COLORS, MARKERS, simplify_ticks
 from bkgpipe.view.images import save_figure
 
@@ -77,10 +76,10 @@ def _fold(folder: Path) -> Iterator[Profiles]:
     models = {
         obs_id: model
         for path in folder.glob("smooth-*/smooth_*.h5")
-        for obs_id, model in read_models(path).records.items()
+        for obs_id, model in MODELS.read(path).records.items()
     }
     for path in folder.glob("count-*/count_*.h5"):
-        for obs_id, run in read_counts(path).records.items():
+        for obs_id, run in COUNTS.read(path).records.items():
             if obs_id in models:
                 width = np.diff(run.binning.energy_edges)[:, np.newaxis]
                 predicted = models[obs_id].rate_2d * run.exposure_2d * width

@@ -88,7 +88,7 @@ def _draw_products(given: tuple[str, ...], ids: dict[str, str]) -> None:
     for stage, number in ids.items():
         path = max(Path("out").glob(f"{stage}-*/{stage}_*.h5"), key=_age)
         with h5py.File(path) as file:
-            record = number or min(file["records"])
+            record = number or str(file["records/ids"][0])
         _call("show", str(path), "--id", record, "--plot", f"{stage}.png")
         _shrink(Image.open(f"{stage}.png"), stage)
 

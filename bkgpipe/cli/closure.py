@@ -22,18 +22,13 @@ from bkgpipe.datamodel import (
     RateModel,
     RegressionFit,
     RunConditions,
-    RunCounts,
-    Stack,
 )
 from bkgpipe.datamodel.closure import ClosureReport, PullSet
 from bkgpipe.errors import NoRunsError
+from bkgpipe.io.checkpoints import COUNTS, FIT, MODELS, STACKS
 from bkgpipe.io.closure import write_closure
-from bkgpipe.io.count import read_counts
-from bkgpipe.io.hdf5 import read_fields
 from bkgpipe.io.record import write_text
-from bkgpipe.io.regression import read_fit
 from bkgpipe.io.simulate import read_truth
-from bkgpipe.io.smooth import read_models
 from bkgpipe.numerics.norm_error import norm_error
 from bkgpipe.numerics.recovery import TruthOfModel, close_models, factor_of_stack
 from bkgpipe.numerics.terms import make_conditions
@@ -256,7 +251,7 @@ def close_production(settings: Settings) -> ClosureReport:
 
     def pairs() -> Iterator[TruthOfModel]:
         for path in sorted(settings.folder("smooth").glob("smooth_*.h5")):
-            for key, model in read_models(path).records.items():
+            for key, model in MODELS.read(path).records.items():
                 runs = members.get(key, [key])
                 found = _with_truth(model, [(factors[n], facts[n]) for n in runs])
                 yield replace(found, total_error=total_errors.get(key))
@@ -275,10 +270,10 @@ def _total_errors(settings: Settings) -> dict[int, Callable[[np.ndarray], float]
     """Make what propagates the covariance of a regression to sums of bins."""
     if settings.smooth.method != "regression":
         return {}
-    fit = read_fit(settings.folder("smooth") / "fit.h5")
+    fit = FIT.read_one(settings.folder("smooth") / "fit.h5")
     errors: dict[int, Callable[[np.ndarray], float]] = {}
     for path in sorted(settings.folder("count").glob("count_*.h5")):
-        for key, run in read_counts(path).records.items():
+        for key, run in COUNTS.read(path).records.items():
             conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
             errors[key] = partial(_total_error, fit, conditions, run.binning)
     return errors
@@ -309,7 +304,7 @@ def _read_facts(settings: Settings) -> dict[int, dict[str, Any]]:
     facts: dict[int, dict[str, Any]] = {}
     for path in sorted(settings.folder("count").glob("count_*.h5")):
         names = ["livetime", "safe_energy_min"]
-        facts.update(read_fields(path, RunCounts, names).records)
+        facts.update(COUNTS.read_fields(path, names).records)
     return facts
 
 
@@ -319,7 +314,7 @@ def _read_members(settings: Settings) -> dict[int, list[int]]:
         return {}
     members: dict[int, list[int]] = {}
     for path in sorted(settings.folder("stack").glob("stack_*.h5")):
-        for key, stack in read_fields(path, Stack, ["obs_ids"]).records.items():
+        for key, stack in STACKS.read_fields(path, ["obs_ids"]).records.items():
             members[key] = [int(obs_id) for obs_id in stack["obs_ids"]]
     return members
 

@@ -11,21 +11,26 @@ from matplotlib.figure import Figure
 
 from bkgpipe.datamodel import Chunk
 from bkgpipe.errors import InputError
-from bkgpipe.io.count import read_counts
-from bkgpipe.io.entries import read_entries, read_node_models
+from bkgpipe.io.checkpoints import (
+    CANDIDATES,
+    COUNTS,
+    ENTRIES,
+    FIT,
+    MASKS,
+    MODELS,
+    NODES,
+    RANKINGS,
+    STACKS,
+)
 from bkgpipe.io.fits_summary import read_fits_summary
 from bkgpipe.io.hdf5 import read_header
-from bkgpipe.io.mask import read_masks
-from bkgpipe.io.rank import read_candidates, read_rankings
 from bkgpipe.io.record import (
     read_record_header,
     read_record_summary,
     read_versions,
 )
-from bkgpipe.io.regression import read_fit
 from bkgpipe.io.select import read_runs_table
-from bkgpipe.io.smooth import read_models
-from bkgpipe.io.stack import read_groups, read_stacks
+from bkgpipe.io.stack import read_groups
 from bkgpipe.io.tables import read_groups_table
 from bkgpipe.view.figures import make_figure
 from bkgpipe.view.images import save_figure
@@ -34,17 +39,17 @@ from bkgpipe.view.words import describe
 __all__ = ["show_product"]
 
 _READERS: dict[str, Callable[[Path], Any]] = {
-    "mask": read_masks,
-    "count": read_counts,
-    "rank": read_rankings,
-    "candidates": read_candidates,
-    "stack": read_stacks,
-    "smooth": read_models,
-    "nodes": read_node_models,
-    "export": read_entries,
+    "mask": MASKS.read,
+    "count": COUNTS.read,
+    "rank": RANKINGS.read,
+    "candidates": CANDIDATES.read_one,
+    "stack": STACKS.read,
+    "smooth": MODELS.read,
+    "nodes": NODES.read,
+    "export": ENTRIES.read,
     "runs": read_runs_table,
     "groups": read_groups,
-    "fit": read_fit,
+    "fit": FIT.read_one,
 }
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.comparison import BinRates, FileModel
 from bkgpipe.errors import InputError
+from bkgpipe.io.checkpoints import MODELS
 from bkgpipe.io.file_models import StoreModels, read_file_model, read_file_run
 from bkgpipe.io.simulate import read_truth
-from bkgpipe.io.smooth import read_models
 from bkgpipe.io.store import read_runs
 from bkgpipe.numerics.common_grid import CommonGrid
 from bkgpipe.numerics.compare import frame_of_truth, truth_rates
@@ -150,7 +150,7 @@ class _Checkpoint(Side):
     """Rates before they are written as values at bin centres."""
 
     def __init__(self, path: Path) -> None:
-        self._models = read_models(path).records
+        self._models = MODELS.read(path).records
         super().__init__(path, obs_ids=tuple(sorted(self._models)))
         self._frame = _find_alignment(path)
 

@@ -1,123 +1,40 @@
-"""Checkpoints of `count`: the histograms of each run."""
+"""Parts of the checkpoints of `count`, and the counts of many runs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
-from bkgpipe.datamodel import (
-    Chunk,
-    ProductHeader,
-    RunCounts,
-    RunShape,
-    RunTally,
-)
+from bkgpipe.datamodel import Binning, Chunk, RunCounts, RunShape, RunTally
 from bkgpipe.datamodel.checks import require_shape
 from bkgpipe.datamodel.counts import lowest_energy
+from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.chunk_file import Columns
 from bkgpipe.io.damage import reading
-from bkgpipe.io.hdf5 import read_fields, read_record, write_chunk
-from bkgpipe.io.hdf5_columns import Columns, add_columns, read_columns, read_stacked
-from bkgpipe.io.identities import add_identities
 
 __all__ = [
-    "read_counts",
     "read_each",
     "read_heads",
     "read_mask_effects",
-    "read_run_counts",
     "read_shapes",
     "read_tallies",
-    "write_counts",
 ]
 
-# To read the columns of a file takes as long as to read some runs whole
-_TOGETHER = 6
-_CUBES = ("counts_3d", "solid_angle_3d")
-_IN_SHAPES = (
-    "run",
-    "binning",
-    "counts_2d",
-    "solid_angle_2d",
-    "is_safe",
-    "safe_energy_min",
-    "livetime",
-    "control",
+_NOT_IN_HEADS = ("counts_3d", "solid_angle_3d", "mask_effect")
+_IN_HEADS = tuple(
+    name for name in RunCounts.__dataclass_fields__ if name not in _NOT_IN_HEADS
 )
-_TALLIES, _IN_TALLIES = "tallies", tuple(RunTally.__dataclass_fields__)
-_SMALL = tuple(name for name in RunCounts.__dataclass_fields__ if name not in _CUBES)
-
-
-def write_counts(
-    path: Path,
-    header: ProductHeader,
-    chunk: Chunk[RunCounts],
-    *,
-    identities: Mapping[int, str] | None = None,
-) -> None:
-    """Write the histograms of a block of runs.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-    header : ProductHeader
-        Origin of the product.
-    chunk : Chunk of RunCounts
-        The histograms, and reasons where there are none.
-    identities : mapping of int to str, optional
-        Digest of what each run was made from.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    tallies = {obs_id: run.tally for obs_id, run in chunk.records.items()}
-
-    def extend(file: h5py.File) -> None:
-        add_columns(file, chunk.records, _SMALL)
-        add_columns(file, tallies, _IN_TALLIES, group=_TALLIES)
-        add_identities(file, identities or {})
-
-    write_chunk(path, header, chunk, extend=extend)
-
-
-def read_counts(
-    path: Path, *, obs_ids: Sequence[int] | None = None
-) -> Chunk[RunCounts]:
-    """Read the histograms of a block of runs.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-    obs_ids : sequence of int, optional
-        Runs to read, which must be in it; all when not given.
-
-    Returns
-    -------
-    Chunk of RunCounts
-        The histograms, and reasons where there are none.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    """
-    small = read_columns(path, RunCounts, _SMALL)
-    cubes = read_fields(path, RunCounts, _CUBES, keys=obs_ids).records
-    with reading(path):
-        records = {
-            obs_id: RunCounts(**small.records[obs_id], **values)
-            for obs_id, values in cubes.items()
-        }
-    return Chunk(records=records, refused=small.refused)
+# What the counts at safe energies follow from, and what else a shape or tally holds
+_SAFE = ("binning", "counts_2d", "solid_angle_2d", "is_safe", "livetime")
+_IN_SHAPES, _IN_TALLIES = (
+    ("run", "safe_energy_min", "control"),
+    ("conservation", "clock"),
+)
 
 
 def read_each(places: Iterable[tuple[Path, int]]) -> Iterator[RunCounts]:
@@ -141,36 +58,8 @@ def read_each(places: Iterable[tuple[Path, int]]) -> Iterator[RunCounts]:
         If a run is not in its file.
     """
     for path, group in groupby(places, key=itemgetter(0)):
-        obs_ids = [obs_id for _, obs_id in group]
-        if len(obs_ids) < _TOGETHER:
-            yield from (read_run_counts(path, obs_id) for obs_id in obs_ids)
-        else:
-            yield from read_counts(path, obs_ids=obs_ids).records.values()
-
-
-def read_run_counts(path: Path, obs_id: int) -> RunCounts:
-    """Read the histograms of one run.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-    obs_id : int
-        Run number.
-
-    Returns
-    -------
-    RunCounts
-        The histograms.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    InputError
-        If the run is not in it.
-    """
-    return read_record(path, obs_id, RunCounts)
+        found = COUNTS.read(path, keys=[obs_id for _, obs_id in group])
+        yield from found.records.values()
 
 
 def read_shapes(path: Path) -> Chunk[RunShape]:
@@ -191,7 +80,7 @@ def read_shapes(path: Path) -> Chunk[RunShape]:
     DamagedFileError
         If the file is not what was written.
     """
-    found = read_stacked(path, RunCounts, _IN_SHAPES)
+    found = COUNTS.read_columns(path, (*_SAFE, *_IN_SHAPES))
     with reading(path):
         return Chunk(records=_make_shapes(found), refused=found.refused)
 
@@ -200,7 +89,27 @@ def _make_shapes(found: Columns) -> dict[int, RunShape]:
     """Make the shapes of all runs at once; `RunCounts` would make them one by one."""
     if not found.keys:
         return {}
-    (binning,) = found.values["binning"]
+    values, binning = found.values, _only_binning(found)
+    rows = zip(values["is_safe"], values["safe_energy_min"], strict=True)
+    columns = {
+        **_safe_columns(found),
+        **{name: values[name] for name in ("run", "livetime", "control")},
+        "lowest_energy": [lowest_energy(binning, *row) for row in rows],
+    }
+    shapes = zip(*columns.values(), strict=True)
+    made = (RunShape(**dict(zip(columns, row, strict=True))) for row in shapes)
+    return dict(zip(found.keys, made, strict=True))
+
+
+def _only_binning(found: Columns) -> Binning:
+    binnings: set[Binning] = set(found.values["binning"])
+    (binning,) = binnings
+    return binning
+
+
+def _safe_columns(found: Columns) -> dict[str, Any]:
+    """Return counts and exposure of all runs, zero where one is not safe."""
+    binning = _only_binning(found)
     livetime, solid_angle_2d, is_safe = (
         np.asarray(found.values[name])
         for name in ("livetime", "solid_angle_2d", "is_safe")
@@ -209,23 +118,12 @@ def _make_shapes(found: Columns) -> dict[int, RunShape]:
     exposure_2d = exposure_2d * solid_angle_2d[:, np.newaxis, :]
     counts_2d = np.asarray(found.values["counts_2d"])
     require_shape("counts_2d", counts_2d, exposure_2d.shape)
-    counts_2d = counts_2d * is_safe[:, :, np.newaxis]
     kept_fraction = solid_angle_2d.sum(axis=1) / binning.solid_angle_2d.sum()
-    columns = {
-        "run": found.all_of("run"),
-        "counts_2d": counts_2d,
+    return {
+        "counts_2d": counts_2d * is_safe[:, :, np.newaxis],
         "exposure_2d": exposure_2d,
-        "livetime": livetime.tolist(),
         "kept_fraction": kept_fraction.tolist(),
-        "control": found.all_of("control"),
-        "lowest_energy": [
-            lowest_energy(binning, *row)
-            for row in zip(is_safe, found.values["safe_energy_min"], strict=True)
-        ],
     }
-    rows = zip(*columns.values(), strict=True)
-    shapes = (RunShape(**dict(zip(columns, row, strict=True))) for row in rows)
-    return dict(zip(found.keys, shapes, strict=True))
 
 
 def read_heads(path: Path) -> Chunk[RunCounts]:
@@ -246,8 +144,7 @@ def read_heads(path: Path) -> Chunk[RunCounts]:
     DamagedFileError
         If the file is not what was written.
     """
-    names = [name for name in _SMALL if name != "mask_effect"]
-    found = read_columns(path, RunCounts, names)
+    found = COUNTS.read_fields(path, _IN_HEADS)
     heads = {key: _make_head(values) for key, values in found.records.items()}
     return Chunk(records=heads, refused=found.refused)
 
@@ -277,8 +174,24 @@ def read_tallies(path: Path) -> dict[int, RunTally]:
     DamagedFileError
         If the file is not what was written.
     """
-    found = read_columns(path, RunTally, _IN_TALLIES, group=_TALLIES)
-    return {key: RunTally(**values) for key, values in found.records.items()}
+    found = COUNTS.read_columns(path, (*_SAFE, *_IN_TALLIES))
+    with reading(path):
+        return _make_tallies(found)
+
+
+def _make_tallies(found: Columns) -> dict[int, RunTally]:
+    if not found.keys:
+        return {}
+    safe = _safe_columns(found)
+    columns = {
+        **{name: found.values[name] for name in ("livetime", *_IN_TALLIES)},
+        "kept_fraction": safe["kept_fraction"],
+        "has_exposure": safe["exposure_2d"].any(axis=(1, 2)).tolist(),
+        "n_events": safe["counts_2d"].sum(axis=(1, 2)).tolist(),
+    }
+    rows = zip(*columns.values(), strict=True)
+    made = (RunTally(**dict(zip(columns, row, strict=True))) for row in rows)
+    return dict(zip(found.keys, made, strict=True))
 
 
 def read_mask_effects(path: Path) -> Chunk[dict[str, Any]]:
@@ -300,4 +213,4 @@ def read_mask_effects(path: Path) -> Chunk[dict[str, Any]]:
         If the file is not what was written.
     """
     names = ["run", "binning", "mask_effect", "counts_2d", "is_safe"]
-    return read_columns(path, RunCounts, names)
+    return COUNTS.read_fields(path, names)

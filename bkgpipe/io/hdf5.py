@@ -1,69 +1,62 @@
-"""Dataclasses as HDF5 groups, with checksums that are verified on reading.
+"""HDF5 files of tables that have a row for each run, and a checksum of each value.
 
-A file has the `ProductHeader` as attributes, one group ``records/<id>`` for each
-record, and ``refused/ids`` and ``refused/reasons``. HDF5 itself has sums of some of its
-blocks only, so every value has one of ours, and what is read is compared with it: the
-sums of fields are summed up in their record, those of records and refused in the file.
+The attributes of a file are the `ProductHeader`, ``tables`` and ``content_sha256``. A
+table is a group of columns, with the numbers of its rows in ``ids`` and the SHA-256 of
+each value in ``sums``. Whoever reads a value compares it with its sum; that of ``ids``
+and ``sums`` is in ``tables``, and that of all attributes in ``content_sha256``.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5a
 
-from bkgpipe.datamodel import Chunk, ProductHeader
-from bkgpipe.errors import InputError, OutputError
+from bkgpipe.datamodel import ProductHeader
+from bkgpipe.errors import OutputError
 from bkgpipe.io.damage import WrongSumError, reading
 from bkgpipe.io.hdf5_arrays import (
+    Rows,
     member,
     read_array,
     read_attribute,
-    read_words,
-    write_words,
+    read_rows,
+    row_sums,
+    write_rows,
 )
-from bkgpipe.io.hdf5_build import built
 from bkgpipe.io.hdf5_fields import (
+    column_kinds,
+    field_columns,
     field_kinds,
-    field_sum,
-    read_values,
-    write_record,
+    from_rows,
+    to_rows,
 )
 from bkgpipe.io.regular import require_regular
 
-__all__ = [
-    "chunk_refused",
-    "opened",
-    "read_checksums",
-    "read_chunk",
-    "read_fields",
-    "read_header",
-    "read_record",
-    "read_refused",
-    "write_chunk",
-]
+__all__ = ["OpenFile", "opened", "read_header", "write_tables"]
 
-_Record = TypeVar("_Record")
-
-_CHECKSUM = "content_sha256"
-_FIELDS, _RECORDS, _REFUSED = "fields_sha256", "records_sha256", "refused_sha256"
+_TABLES, _CHECKSUM, _IDS, _SUMS, _SIZE = "tables", "content_sha256", "ids", "sums", 32
+# HDF5 1.10 is old enough to be read anywhere and checksums its own metadata
+_FORMAT = ("v110", "v110")
 
 
-def write_chunk(
-    path: Path,
-    header: ProductHeader,
-    chunk: Chunk[Any],
-    *,
-    extend: Callable[[h5py.File], None] = lambda _file: None,
+def write_tables(
+    path: Path, header: ProductHeader, tables: Mapping[str, Mapping[int, Any]]
 ) -> None:
-    """Write the products of a block of runs.
+    """Write tables to a file, built in memory and written at once.
+
+    HDF5 that finds the disk full in the middle of a file ends the process with a
+    segmentation fault, or raises what is no OSError.
 
     Parameters
     ----------
@@ -71,32 +64,25 @@ def write_chunk(
         HDF5 file; equal content gives an equal file.
     header : ProductHeader
         Origin of the product.
-    chunk : Chunk
-        Records are dataclasses of arrays, numbers, words, tuples of words, and of
-        such dataclasses. Whole numbers come back as int64 in arrays of any shape.
-    extend : callable, optional
-        Adds groups of its own to the file.
+    tables : mapping of str to mapping of int to object
+        Rows of each table by their numbers: dataclasses as of `field_kinds`. Whole
+        numbers come back as int64 in arrays of any shape.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     """
+    content = BytesIO()
     try:
-        with built(path) as file:
-            records = file.create_group("records")
-            checksums = {
-                key: _write_checked(records.create_group(str(key)), key, record)
-                for key, record in sorted(chunk.records.items())
+        with h5py.File(content, "w", libver=_FORMAT) as file:
+            sums = {
+                name: _write_table(file.create_group(name), rows)
+                for name, rows in sorted(tables.items())
+                if rows
             }
-            _write_refused(file.create_group("refused"), chunk.refused)
-            parts = [
-                _digest(sorted(each.items())) for each in (checksums, chunk.refused)
-            ]
-            file.attrs.update(asdict(header))
-            file.attrs[_RECORDS], file.attrs[_REFUSED] = parts
-            file.attrs[_CHECKSUM] = _digest(asdict(header), *parts)
-            extend(file)
+            _write_attributes(file, header, sums)
+        path.write_bytes(content.getbuffer())
     except OSError as error:
         raise OutputError(
             what=f"the file cannot be written ({error.strerror or error})",
@@ -105,110 +91,36 @@ def write_chunk(
         ) from error
 
 
-def read_chunk(path: Path, record_class: type[_Record]) -> Chunk[_Record]:
-    """Read the products of a block of runs.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-    record_class : type
-        Dataclass of the records.
-
-    Returns
-    -------
-    Chunk
-        Records and refused, both in order of their numbers.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    """
-    kind: Any = record_class
-    found = read_fields(path, kind, tuple(field_kinds(kind)))
-    # records refuse arrays that do not fit together
-    with reading(path):
-        records = {key: record_class(**values) for key, values in found.records.items()}
-    return Chunk(records=records, refused=found.refused)
+def _write_table(group: h5py.Group, rows: Mapping[int, Any]) -> str:
+    keys = sorted(rows)
+    records = [rows[key] for key in keys]
+    record_class: Any = type(records[0])
+    kinds = column_kinds(record_class)
+    found = (
+        write_rows(group, name, to_rows(name, kind, records))
+        for name, kind in kinds.items()
+    )
+    # the first axis of everything is the run
+    by_row = b"".join(chain.from_iterable(zip(*found, strict=True)))
+    sums = np.frombuffer(by_row, np.uint8).reshape(len(keys), len(kinds), _SIZE)
+    ids = np.array(keys, dtype=np.int64)
+    group.create_dataset(_IDS, data=ids)
+    group.create_dataset(_SUMS, data=sums)
+    return _table_sum(ids, sums)
 
 
-def read_record(path: Path, key: int, record_class: type[_Record]) -> _Record:
-    """Read the product of one run.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-    key : int
-        ``obs_id`` or ``stack_id``.
-    record_class : type
-        Dataclass of the record.
-
-    Returns
-    -------
-    object
-        The record.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    InputError
-        If it has no such record.
-    """
-    with opened(path) as file:
-        if str(key) not in member(file, "records"):
-            _sums(file)  # that none is lost
-            reason = chunk_refused(file).get(key, "never made")
-            raise InputError(
-                what=f"has no record {key}: {reason}",
-                where=str(path),
-                fix="Leave it out, or remove the cause and run the stage again",
-            )
-        kind: Any = record_class
-        values, _ = _read_checked(file, key, kind, field_kinds(kind))
-        return record_class(**values)
-
-
-def read_fields(
-    path: Path,
-    record_class: Any,
-    names: Sequence[str],
-    *,
-    keys: Sequence[int] | None = None,
-) -> Chunk[dict[str, Any]]:
-    """Read some fields of all records, and leave the other bytes alone.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-    record_class : type
-        Dataclass of the records.
-    names : sequence of str
-        Fields.
-    keys : sequence of int, optional
-        Records to read; all when not given.
-
-    Returns
-    -------
-    Chunk of dict of str to object
-        Value of each field of each record.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    """
-    records: dict[int, dict[str, Any]] = {}
-    checksums: dict[int, str] = {}
-    with opened(path) as file:
-        for key in _keys(file) if keys is None else keys:
-            records[key], checksums[key] = _read_checked(file, key, record_class, names)
-        if keys is None:
-            _require_sum(file, _RECORDS, _digest(sorted(checksums.items())))
-        return Chunk(records=records, refused=chunk_refused(file))
+def _write_attributes(
+    file: h5py.File, header: ProductHeader, sums: Mapping[str, str]
+) -> None:
+    values = asdict(header)
+    values |= {_TABLES: json.dumps(sums), _CHECKSUM: _digest(values, sums)}
+    for name, value in values.items():
+        if isinstance(value, str):
+            text = value.encode()
+            dtype = h5py.string_dtype(length=max(1, len(text)))
+            file.attrs.create(name, text, dtype=dtype)
+        else:
+            file.attrs[name] = value
 
 
 def read_header(path: Path) -> ProductHeader:
@@ -230,55 +142,11 @@ def read_header(path: Path) -> ProductHeader:
         If the file is not what was written.
     """
     with opened(path) as file:
-        return _read_header(file)
-
-
-def read_checksums(path: Path) -> dict[int, str]:
-    """Read the checksum of each product of a block, without reading the products.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-
-    Returns
-    -------
-    dict of int to str
-        Checksum of each record.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    """
-    with opened(path) as file:
-        return _sums(file)
-
-
-def read_refused(path: Path) -> dict[int, str]:
-    """Read why products are missing.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-
-    Returns
-    -------
-    dict of int to str
-        Reason for each number that has no record.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    """
-    with opened(path) as file:
-        return chunk_refused(file)
+        return file.header
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path) -> Iterator[OpenFile]:
     """Open a file, and look whether its header is what was written.
 
     Parameters
@@ -288,7 +156,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
     Yields
     ------
-    h5py.File
+    OpenFile
         The file; whatever cannot be read in the block is damage.
 
     Raises
@@ -300,101 +168,146 @@ def opened(path: Path) -> Iterator[h5py.File]:
     with reading(path):
         require_regular(path)
         with h5py.File(path, "r", locking=False) as file:
-            parts = [str(read_attribute(file, name)) for name in (_RECORDS, _REFUSED)]
-            _require_sum(file, _CHECKSUM, _digest(asdict(_read_header(file)), *parts))
-            yield file
+            yield OpenFile(file)
 
 
-def chunk_refused(file: h5py.File) -> dict[int, str]:
-    """Read why products are missing, from a file that `opened` has opened.
+class OpenFile:
+    """A file that `opened` has opened.
 
     Parameters
     ----------
     file : h5py.File
         The file.
 
-    Returns
-    -------
-    dict of int to str
-        Reason for each number that has no record.
-
-    Raises
-    ------
-    WrongSumError
-        If they are not what was written.
+    Attributes
+    ----------
+    header : ProductHeader
+        Origin of the product.
     """
-    # the header, whose checksum was found right, tells whether there are any
-    if read_attribute(file, _REFUSED) == _NONE_REFUSED:
-        return {}
-    group = member(file, "refused")
-    keys = read_array(group, "ids").tolist()
-    refused = dict(zip(keys, read_words(group, "reasons"), strict=True))
-    _require_sum(file, _REFUSED, _digest(sorted(refused.items())))
-    return refused
 
+    def __init__(self, file: h5py.File) -> None:
+        if not h5a.exists(file.id, _TABLES.encode()):
+            raise ValueError("its layout is not that of this version of bkgpipe")
+        self._file = file
+        self._known: dict[str, tuple[list[int], np.ndarray]] = {}
+        self.header = _read_header(file)
+        self._sums: dict[str, str] = json.loads(read_attribute(file, _TABLES))
+        expected = _digest(asdict(self.header), self._sums)
+        if read_attribute(file, _CHECKSUM) != expected:
+            raise WrongSumError("the checksum of the header is wrong")
 
-def _write_checked(group: h5py.Group, key: int, record: Any) -> str:
-    """Write a record with the sums of its fields; return that of the whole."""
-    write_record(group, record)
-    kinds = field_kinds(record.__class__)
-    sums = b"".join(
-        field_sum(name, kinds[name], getattr(record, name)) for name in kinds
-    )
-    group.attrs[_FIELDS] = np.frombuffer(sums, dtype=np.uint8)
-    group.attrs[_CHECKSUM] = _digest(key, sums.hex())
-    return str(group.attrs[_CHECKSUM])
+    def ids(self, table: str) -> list[int]:
+        """Read the numbers of the rows of a table.
 
+        Parameters
+        ----------
+        table : str
+            Its name.
 
-def _read_checked(
-    file: h5py.File, key: int, record_class: Any, names: Iterable[str]
-) -> tuple[dict[str, Any], str]:
-    """Read fields of a record that are what was written, and the sum of the whole."""
-    group = member(member(file, "records"), str(key))
-    sums = np.asarray(group.attrs[_FIELDS], dtype=np.uint8).tobytes()
-    _require_sum(group, _CHECKSUM, _digest(key, sums.hex()))
-    kinds = field_kinds(record_class)
-    place = {name: slice(32 * i, 32 * i + 32) for i, name in enumerate(kinds)}
-    values = read_values(group, {name: kinds[name] for name in names})
-    for name, value in values.items():
-        if field_sum(name, kinds[name], value) != sums[place[name]]:
-            raise WrongSumError(f"the checksum of {group.name}/{name} is wrong")
-    return values, str(read_attribute(group, _CHECKSUM))
+        Returns
+        -------
+        list of int
+            Numbers in increasing order; none for a table that was not written.
+        """
+        return self._read_table(table)[0]
 
+    def row_sums(self, table: str) -> dict[int, str]:
+        """Return the checksum of each row of a table, without reading the rows.
 
-def _sums(file: h5py.File) -> dict[int, str]:
-    """Read the checksums of all records that were written, none lost or added."""
-    records = member(file, "records")
-    sums = {
-        key: str(read_attribute(member(records, str(key)), _CHECKSUM))
-        for key in _keys(file)
-    }
-    _require_sum(file, _RECORDS, _digest(sorted(sums.items())))
-    return sums
+        Parameters
+        ----------
+        table : str
+            Its name.
 
+        Returns
+        -------
+        dict of int to str
+            SHA-256 of number and row.
+        """
+        ids, sums = self._read_table(table)
+        return {
+            key: hashlib.sha256(f"{key} {row.tobytes().hex()}".encode()).hexdigest()
+            for key, row in zip(ids, sums, strict=True)
+        }
 
-def _require_sum(group: h5py.Group, name: str, expected: str) -> None:
-    if read_attribute(group, name) != expected:
-        raise WrongSumError(f"the checksum of {group.name} is wrong")
+    def read(
+        self,
+        table: str,
+        record_class: Any,
+        names: Sequence[str],
+        *,
+        index: Sequence[int] | None = None,
+    ) -> dict[str, Rows | list[Any]]:
+        """Read fields of the rows of a table, and leave the other bytes alone.
 
+        Parameters
+        ----------
+        table : str
+            Its name.
+        record_class : type
+            Dataclass of its rows.
+        names : sequence of str
+            Fields.
+        index : sequence of int, optional
+            Places of the rows to read; all when not given.
 
-def _digest(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        Returns
+        -------
+        dict of str to rows
+            For each field a value for each row, those of small arrays stacked; nothing
+            for a table without rows.
+        """
+        ids, sums = self._read_table(table)
+        if not ids:
+            return {}
+        if index is not None:
+            ids, sums = [ids[i] for i in index], sums[index]
+        group, place = member(self._file, table), list(column_kinds(record_class))
+        columns: dict[str, Rows] = {}
+        for name in (each for of in names for each in field_columns(record_class, of)):
+            rows = read_rows(group, name, index)
+            _require_sums(name, rows, sums[:, place.index(name)], ids)
+            columns[name] = rows
+        kinds = field_kinds(record_class)
+        return {name: from_rows(name, kinds[name], columns) for name in names}
 
-
-_NONE_REFUSED = _digest([])
-
-
-def _write_refused(group: h5py.Group, refused: dict[int, str]) -> None:
-    keys = sorted(refused)
-    group.create_dataset("ids", data=np.array(keys, dtype=np.int64))
-    write_words(group, "reasons", [refused[key] for key in keys])
-
-
-def _keys(file: h5py.File) -> list[int]:
-    return sorted(int(name) for name in member(file, "records"))
+    def _read_table(self, table: str) -> tuple[list[int], np.ndarray]:
+        """Read the numbers and checksums of all rows, none lost or added."""
+        if table in self._known:
+            return self._known[table]
+        if table not in self._sums:
+            return [], np.empty((0, 0, _SIZE), dtype=np.uint8)
+        group = member(self._file, table)
+        ids = read_array(group, _IDS)
+        sums = read_array(group, _SUMS)
+        if self._sums[table] != _table_sum(ids, sums):
+            raise WrongSumError(f"the checksum of {table} is wrong")
+        self._known[table] = ids.tolist(), sums
+        return self._known[table]
 
 
 def _read_header(file: h5py.File) -> ProductHeader:
     kinds = field_kinds(ProductHeader)
     values = {name: kind(read_attribute(file, name)) for name, kind in kinds.items()}
     return ProductHeader(**values)
+
+
+def _require_sums(name: str, rows: Rows, sums: np.ndarray, ids: list[int]) -> None:
+    found = row_sums(name, rows)
+    if len(found) != len(ids):
+        raise ValueError(f"{name} is of other runs")
+    if b"".join(found) != sums.tobytes():
+        each = zip(ids, found, sums, strict=True)
+        wrong = next(key for key, row, known in each if row != known.tobytes())
+        raise WrongSumError(f"the checksum of {name} of {wrong} is wrong")
+
+
+def _table_sum(ids: np.ndarray, sums: np.ndarray) -> str:
+    total = hashlib.sha256(f"{ids.shape}{sums.shape}".encode())
+    total.update(np.ascontiguousarray(ids).data)
+    total.update(np.ascontiguousarray(sums).data)
+    return total.hexdigest()
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,4 +1,10 @@
-"""Arrays and words in HDF5 files, read without the detours of h5py."""
+"""Arrays in HDF5 files, of a row for each run, read without the detours of h5py.
+
+Rows of one shape are one dataset whose first axis is the run; a row that pays to be
+compressed is one HDF5 chunk. Rows of several shapes are one behind the other in a flat
+dataset ``NAME``, and their shapes in ``NAME.shape``. Nothing has a variable length in
+the sense of HDF5: where such a heap is damaged, the library reads for ever.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +20,28 @@ from h5py import h5a, h5d, h5i, h5l, h5s
 from bkgpipe.io.passing import passing_reason
 
 __all__ = [
+    "Rows",
     "member",
-    "narrowed",
     "read_array",
     "read_attribute",
-    "read_stored",
-    "read_words",
-    "stored_sum",
-    "widened",
-    "write_array",
-    "write_words",
+    "read_rows",
+    "row_sums",
+    "write_rows",
 ]
 
-_COMPRESS_FROM = 1024  # bytes
+Rows = np.ndarray | list[np.ndarray]
+"""Arrays of many runs: stacked, or one by one where they are large or differ."""
+
+_LARGE = 1024  # bytes of a row that is worth a chunk of its own
 _SAMPLE = 1000
 # Ours shrink to a thousandth only when they are small: all zeros, as of an empty run
 _SMALL, _MAX_DEFLATION = 256 * 1024**2, 100
 _INTEGERS = tuple(np.dtype(name) for name in ("u1", "i1", "u2", "i2", "u4", "i4", "i8"))
-_TEXT = h5py.string_dtype()
+_SHAPE, _NO_AXIS = ".shape", -1
 
 
-def write_array(group: h5py.Group, name: str, value: np.ndarray) -> None:
-    """Write an array; a large one is compressed, unless its digits are random.
+def write_rows(group: h5py.Group, name: str, rows: Sequence[np.ndarray]) -> list[bytes]:
+    """Write an array of each run.
 
     Parameters
     ----------
@@ -43,15 +49,44 @@ def write_array(group: h5py.Group, name: str, value: np.ndarray) -> None:
         Group to write to.
     name : str
         Name of the dataset.
-    value : np.ndarray
-        Array of any shape; whole numbers take the smallest type that holds them.
+    rows : sequence of np.ndarray
+        Arrays of any shape; whole numbers take the smallest type that holds all.
+
+    Returns
+    -------
+    list of bytes
+        Checksum of each row.
     """
-    stored = narrowed(value)
-    options: dict[str, Any] = {}
-    if stored.nbytes > _COMPRESS_FROM and _repeats(stored):
-        options = {"chunks": stored.shape, "shuffle": True, "fletcher32": True}
-        options |= {"compression": "gzip", "compression_opts": 1}
-    group.create_dataset(name, data=stored, **options)
+    dtype = _common_type(rows)
+    stored = [np.asarray(row, dtype=dtype, order="C") for row in rows]
+    shapes = sorted({row.shape for row in stored})
+    if len(shapes) == 1:
+        _write_stacked(group, name, stored)
+    else:
+        group.create_dataset(name + _SHAPE, data=_pad_shapes(stored))
+        flat = np.concatenate([row.ravel() for row in stored])
+        mean = max(1, flat.size // len(stored))
+        options = _options((mean,), flat) if mean * dtype.itemsize > _LARGE else {}
+        group.create_dataset(name, data=flat, **options)
+    return row_sums(name, stored)
+
+
+def _write_stacked(group: h5py.Group, name: str, rows: list[np.ndarray]) -> None:
+    first = rows[0]
+    if first.nbytes <= _LARGE:
+        group.create_dataset(name, data=np.stack(rows))
+        return
+    shape, options = (len(rows), *first.shape), _options((1, *first.shape), *rows)
+    dataset = group.create_dataset(name, shape, first.dtype, **options)
+    for i, row in enumerate(rows):
+        dataset[i] = row
+
+
+def _options(chunk: tuple[int, ...], *values: np.ndarray) -> dict[str, Any]:
+    """Compress what is written, unless its digits are random."""
+    if not any(_repeats(value) for value in values):
+        return {}
+    return {"chunks": chunk, "shuffle": True, "compression": 1}
 
 
 def _repeats(value: np.ndarray) -> bool:
@@ -61,80 +96,82 @@ def _repeats(value: np.ndarray) -> bool:
     """
     if value.dtype.kind != "f":
         return True
-    sample = value.flat[:: -(-value.size // _SAMPLE)]
+    sample = value.flat[:: max(1, -(-value.size // _SAMPLE))]
     return np.unique(sample).size < sample.size / 2
 
 
-def _smallest(value: np.ndarray) -> np.dtype[Any]:
-    """Smallest type that holds whole numbers."""
-    low, high = (value.min(), value.max()) if value.size else (0, 0)
-    limits = ((dtype, np.iinfo(dtype)) for dtype in _INTEGERS)
-    return next(dtype for dtype, i in limits if i.min <= low and high <= i.max)
+def _common_type(rows: Sequence[np.ndarray]) -> np.dtype[Any]:
+    """Type of all values; the smallest of whole numbers that holds them."""
+    filled = [row for row in rows if row.size] or list(rows[:1])
+    dtype = np.result_type(*{row.dtype for row in filled})
+    if dtype.kind not in "iu":
+        return dtype
+    low = min((row.min() for row in filled if row.size), default=0)
+    high = max((row.max() for row in filled if row.size), default=0)
+    limits = ((each, np.iinfo(each)) for each in _INTEGERS)
+    return next(each for each, i in limits if i.min <= low and high <= i.max)
 
 
-def write_words(group: h5py.Group, name: str, words: Sequence[str]) -> None:
-    """Write words of any number and length.
-
-    Parameters
-    ----------
-    group : h5py.Group
-        Group to write to.
-    name : str
-        Name of the dataset.
-    words : sequence of str
-        Words; together they may be longer than the 64 kB of an attribute.
-    """
-    group.create_dataset(name, data=np.array(words, dtype=object), dtype=_TEXT)
+def _pad_shapes(rows: list[np.ndarray]) -> np.ndarray:
+    n_axes = max(row.ndim for row in rows)
+    pads = ((_NO_AXIS,) * (n_axes - row.ndim) for row in rows)
+    return np.array(
+        [(*row.shape, *pad) for row, pad in zip(rows, pads, strict=True)], np.int64
+    ).reshape(len(rows), n_axes)
 
 
-def read_words(group: h5py.Group, name: str) -> tuple[str, ...]:
-    """Read words.
+def read_rows(group: h5py.Group, name: str, index: Sequence[int] | None = None) -> Rows:
+    """Read the arrays of some runs as the file has them, and no others.
 
     Parameters
     ----------
     group : h5py.Group
         Group that holds them.
     name : str
-        Name of the dataset.
+        Name of the dataset; a path in the group too.
+    index : sequence of int, optional
+        Rows to read; all when not given.
 
     Returns
     -------
-    tuple of str
-        Words.
-
-    Raises
-    ------
-    ValueError
-        If they cannot be what was written.
-    """
-    words = _read_dataset(group, name, kinds="O")
-    return tuple(word.decode() for word in words.tolist())
-
-
-def read_array(group: h5py.Group, name: str) -> np.ndarray:
-    """Read an array of numbers.
-
-    Parameters
-    ----------
-    group : h5py.Group
-        Group that holds it.
-    name : str
-        Name of the dataset.
-
-    Returns
-    -------
-    np.ndarray
-        Array of any shape; whole numbers are int64.
+    np.ndarray or list of np.ndarray
+        Rows of any shape and type.
 
     Raises
     ------
     ValueError
         If it cannot be what was written.
     """
-    return widened(read_stored(group, name))
+    dataset = _open(group, name)
+    if _has(group, name + _SHAPE):
+        return _read_ragged(dataset, read_array(group, name + _SHAPE), index)
+    n_rows, *shape = dataset.shape
+    is_large = math.prod(shape) * dataset.dtype.itemsize > _LARGE
+    if index is None and not is_large:
+        return _read(dataset, 0, n_rows)
+    places = range(n_rows) if index is None else index
+    rows = [_read(dataset, place, 1)[0] for place in places]
+    return rows if is_large or not rows else np.stack(rows)
 
 
-def read_stored(group: h5py.Group, name: str) -> np.ndarray:
+def _read_ragged(
+    dataset: h5d.DatasetID, shapes: np.ndarray, index: Sequence[int] | None
+) -> list[np.ndarray]:
+    sizes = np.where(shapes == _NO_AXIS, 1, shapes).prod(axis=1)
+    ends = sizes.cumsum()
+    if sizes.min() < 0 or (int(ends[-1]),) != dataset.shape:
+        raise ValueError(f"the shapes are not those of its {dataset.shape} values")
+    starts = (ends - sizes).tolist()
+    if index is None:
+        index, flat = range(len(sizes)), _read(dataset, 0, dataset.shape[0])
+        parts = [flat[start:end] for start, end in zip(starts, ends, strict=True)]
+    else:
+        parts = [_read(dataset, starts[i], int(sizes[i])) for i in index]
+    each = (shapes[i][shapes[i] != _NO_AXIS] for i in index)
+    return [part.reshape(shape) for part, shape in zip(parts, each, strict=True)]
+
+
+def read_array(group: h5py.Group, name: str) -> np.ndarray:
     """Read an array of numbers as the file has it.
 
     Parameters
@@ -142,7 +179,7 @@ def read_stored(group: h5py.Group, name: str) -> np.ndarray:
     group : h5py.Group
         Group that holds it.
     name : str
-        Name of the dataset; a path in the group too.
+        Name of the dataset.
 
     Returns
     -------
@@ -154,43 +191,43 @@ def read_stored(group: h5py.Group, name: str) -> np.ndarray:
     ValueError
         If it cannot be what was written.
     """
-    return _read_dataset(group, name, kinds="biuf")
+    dataset = _open(group, name)
+    return _read(dataset, 0, dataset.shape[0])
 
 
-def widened(value: np.ndarray) -> np.ndarray:
-    """Return whole numbers as int64, and all else as it is.
-
-    Parameters
-    ----------
-    value : np.ndarray
-        Array of any shape and type.
-
-    Returns
-    -------
-    np.ndarray
-        Array of the same shape.
-    """
-    return value.astype(np.int64) if value.dtype.kind in "iu" else value
-
-
-def narrowed(value: np.ndarray) -> np.ndarray:
-    """Return whole numbers in the smallest type that holds them, all else as it is.
+def row_sums(name: str, rows: Rows) -> list[bytes]:
+    """Return the checksum of each row, of the type that its file has.
 
     Parameters
     ----------
-    value : np.ndarray
-        Array of any shape and type.
+    name : str
+        Name of the dataset.
+    rows : np.ndarray or list of np.ndarray
+        Arrays of any shape.
 
     Returns
     -------
-    np.ndarray
-        Array of the same shape.
+    list of bytes
+        SHA-256 of name, type, shape and values, 32 bytes each.
     """
-    return value.astype(_smallest(value)) if value.dtype.kind in "iu" else value
+    if isinstance(rows, list):
+        return [sum_ for row in rows for sum_ in _sums(name, row[np.newaxis])]
+    return _sums(name, rows)
 
 
-def _read_dataset(group: h5py.Group, name: str, *, kinds: str) -> np.ndarray:
-    """Read a dataset, but take no memory that its file cannot fill."""
+def _sums(name: str, rows: np.ndarray) -> list[bytes]:
+    head = f"{name}{rows.dtype.str}{rows.shape[1:]}".encode()
+    content = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
+    size = len(content) // len(rows)
+    starts = range(0, len(rows) * size, size) if size else [0] * len(rows)
+    return [
+        hashlib.sha256(head + content[start : start + size]).digest()
+        for start in starts
+    ]
+
+
+def _open(group: h5py.Group, name: str) -> h5d.DatasetID:
+    """Open a dataset of numbers in this file."""
     _require_hard_link(group, name)
     # the classes of h5py around these calls take four times as long
     try:
@@ -198,16 +235,27 @@ def _read_dataset(group: h5py.Group, name: str, *, kinds: str) -> np.ndarray:
     except KeyError as error:
         raise ValueError(f"{name} is of another kind") from error
     options = dataset.get_create_plist()
-    if dataset.dtype.kind not in kinds:
+    if dataset.dtype.kind not in "biuf" or not dataset.shape:
         raise ValueError(f"{name} is of another kind")
     if options.get_layout() == h5d.VIRTUAL or options.get_external_count():
         raise ValueError(f"{name} is kept in another file")
-    n_bytes = math.prod(dataset.shape) * dataset.dtype.itemsize
+    return dataset
+
+
+def _read(dataset: h5d.DatasetID, start: int, count: int) -> np.ndarray:
+    """Read along the first axis, but take no memory that the file cannot fill."""
+    n_rows, *shape = dataset.shape
+    n_bytes = count * math.prod(shape) * dataset.dtype.itemsize
     n_stored: int = h5i.get_file_id(dataset).get_filesize()
     if n_bytes > max(_SMALL, _MAX_DEFLATION * n_stored):
-        raise ValueError(f"{name} claims {n_bytes} bytes")
-    value = np.zeros(dataset.shape, dtype=dataset.dtype)
-    dataset.read(h5s.ALL, h5s.ALL, value)
+        raise ValueError(f"{h5i.get_name(dataset)!r} claims {n_bytes} bytes")
+    value = np.zeros((count, *shape), dtype=dataset.dtype)
+    if count == n_rows:
+        dataset.read(h5s.ALL, h5s.ALL, value)
+    elif value.size:
+        place = dataset.get_space()
+        place.select_hyperslab((start, *[0] * len(shape)), value.shape)
+        dataset.read(h5s.create_simple(value.shape), place, value)
     return value
 
 
@@ -231,10 +279,10 @@ def read_attribute(group: h5py.Group, name: str) -> Any:
     KeyError
         If there is none of that name.
     ValueError
-        If it is more than one value.
+        If it is more than one value, or one of any length.
     """
     attribute = h5a.open(group.id, name.encode())
-    if attribute.shape != ():
+    if attribute.shape != () or attribute.dtype.kind == "O":
         raise ValueError(f"the attribute {name} is not one value")
     value = np.zeros((), dtype=attribute.dtype)
     attribute.read(value)
@@ -266,6 +314,10 @@ def member(group: h5py.Group, name: str) -> Any:
     return group[name]
 
 
+def _has(group: h5py.Group, name: str) -> bool:
+    return bool(group.id.links.exists(name.encode()))
+
+
 def _require_hard_link(group: h5py.Group, name: str) -> None:
     try:
         kind = group.id.links.get_info(name.encode()).type
@@ -275,23 +327,3 @@ def _require_hard_link(group: h5py.Group, name: str) -> None:
         kind = None
     if kind != h5l.TYPE_HARD:
         raise ValueError(f"{name} is missing or a link")
-
-
-def stored_sum(name: str, array: np.ndarray) -> str:
-    """Return the checksum of a dataset, of the type that its file has.
-
-    Parameters
-    ----------
-    name : str
-        Name of the dataset.
-    array : np.ndarray
-        Array of any shape.
-
-    Returns
-    -------
-    str
-        SHA-256 of name and array.
-    """
-    total = hashlib.sha256(f"{name}{array.dtype.str}{array.shape}".encode())
-    total.update(np.ascontiguousarray(array).data)
-    return total.hexdigest()

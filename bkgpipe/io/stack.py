@@ -1,4 +1,4 @@
-"""Checkpoints of `stack`: sums of runs, and the groups behind them."""
+"""Table of the groups of runs that share a model."""
 
 from __future__ import annotations
 
@@ -8,16 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from bkgpipe.datamodel import Chunk, Group, ProductHeader, Stack
+from bkgpipe.datamodel import Group, ProductHeader
 from bkgpipe.io.ecsv import Column, read_rows, read_table_header, write_rows
-from bkgpipe.io.hdf5 import read_chunk, write_chunk
 
 __all__ = [
     "read_groups",
     "read_groups_header",
-    "read_stacks",
     "write_groups",
-    "write_stacks",
 ]
 
 _COLUMNS: dict[str, Column] = {
@@ -34,47 +31,6 @@ _COLUMNS: dict[str, Column] = {
         str, "", "cells that were too poor and joined, separated by semicolons"
     ),
 }
-
-
-def write_stacks(path: Path, header: ProductHeader, chunk: Chunk[Stack]) -> None:
-    """Write the sums of a block of stacks.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-    header : ProductHeader
-        Origin of the product.
-    chunk : Chunk of Stack
-        The sums, and reasons where there are none.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    write_chunk(path, header, chunk)
-
-
-def read_stacks(path: Path) -> Chunk[Stack]:
-    """Read the sums of a block of stacks.
-
-    Parameters
-    ----------
-    path : Path
-        HDF5 file.
-
-    Returns
-    -------
-    Chunk of Stack
-        The sums, and reasons where there are none.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    """
-    return read_chunk(path, Stack)
 
 
 def write_groups(path: Path, header: ProductHeader, groups: Sequence[Group]) -> None:

@@ -7,55 +7,50 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bkgpipe.datamodel import RunCounts, Seal
+from bkgpipe.datamodel import Seal
 from bkgpipe.errors import BkgpipeError
-from bkgpipe.io.count import (
-    read_counts,
-    read_heads,
-    read_mask_effects,
-    read_shapes,
-    read_tallies,
+from bkgpipe.io.checkpoints import (
+    CANDIDATES,
+    COUNTS,
+    ENTRIES,
+    FIT,
+    MASKS,
+    MODELS,
+    NODES,
+    RANKINGS,
+    STACKS,
 )
-from bkgpipe.io.entries import read_entries, read_node_models, read_seals
+from bkgpipe.io.chunk_file import read_identities
+from bkgpipe.io.entries import read_seals
 from bkgpipe.io.files import inflate, locate, open_fits, read_content
 from bkgpipe.io.fits_sums import has_sums
-from bkgpipe.io.hdf5 import read_chunk
 from bkgpipe.io.index import find_index
-from bkgpipe.io.mask import read_masks
-from bkgpipe.io.rank import read_candidates, read_rankings
 from bkgpipe.io.record import (
     read_marked_files,
     read_page_header,
     read_record_header,
 )
-from bkgpipe.io.regression import read_fit
 from bkgpipe.io.seal import require_sealed
 from bkgpipe.io.select import read_runs_table
-from bkgpipe.io.smooth import read_models
-from bkgpipe.io.stack import read_groups, read_stacks
+from bkgpipe.io.stack import read_groups
 from bkgpipe.production.inputs import load_table
 from bkgpipe.settings import Settings
 
 __all__ = ["Verified", "verify_all"]
 
-# Some values of counts are stored twice: in their records, and side by side
-_OF_COUNTS = (
-    partial(read_chunk, record_class=RunCounts),
-    *(read_counts, read_heads, read_tallies, read_shapes, read_mask_effects),
-)
 # Readers of checkpoints, which between them read every value
 _READERS: tuple[tuple[str, str, tuple[Callable[[Path], object], ...]], ...] = (
     ("select", "runs.ecsv", (read_runs_table,)),
-    ("mask", "mask_*.h5", (read_masks,)),
-    ("count", "count_*.h5", _OF_COUNTS),
-    ("rank", "candidates*.h5", (read_candidates,)),
-    ("rank", "rank_*.h5", (read_rankings,)),
+    ("mask", "mask_*.h5", (MASKS.read, read_identities)),
+    ("count", "count_*.h5", (COUNTS.read, read_identities)),
+    ("rank", "candidates*.h5", (CANDIDATES.read_one,)),
+    ("rank", "rank_*.h5", (RANKINGS.read,)),
     ("stack", "groups.ecsv", (read_groups,)),
-    ("stack", "stack_*.h5", (read_stacks,)),
-    ("smooth", "fit.h5", (read_fit,)),
-    ("smooth", "smooth_*.h5", (read_models,)),
-    ("export", "nodes_*.h5", (read_node_models,)),
-    ("export", "export_*.h5", (read_entries,)),
+    ("stack", "stack_*.h5", (STACKS.read,)),
+    ("smooth", "fit.h5", (FIT.read_one,)),
+    ("smooth", "smooth_*.h5", (MODELS.read,)),
+    ("export", "nodes_*.h5", (NODES.read,)),
+    ("export", "export_*.h5", (ENTRIES.read,)),
     ("export", "store.json", (read_record_header,)),
     ("report", "index.html", (read_page_header,)),
 )

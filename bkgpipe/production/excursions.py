@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from bkgpipe.datamodel import RateModel
-from bkgpipe.io.hdf5 import read_fields
+from bkgpipe.io.checkpoints import MODELS
 from bkgpipe.production.summary import find_chunks
 from bkgpipe.settings import Settings
 
@@ -33,9 +32,7 @@ def read_excursions(settings: Settings) -> dict[int, tuple[str, ...]]:
     found = {
         obs_id: values["excursions"]
         for path in find_chunks(settings, "smooth")
-        for obs_id, values in read_fields(
-            path, RateModel, ["excursions"]
-        ).records.items()
+        for obs_id, values in MODELS.read_fields(path, ["excursions"]).records.items()
         if values["excursions"]
     }
     return dict(sorted(found.items()))

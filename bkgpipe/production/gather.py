@@ -14,10 +14,8 @@ from bkgpipe.datamodel import (
     Clock,
     ConditionCurve,
     Dependence,
-    ExclusionMask,
     ExclusionRegion,
     KeptShare,
-    RateModel,
     RegressionFit,
     RunConditions,
     RunSpectrum,
@@ -26,9 +24,9 @@ from bkgpipe.datamodel.axes_test import AxesSummary
 from bkgpipe.datamodel.validation import ValidationSummary
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.axes_test import read_axes
+from bkgpipe.io.checkpoints import FIT, MASKS, MODELS
+from bkgpipe.io.chunk_file import read_checksums
 from bkgpipe.io.count import read_heads, read_mask_effects
-from bkgpipe.io.hdf5 import read_checksums, read_fields
-from bkgpipe.io.regression import read_fit
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.validation import read_validation
 from bkgpipe.numerics.dependence import (
@@ -196,9 +194,7 @@ def _read_group_models(settings: Settings) -> _Models:
     rates = {
         stack_id: values["rate_2d"]
         for path in find_chunks(settings, "smooth")
-        for stack_id, values in read_fields(
-            path, RateModel, ["rate_2d"]
-        ).records.items()
+        for stack_id, values in MODELS.read_fields(path, ["rate_2d"]).records.items()
     }
     return {
         int(obs_id): (group.group_id, rates[group.group_id])
@@ -213,7 +209,7 @@ def _read_own_models(settings: Settings, counts: Path) -> _Models:
     path = settings.folder("smooth") / counts.name.replace("count", "smooth")
     if not path.exists():
         return {}
-    found = read_fields(path, RateModel, ["rate_2d"]).records
+    found = MODELS.read_fields(path, ["rate_2d"]).records
     return {key: (key, values["rate_2d"]) for key, values in found.items()}
 
 
@@ -250,7 +246,7 @@ def read_regression(settings: Settings) -> RegressionFit | None:
     path = settings.folder("smooth") / "fit.h5"
     if settings.smooth.method != "regression" or not path.exists():
         return None
-    return read_fit(path)
+    return FIT.read_one(path)
 
 
 def read_excluded(settings: Settings) -> tuple[tuple[ExclusionRegion, ...], int]:
@@ -296,7 +292,7 @@ def _choose_masks(settings: Settings) -> set[int]:
 
 def _read_regions(path: Path, keys: list[int]) -> Iterator[ExclusionRegion]:
     names = ["region_names", "region_origins", "region_circles", "region_capped"]
-    for found in read_fields(path, ExclusionMask, names, keys=keys).records.values():
+    for found in MASKS.read_fields(path, names, keys=keys).records.values():
         rows = zip(*(found[name] for name in names), strict=True)
         for name, origin, (ra, dec, radius, extension), is_capped in rows:
             yield ExclusionRegion(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bkgpipe.datamodel import RateModel
 from bkgpipe.errors import InputError
-from bkgpipe.io.hdf5 import read_record
+from bkgpipe.io.checkpoints import MODELS
 
 __all__ = ["Models", "no_model"]
 
@@ -33,7 +33,7 @@ class Models(Mapping[int, RateModel]):
     def __getitem__(self, number: int) -> RateModel:
         if number not in self._files:
             raise no_model(number, self._files, where="models")
-        return read_record(self._files[number], number, RateModel)
+        return MODELS.read_one(self._files[number], number)
 
     def __contains__(self, number: object) -> bool:
         return number in self._files  # without reading it

@@ -17,9 +17,10 @@ from bkgpipe.datamodel import (
     Summary,
 )
 from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.checkpoints import ENTRIES
+from bkgpipe.io.chunk_file import read_refused
 from bkgpipe.io.count import read_tallies
-from bkgpipe.io.entries import read_entries
-from bkgpipe.io.hdf5 import read_header, read_refused
+from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.record import read_record_header, read_record_summary
 from bkgpipe.io.select import read_runs_header
 from bkgpipe.numerics.stack import refusal
@@ -127,7 +128,7 @@ def read_export_entries(settings: Settings) -> list[ExportEntry]:
     """
     entries: dict[int, ExportEntry] = {}
     for path in find_chunks(settings, "export"):
-        entries.update(read_entries(path).records)
+        entries.update(ENTRIES.read(path).records)
     return [entries[obs_id] for obs_id in sorted(entries)]
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from gammapy.irf import Background2D, Background3D
 
-from bkgpipe.datamodel import Events, ExclusionMask, Run, RunCounts
+from bkgpipe.datamodel import Events, ExclusionMask, Run
 from bkgpipe.datamodel.validation_plan import RunGlance
 from bkgpipe.errors import InputError
-from bkgpipe.io.hdf5 import read_fields, read_record
+from bkgpipe.io.checkpoints import COUNTS, MASKS
 from bkgpipe.io.projection import read_model, read_store_model
 from bkgpipe.io.store import read_events
 from bkgpipe.numerics.validate_plan import glance_at_run
@@ -167,7 +167,7 @@ def read_facts(settings: Settings) -> dict[int, dict[str, Any]]:
     names = ["ontime", "livetime", "safe_energy_min"]
     facts: dict[int, dict[str, Any]] = {}
     for path in sorted(settings.folder("count").glob("count_*.h5")):
-        facts.update(read_fields(path, RunCounts, names).records)
+        facts.update(COUNTS.read_fields(path, names).records)
     return facts
 
 
@@ -206,5 +206,5 @@ def read_fold_run(
     chunk = run.obs_id // settings.data.chunk_size
     path = settings.folder("mask") / f"mask_{chunk}.h5"
     events, _ = read_events(settings.store, run)
-    mask = read_record(path, run.obs_id, ExclusionMask)
+    mask = MASKS.read_one(path, run.obs_id)
     return FoldRun(run=run, events=events, mask=mask, **facts[run.obs_id])

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from bkgpipe.datamodel import ProductHeader
 from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.chunk_file import read_identities
 from bkgpipe.io.entries import read_seals
 from bkgpipe.io.hdf5 import read_header
-from bkgpipe.io.identities import read_identities
 from bkgpipe.production.inputs import load_table
 from bkgpipe.production.listing import find_lost
 from bkgpipe.production.outdated import known_inputs

@@ -156,7 +156,7 @@ STAGE_TABLE = (
             "mask.nside",
         ),
         grain="runs",
-        revision=3,
+        revision=4,
         choice="mask.catalogs",
         methods={"stars": Method(keys=("mask.star_radius", "mask.star_magnitude"))},
     ),
@@ -166,7 +166,7 @@ STAGE_TABLE = (
         parents=("mask",),
         keys=("binning", "count", "export.alignment"),
         grain="runs",
-        revision=5,
+        revision=6,
     ),
     Stage(
         word="rank",
@@ -174,7 +174,7 @@ STAGE_TABLE = (
         parents=("select", "count"),
         keys=("mask.min_kept_fraction", "rank"),
         grain="targets",
-        revision=4,
+        revision=5,
     ),
     Stage(
         word="stack",
@@ -182,7 +182,7 @@ STAGE_TABLE = (
         parents=("select", "count"),
         keys=("mask.min_kept_fraction", "stack.method"),
         grain="targets",
-        revision=4,
+        revision=5,
         choice="stack.strategy",
         methods={
             "groups": Method(
@@ -204,7 +204,7 @@ STAGE_TABLE = (
         parents=("stack",),
         keys=("mask.min_kept_fraction",),
         grain="stack",
-        revision=4,
+        revision=5,
         choice="smooth.method",
         methods={
             "none": Method(),
@@ -231,7 +231,7 @@ STAGE_TABLE = (
         parents=("smooth",),
         keys=("export",),
         grain="targets",
-        revision=6,
+        revision=7,
     ),
     Stage(word="report", does="pages and figures", parents=("export",)),
 )

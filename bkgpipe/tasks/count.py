@@ -8,8 +8,7 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, Run, RunCounts
 from bkgpipe.errors import PassingError
-from bkgpipe.io.count import read_counts, write_counts
-from bkgpipe.io.mask import read_masks
+from bkgpipe.io.checkpoints import COUNTS, MASKS
 from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.count import count_run
 from bkgpipe.numerics.exposure import with_event_exposure
@@ -31,8 +30,7 @@ class Count(OfRuns):
     """Count events: reads masks and events files, writes ``count_{chunk}.h5``."""
 
     stage = "count"
-    read_file = staticmethod(read_counts)
-    write_file = staticmethod(write_counts)
+    file = COUNTS
 
     def requires(self) -> Mask:
         return self.sibling(Mask)
@@ -50,7 +48,7 @@ class Count(OfRuns):
         Chunk
             Counts, and reasons where there are none.
         """
-        masks = read_masks(Path(self.input().path))
+        masks = MASKS.read(Path(self.input().path))
 
         def count(obs_id: int) -> RunCounts:
             return self._count(runs[obs_id], masks.records[obs_id])

@@ -22,14 +22,14 @@ from bkgpipe.datamodel import (
     Seal,
 )
 from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
-from bkgpipe.io.count import read_counts, read_tallies
-from bkgpipe.io.entries import read_node_models, write_entries
+from bkgpipe.io.checkpoints import COUNTS, MODELS, NODES
+from bkgpipe.io.chunk_file import read_checksums, read_refused
+from bkgpipe.io.count import read_tallies
+from bkgpipe.io.entries import write_entries
 from bkgpipe.io.events_background import events_background
 from bkgpipe.io.export import copy_events, read_origin
 from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
-from bkgpipe.io.hdf5 import read_checksums, read_refused
 from bkgpipe.io.seal import seal_files
-from bkgpipe.io.smooth import read_models
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.export import node_model_for_run
@@ -128,7 +128,7 @@ class Export(ChunkTask):
     def _read_models(self) -> _Models:
         nodes, groups = (self.input().get(name) for name in ("nodes", "groups"))
         return _Models(
-            nodes=read_node_models(Path(nodes.path)),
+            nodes=NODES.read(Path(nodes.path)),
             groups=read_groups(Path(groups.path)) if groups else (),
         )
 
@@ -139,10 +139,10 @@ class Export(ChunkTask):
     def _read_norms(self) -> Callable[[NodeModel], NodeModel]:
         """Read what the norms are made from; return what applies them."""
         export = self.settings.export
-        counts = read_counts(Path(self.input()["counts"].path)).records
+        counts = COUNTS.read(Path(self.input()["counts"].path)).records
         rates: Mapping[int, RateModel] = {}
         if self._has_norm:
-            rates = read_models(Path(self.input()["rates"].path)).records
+            rates = MODELS.read(Path(self.input()["rates"].path)).records
 
         def normalise(model: NodeModel) -> NodeModel:
             run = counts[model.obs_id]

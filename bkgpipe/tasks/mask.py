@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, ExclusionRegion, Run
-from bkgpipe.io.mask import read_masks, write_masks
+from bkgpipe.io.checkpoints import MASKS
 from bkgpipe.numerics.mask import make_exclusion_mask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
@@ -18,8 +18,7 @@ class Mask(OfRuns):
     """Mask runs: reads catalogues, regions and masks, writes ``mask_{chunk}.h5``."""
 
     stage = "mask"
-    read_file = staticmethod(read_masks)
-    write_file = staticmethod(write_masks)
+    file = MASKS
 
     def requires(self) -> Select:
         return self.sibling(Select)

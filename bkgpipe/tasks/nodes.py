@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bkgpipe.datamodel import NodeModel
-from bkgpipe.io.entries import write_node_models
-from bkgpipe.io.smooth import read_models
+from bkgpipe.io.checkpoints import MODELS, NODES
 from bkgpipe.numerics.export import make_node_model
 from bkgpipe.tasks.base import ChunkTask
 from bkgpipe.tasks.collect import collect
@@ -31,7 +30,7 @@ class SolveNodes(ChunkTask):
     def run(self) -> None:
         if self.complete():  # what it waited for has not changed
             return
-        models = read_models(Path(self.input().path))
+        models = MODELS.read(Path(self.input().path))
 
         def solve(stack_id: int) -> NodeModel:
             return make_node_model(
@@ -43,4 +42,4 @@ class SolveNodes(ChunkTask):
         chunk.refused.update(models.refused)
 
         with self.output().temporary_path() as path:
-            write_node_models(Path(path), self.header(), chunk)
+            NODES.write(Path(path), self.header(), chunk)

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from bkgpipe.datamodel import Chunk, Run
 from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.chunk_file import ChunkFile, read_identities
 from bkgpipe.io.hdf5 import read_header
-from bkgpipe.io.identities import read_identities
 from bkgpipe.production.runs import chunk_identities, digest, undecided
 from bkgpipe.production.whole import runs_fault
 from bkgpipe.tasks.base import ChunkTask
@@ -81,9 +81,7 @@ class OfRuns(ChunkTask):
     others stays in it, for the selections that asked for them.
     """
 
-    # Read all products of a file, and write them with what its runs were made from
-    read_file: ClassVar[staticmethod[..., Chunk[Any]]]
-    write_file: ClassVar[staticmethod[..., None]]
+    file: ClassVar[ChunkFile[Any]]
 
     def make(self, runs: dict[int, Run]) -> Chunk[Any]:
         """Make the products of some runs.
@@ -109,7 +107,7 @@ class OfRuns(ChunkTask):
 
         made_from = kept.identities | self.identities()
         with self.output().temporary_path() as path:
-            self.write_file(Path(path), self.header(), chunk, identities=made_from)
+            self.file.write(Path(path), self.header(), chunk, identities=made_from)
 
     def identities(self) -> dict[int, str]:
         """Tell the runs that are asked for.
@@ -172,7 +170,7 @@ class OfRuns(ChunkTask):
         try:
             if self.path.exists():
                 known = read_identities(self.path)
-                chunk = type(self).read_file(self.path)
+                chunk = self.file.read(self.path)
                 both = Earlier(chunk=chunk, identities=known)
                 return both.without(self._strangers(known))
         except DamagedFileError as error:

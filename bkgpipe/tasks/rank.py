@@ -10,13 +10,8 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Candidates, Ranking, RunTable
 from bkgpipe.errors import DamagedFileError, InputError, NoRunsError
+from bkgpipe.io.checkpoints import CANDIDATES, RANKINGS
 from bkgpipe.io.hdf5 import read_header
-from bkgpipe.io.rank import (
-    read_candidates,
-    read_rankings,
-    write_candidates,
-    write_rankings,
-)
 from bkgpipe.numerics.candidates import pack_candidates, unpack_candidates
 from bkgpipe.numerics.rank import rank_runs
 from bkgpipe.production.runs import digest, index_runs, run_digests
@@ -60,7 +55,7 @@ class GatherCandidates(OfAllCounts):
         candidates = pack_candidates(archive.selected, unfit=archive.unfit)
 
         with self.output().temporary_path() as path:
-            write_candidates(Path(path), self.header(), candidates)
+            CANDIDATES.write_one(Path(path), self.header(), candidates)
 
 
 class Rank(ChunkTask):
@@ -89,7 +84,7 @@ class Rank(ChunkTask):
 
     def run(self) -> None:
         archive = _read_joined(self, [self.sibling(Count)])
-        candidates = read_candidates(Path(self.input()[0].path))
+        candidates = CANDIDATES.read_one(Path(self.input()[0].path))
 
         rankings = self._rank(archive, candidates)
         chunk = collect(
@@ -100,7 +95,7 @@ class Rank(ChunkTask):
         )
 
         with self.output().temporary_path() as path:
-            write_rankings(Path(path), self.header(), chunk)
+            RANKINGS.write(Path(path), self.header(), chunk)
 
     def _rank(self, archive: Archive, candidates: Candidates) -> dict[int, Ranking]:
         shapes = archive.shapes
@@ -142,7 +137,7 @@ def _read_joined(task: StageTask, counts: Sequence[ChunkTask]) -> Archive:
 @lru_cache(maxsize=10_000)
 def _digest_taken(path: Path, _changed: int, table: RunTable) -> str:
     """Hash who is taken for whom, at which scale, and the files of those taken."""
-    rankings, runs = read_rankings(path), run_digests(table)
+    rankings, runs = RANKINGS.read(path), run_digests(table)
     scales = {obs_id: each.scales for obs_id, each in rankings.records.items()}
     taken = sorted({obs_id for each in scales.values() for obs_id in each})
     return digest([scales, rankings.refused, *(runs[obs_id] for obs_id in taken)])
@@ -173,7 +168,7 @@ def read_all_rankings(settings: Settings) -> tuple[Ranking, ...]:
         return ()
     found: dict[int, Ranking] = {}
     for path in find_chunks(settings, "rank"):
-        found |= read_rankings(path).records
+        found |= RANKINGS.read(path).records
     return tuple(found[obs_id] for obs_id in sorted(found))
 
 

@@ -18,10 +18,9 @@ from bkgpipe.datamodel import (
     RunHead,
 )
 from bkgpipe.errors import InputError, NoRunsError
-from bkgpipe.io.count import read_counts, read_each, read_heads
+from bkgpipe.io.checkpoints import COUNTS, FIT, MODELS
+from bkgpipe.io.count import read_each, read_heads
 from bkgpipe.io.hdf5 import read_header
-from bkgpipe.io.regression import read_fit, write_fit
-from bkgpipe.io.smooth import write_models
 from bkgpipe.numerics.penalties import (
     PenaltyTrial,
     Strengths,
@@ -69,7 +68,7 @@ class FitRegression(OfAllCounts):
         fit = self._fit(runs)
 
         with self.output().temporary_path() as path:
-            write_fit(Path(path), self.header(), fit)
+            FIT.write_one(Path(path), self.header(), fit)
 
     def _fit(self, runs: _FitRuns) -> RegressionFit:
         smooth, alignment = self.settings.smooth, self.settings.export.alignment
@@ -130,8 +129,8 @@ class Predict(ChunkTask):
         return [self.sibling(FitRegression), self.sibling(Count)]
 
     def run(self) -> None:
-        fit = read_fit(Path(self.input()[0].path))
-        counts = read_counts(Path(self.input()[1].path))
+        fit = FIT.read_one(Path(self.input()[0].path))
+        counts = COUNTS.read(Path(self.input()[1].path))
 
         def rate(obs_id: int) -> RateModel:
             return _predict(fit, counts.records[obs_id])
@@ -140,7 +139,7 @@ class Predict(ChunkTask):
         chunk = collect(obs_ids, rate, refused=counts.refused, tell=self.tell)
 
         with self.output().temporary_path() as path:
-            write_models(Path(path), self.header(), chunk)
+            MODELS.write(Path(path), self.header(), chunk)
 
 
 @dataclass(frozen=True, kw_only=True)

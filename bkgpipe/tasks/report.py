@@ -12,11 +12,10 @@ from bkgpipe.datamodel import (
     Group,
     ModelNote,
     ProductHeader,
-    RateModel,
     Report,
     note_model,
 )
-from bkgpipe.io.hdf5 import read_record
+from bkgpipe.io.checkpoints import MODELS
 from bkgpipe.io.record import (
     read_marked_files,
     read_page_header,
@@ -202,7 +201,7 @@ def _make_jobs(
 
 
 def _draw(job: _Job) -> ModelNote:
-    model = read_record(job.source, job.stack_id, RateModel)
+    model = MODELS.read_one(job.source, job.stack_id)
     figure = figure_rate(model)
     image = job.folder / f"model-{job.stack_id}.png"
     write_file(image, lambda path: save_figure(figure, path))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bkgpipe.datamodel import RateModel
-from bkgpipe.io.smooth import write_models
-from bkgpipe.io.stack import read_stacks
+from bkgpipe.io.checkpoints import MODELS, STACKS
 from bkgpipe.numerics.smooth import smooth_stack
 from bkgpipe.settings import Settings
 from bkgpipe.settings.stages import has_stage, method_values
@@ -34,7 +33,7 @@ class Smooth(ChunkTask):
     def run(self) -> None:
         if self.complete():  # what it waited for has not changed
             return
-        stacks = read_stacks(Path(self.input().path))
+        stacks = STACKS.read(Path(self.input().path))
         method = self.settings.smooth.method
         values = method_values(self.settings, self.stage)
 
@@ -45,7 +44,7 @@ class Smooth(ChunkTask):
         chunk.refused.update(stacks.refused)
 
         with self.output().temporary_path() as path:
-            write_models(Path(path), self.header(), chunk)
+            MODELS.write(Path(path), self.header(), chunk)
 
 
 def smooth_class(settings: Settings) -> type[ChunkTask]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Chunk
 from bkgpipe.datamodel import Stack as StackedRuns
+from bkgpipe.io.checkpoints import RANKINGS, STACKS
 from bkgpipe.io.count import read_each
-from bkgpipe.io.rank import read_rankings
-from bkgpipe.io.stack import read_groups, write_stacks
+from bkgpipe.io.stack import read_groups
 from bkgpipe.numerics.scaled import stack_scaled
 from bkgpipe.tasks.archive import read_archive
 from bkgpipe.tasks.base import UNKNOWN, ChunkTask, StageTask
@@ -48,7 +48,7 @@ class _Stack(ChunkTask):
         chunk.refused.update(members.refused)
 
         with self.output().temporary_path() as path:
-            write_stacks(Path(path), self.header(), chunk)
+            STACKS.write(Path(path), self.header(), chunk)
 
     def _stack(self, stack_id: int, scale: dict[int, float]) -> StackedRuns:
         size = self.settings.data.chunk_size
@@ -94,7 +94,7 @@ class StackRanked(_Stack):
 
     def members(self) -> Chunk[dict[int, float]]:
         """Tell the runs of each stack."""
-        rankings = read_rankings(Path(self.input()[0].path))
+        rankings = RANKINGS.read(Path(self.input()[0].path))
         records = {obs_id: each.scales for obs_id, each in rankings.records.items()}
         return Chunk(records=records, refused=rankings.refused)
 

@@ -10,14 +10,13 @@ from pathlib import Path
 
 from bkgpipe.datamodel import ExportEntry, NodeModel
 from bkgpipe.errors import NoRunsError
+from bkgpipe.io.checkpoints import MODELS, NODES, STACKS
 from bkgpipe.io.cubes import write_image, write_table
-from bkgpipe.io.entries import read_node_models
 from bkgpipe.io.export import write_hdu_index
 from bkgpipe.io.gadf import Origin
 from bkgpipe.io.record import read_marked_files, read_record_header, write_marker
 from bkgpipe.io.seal import seal_files
-from bkgpipe.io.smooth import read_models
-from bkgpipe.io.stack import read_groups, read_stacks
+from bkgpipe.io.stack import read_groups
 from bkgpipe.io.tables import (
     write_grouped_observation_table,
     write_groups_table,
@@ -112,9 +111,9 @@ class MakeStore(StageTask):
             return []
         stage, source = self.settings.folder, self.settings.store
         groups = read_groups(stage("stack") / "groups.ecsv")
-        stacks = read_stacks(stage("stack") / "stack_0.h5").records
-        rates = read_models(stage("smooth") / "smooth_0.h5").records
-        nodes = read_node_models(self.folder / "nodes_0.h5").records
+        stacks = STACKS.read(stage("stack") / "stack_0.h5").records
+        rates = MODELS.read(stage("smooth") / "smooth_0.h5").records
+        nodes = NODES.read(self.folder / "nodes_0.h5").records
         write: dict[str, Callable[[Path], None]] = {}
         for number, model in nodes.items():
             write |= self._model_writers(model)

@@ -20,10 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bkgpipe.cli.main import main
-from bkgpipe.io.count import read_counts
-from bkgpipe.io.entries import read_entries, read_node_models
-from bkgpipe.io.smooth import read_models
-from bkgpipe.io.stack import read_stacks
+from bkgpipe.io.checkpoints import COUNTS, ENTRIES, MODELS, NODES, STACKS
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.tasks import report
@@ -48,11 +45,11 @@ GIVEN = {
 _PATIENCE = 180.0
 
 _READERS = {
-    "count_*.h5": read_counts,
-    "stack_*.h5": read_stacks,
-    "smooth_*.h5": read_models,
-    "nodes_*.h5": read_node_models,
-    "export_*.h5": read_entries,
+    "count_*.h5": COUNTS.read,
+    "stack_*.h5": STACKS.read,
+    "smooth_*.h5": MODELS.read,
+    "nodes_*.h5": NODES.read,
+    "export_*.h5": ENTRIES.read,
 }
 
 

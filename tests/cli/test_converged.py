@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.numerics import array_fit, regression
 from bkgpipe.numerics.points import join_runs
 from bkgpipe.settings import read_settings
@@ -69,7 +69,7 @@ def test_expected_counts_are_those_of_the_optimum(store, bkgpipe, fit, monkeypat
     settings = read_settings(Path("luigi.cfg"))
     runs = {}
     for path in settings.folder("count").glob("count_*.h5"):
-        runs |= read_counts(path).records
+        runs |= COUNTS.read(path).records
     points = join_runs(
         runs.values(), np.arange(len(runs)), fov_alignment=settings.export.alignment
     )

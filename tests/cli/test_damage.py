@@ -23,7 +23,7 @@ from click.testing import CliRunner
 
 from bkgpipe.cli.main import main
 from bkgpipe.datamodel import RunCounts, Simulation, Truth
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.simulation.store import write_simulated_store
@@ -479,7 +479,7 @@ def _call(*words: str) -> tuple[int, dict[str, Any], str]:
 def _read_counts() -> dict[int, RunCounts]:
     found: dict[int, RunCounts] = {}
     for path in sorted(Path("out").glob("count-*/count_*.h5")):
-        found |= read_counts(path).records
+        found |= COUNTS.read(path).records
     return found
 
 

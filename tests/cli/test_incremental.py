@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 
-from bkgpipe.io.rank import read_rankings
+from bkgpipe.io.checkpoints import RANKINGS
 from bkgpipe.io.stack import read_groups
 
 _RUNS = [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008]
@@ -211,7 +211,7 @@ def _read_taken(out: Path) -> dict[int, dict[int, float]]:
     return {
         obs_id: ranking.scales
         for path in out.glob("rank-*/rank_*.h5")
-        for obs_id, ranking in read_rankings(path).records.items()
+        for obs_id, ranking in RANKINGS.read(path).records.items()
     }
 
 

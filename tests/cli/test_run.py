@@ -10,7 +10,7 @@ from gammapy.data import DataStore
 
 from bkgpipe.cli import memory, run
 from bkgpipe.datamodel import Events, SimulatedEvents
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.io.simulate_run import write_simulated_run
 from bkgpipe.io.store import read_events, read_runs
 
@@ -216,7 +216,7 @@ def test_a_run_without_events_is_counted_as_zero(bkgpipe, without_events):
     assert answer["runs"] == {"used": 8, "refused": {}}
     assert len(answer["models"]) == 16
     (chunk,) = (without_events / "out").glob("count-*/count_334.h5")
-    counts = read_counts(chunk).records[1003]
+    counts = COUNTS.read(chunk).records[1003]
     assert counts.conservation.n_read == 0
     assert counts.counts_3d.sum() == 0
     assert counts.exposure_3d.sum() > 0

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from bkgpipe.errors import InputError
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.chunk_file import ChunkFile
 from bkgpipe.tasks import count, export
 
 _GONE = "store: the store is gone, not only files of single runs"
@@ -25,6 +26,20 @@ def _lose(monkeypatch, module, name: str, *, lost: Path) -> Path:
         return call(*arguments, **options)
 
     monkeypatch.setattr(module, name, call_after_loss)
+    return aside
+
+
+def _lose_on_reading(monkeypatch, module, name: str, *, lost: Path) -> Path:
+    """Let a folder or file vanish as soon as a stage reads checkpoints."""
+    aside = lost.with_name(f"{lost.name}.aside")
+
+    class Losing(ChunkFile):
+        def read(self, *arguments, **options):
+            if lost.exists():
+                lost.rename(aside)
+            return super().read(*arguments, **options)
+
+    monkeypatch.setattr(module, name, Losing(getattr(module, name).record_class))
     return aside
 
 
@@ -46,7 +61,7 @@ def test_no_run_is_refused_for_a_store_that_is_gone(
 ):
     lost = folder / name
     with pytest.MonkeyPatch.context() as patch:
-        aside = _lose(patch, count, "read_masks", lost=lost)
+        aside = _lose_on_reading(patch, count, "MASKS", lost=lost)
         if name != "store":  # whole files are still there, and one is not
             patch.setattr(count, "read_events", _refuse_all)
 
@@ -87,7 +102,7 @@ def test_a_store_that_is_gone_when_events_are_copied(folder, bkgpipe, all_told):
 
 def test_no_origin_is_made_up_for_a_store_that_is_gone(folder, bkgpipe, all_told):
     with pytest.MonkeyPatch.context() as patch:
-        aside = _lose(patch, export, "read_node_models", lost=folder / "store")
+        aside = _lose_on_reading(patch, export, "NODES", lost=folder / "store")
 
         result = bkgpipe("run", "export")
 
@@ -102,14 +117,14 @@ def test_events_that_vanish_from_a_store_that_is_there(
 ):
     path = find_events(folder / "store", 1003)
     with pytest.MonkeyPatch.context() as patch:
-        _lose(patch, count, "read_masks", lost=path)
+        _lose_on_reading(patch, count, "MASKS", lost=path)
 
         result = bkgpipe("run", "export", "--set", "run.allow_refused=true")
 
     assert result.exit_code == 0
     assert "Refused: run 1003" in all_told()
     (chunk,) = folder.glob("out/count-*/count_334.h5")
-    assert list(read_counts(chunk).refused) == [1003]
+    assert list(COUNTS.read(chunk).refused) == [1003]
 
 
 def test_a_store_that_is_gone_for_a_while(
@@ -127,7 +142,7 @@ def test_a_store_that_is_gone_for_a_while(
     made = list(folder.glob("out/count-*/count_*.h5"))
 
     assert "Refused" not in stderr
-    assert not any(read_counts(path).refused for path in made)
+    assert not any(COUNTS.read(path).refused for path in made)
     if len(made) < 8:  # on a busy machine the workers may have been faster
         assert process.returncode == 1
         assert _GONE in stderr

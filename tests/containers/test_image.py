@@ -18,7 +18,7 @@ from astropy.io import fits
 
 from bkgpipe import __version__
 from bkgpipe.datamodel import PointSource, Simulation, Truth
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.settings import settings_template
 from bkgpipe.simulation.store import write_simulated_store
 
@@ -92,7 +92,7 @@ def _assert_same_models(out: Path, other: Path, *, n_runs: int) -> None:
     n_counted = 0
     for path in out.glob("count-*/count_*.h5"):
         (twin,) = other.glob(f"count-*/{path.name}")
-        records, expected = read_counts(path).records, read_counts(twin).records
+        records, expected = COUNTS.read(path).records, COUNTS.read(twin).records
         assert records.keys() == expected.keys()
         for obs_id, record in records.items():
             np.testing.assert_array_equal(record.counts_3d, expected[obs_id].counts_3d)

@@ -23,7 +23,9 @@ import numpy as np
 
 from bkgpipe.errors import DamagedFileError, InputError
 from bkgpipe.io import count
-from bkgpipe.io.hdf5 import read_checksums, read_header, read_refused
+from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.chunk_file import read_checksums, read_refused
+from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.record import read_page_header, read_record_header
 from bkgpipe.io.select import read_runs_header, read_runs_table
 from bkgpipe.io.store import read_events, read_runs
@@ -183,8 +185,8 @@ def _compare(folder: Path, name: str, readers: dict[str, Callable[[Path], Any]])
 
 
 _HDF5 = {
-    "counts": count.read_counts,
-    "one": lambda path: count.read_run_counts(path, 7),
+    "counts": COUNTS.read,
+    "one": lambda path: COUNTS.read_one(path, 7),
     "heads": count.read_heads,
     "shapes": count.read_shapes,
     "tallies": count.read_tallies,

@@ -18,15 +18,13 @@ from bkgpipe.datamodel import (
     RunCounts,
 )
 from bkgpipe.errors import DamagedFileError, InputError
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.io.count import (
-    read_counts,
     read_each,
     read_heads,
     read_mask_effects,
-    read_run_counts,
     read_shapes,
     read_tallies,
-    write_counts,
 )
 
 
@@ -40,14 +38,14 @@ def written(
     path: Path, header: ProductHeader, make_counts: Callable[[int], RunCounts]
 ) -> Path:
     records = {obs_id: make_counts(obs_id) for obs_id in (7, 8)}
-    write_counts(path, header, Chunk(records=records, refused={9: "no events"}))
+    COUNTS.write(path, header, Chunk(records=records, refused={9: "no events"}))
     return path
 
 
 def test_counts_come_back(
     written: Path, make_counts: Callable[[int], RunCounts]
 ) -> None:
-    chunk = read_counts(written)
+    chunk = COUNTS.read(written)
 
     found, expected = chunk.records[8], make_counts(8)
     assert chunk.refused == {9: "no events"}
@@ -61,23 +59,23 @@ def test_counts_come_back(
 
 
 def test_run_counts_are_those_of_the_chunk(written: Path) -> None:
-    found = read_run_counts(written, 8)
+    found = COUNTS.read_one(written, 8)
 
-    expected = read_counts(written).records[8]
+    expected = COUNTS.read(written).records[8]
     assert found.obs_id == 8
     np.testing.assert_array_equal(found.counts_3d, expected.counts_3d)
 
 
 def test_refused_run_says_why(written: Path) -> None:
     with pytest.raises(InputError, match=r"count_0\.h5: .*no events.*Leave it out"):
-        read_run_counts(written, 9)
+        COUNTS.read_one(written, 9)
 
 
 def test_shapes_are_those_of_the_counts(written: Path) -> None:
     chunk = read_shapes(written)
 
     assert chunk.refused == {9: "no events"}
-    for obs_id, counts in read_counts(written).records.items():
+    for obs_id, counts in COUNTS.read(written).records.items():
         found, expected = chunk.records[obs_id], counts.shape
         assert repr(found.run) == repr(expected.run)
         assert found.livetime == expected.livetime
@@ -90,18 +88,18 @@ def test_shapes_are_those_of_the_counts(written: Path) -> None:
 
 def test_shapes_do_not_read_the_cubes(written: Path) -> None:
     with h5py.File(written, "r+") as file:
-        del file["records/7/counts_3d"]
+        del file["records/counts_3d"]
 
     assert read_shapes(written).records[7].n_events > 0
     with pytest.raises(DamagedFileError, match="Run the stage again"):
-        read_counts(written)
+        COUNTS.read(written)
 
 
 def test_heads_are_the_counts_without_the_cubes(written: Path) -> None:
     chunk = read_heads(written)
 
     assert chunk.refused == {9: "no events"}
-    for obs_id, counts in read_counts(written).records.items():
+    for obs_id, counts in COUNTS.read(written).records.items():
         head = chunk.records[obs_id]
         assert head.control.counts_outer == counts.control.counts_outer
         assert head.position_angle == counts.position_angle
@@ -114,7 +112,7 @@ def test_heads_are_the_counts_without_the_cubes(written: Path) -> None:
 def test_tallies_are_those_of_the_counts(written: Path) -> None:
     found = read_tallies(written)
 
-    counts = read_counts(written).records
+    counts = COUNTS.read(written).records
     assert found == {obs_id: run.tally for obs_id, run in counts.items()}
     assert found[8].conservation == Conservation(n_read=10, n_invalid=1, n_kept=9)
     assert found[8].n_events == counts[8].safe_counts_2d.sum() > 0
@@ -135,9 +133,9 @@ def test_empty_and_fully_masked_run(
         conservation=Conservation(),
     )
 
-    write_counts(path, header, Chunk(records={7: empty}))
+    COUNTS.write(path, header, Chunk(records={7: empty}))
 
-    found = read_counts(path).records[7]
+    found = COUNTS.read(path).records[7]
     assert found.counts_3d.sum() == 0
     assert found.kept_fraction == 0.0
     assert read_shapes(path).records[7].n_events == 0
@@ -163,14 +161,14 @@ def test_single_bin(
         is_safe=np.array([True]),
     )
 
-    write_counts(path, header, Chunk(records={7: single}))
+    COUNTS.write(path, header, Chunk(records={7: single}))
 
-    assert read_counts(path).records[7].counts_3d.tolist() == [[[3]]]
+    assert COUNTS.read(path).records[7].counts_3d.tolist() == [[[3]]]
     assert read_shapes(path).records[7].n_events == 3
 
 
 def test_damaged_file(path: Path) -> None:
-    for read in (read_counts, read_shapes, read_tallies):
+    for read in (COUNTS.read, read_shapes, read_tallies):
         with pytest.raises(DamagedFileError, match=r"count_0\.h5: .*Run the stage"):
             read(path)
 
@@ -184,7 +182,7 @@ def test_mask_effects_come_back(
         events_2d=counts.counts_2d.sum(axis=0) + 2,
         solid_angle_2d=counts.solid_angle_2d,
     )
-    write_counts(path, header, Chunk(records={7: replace(counts, mask_effect=effect)}))
+    COUNTS.write(path, header, Chunk(records={7: replace(counts, mask_effect=effect)}))
 
     (found,) = read_mask_effects(path).records.values()
 
@@ -199,10 +197,10 @@ def test_mask_effects_come_back(
 
 
 def test_some_runs_of_a_file(written):
-    found = read_counts(written, obs_ids=[8])
+    found = COUNTS.read(written, keys=[8])
 
     assert list(found.records) == [8]
-    whole = read_run_counts(written, 8)
+    whole = COUNTS.read_one(written, 8)
     np.testing.assert_array_equal(found.records[8].counts_3d, whole.counts_3d)
     np.testing.assert_array_equal(found.records[8].solid_angle_2d, whole.solid_angle_2d)
     assert found.records[8].checksum == whole.checksum
@@ -213,7 +211,7 @@ def test_many_runs_come_in_the_order_asked_for(tmp_path, header, make_counts):
     for number, obs_ids in ((0, range(1, 11)), (1, (12, 11))):
         path = tmp_path / f"count_{number}.h5"
         records = {obs_id: make_counts(obs_id) for obs_id in obs_ids}
-        write_counts(path, header, Chunk(records=records))
+        COUNTS.write(path, header, Chunk(records=records))
         places += [(path, obs_id) for obs_id in obs_ids]
 
     found = list(read_each(places))
@@ -232,9 +230,9 @@ def test_the_clock_comes_back(path, header, make_counts):
     clock = Clock(ontime=1600.0, good_time=800.0)
     counts = replace(make_counts(7), clock=clock)
 
-    write_counts(path, header, Chunk(records={7: counts, 8: make_counts(8)}))
+    COUNTS.write(path, header, Chunk(records={7: counts, 8: make_counts(8)}))
 
-    for found in (read_counts(path).records, read_tallies(path)):
+    for found in (COUNTS.read(path).records, read_tallies(path)):
         assert repr(found[7].clock) == repr(clock)
         assert found[7].clock.is_doubtful
         assert not found[8].clock.is_doubtful

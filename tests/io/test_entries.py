@@ -16,13 +16,8 @@ from bkgpipe.datamodel import (
     Seal,
 )
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.entries import (
-    read_entries,
-    read_node_models,
-    read_seals,
-    write_entries,
-    write_node_models,
-)
+from bkgpipe.io.checkpoints import ENTRIES, NODES
+from bkgpipe.io.entries import read_seals, write_entries
 
 _ENTRY = ExportEntry(
     obs_id=7,
@@ -50,7 +45,7 @@ def test_entries_come_back(tmp_path: Path, header: ProductHeader) -> None:
     )
 
     write_entries(path, header, chunk, seals=_SEALS)
-    found = read_entries(path)
+    found = ENTRIES.read(path)
 
     assert found.records == chunk.records
     assert found.refused == chunk.refused
@@ -80,8 +75,8 @@ def test_node_models_come_back(
         error_2d=rng.random(binning.shape_2d),
     )
 
-    write_node_models(path, header, Chunk(records={3: model}, refused={4: "no events"}))
-    chunk = read_node_models(path)
+    NODES.write(path, header, Chunk(records={3: model}, refused={4: "no events"}))
+    chunk = NODES.read(path)
 
     found = chunk.records[3]
     assert chunk.refused == {4: "no events"}
@@ -97,7 +92,7 @@ def test_node_models_come_back(
         )
 
 
-@pytest.mark.parametrize("read", [read_entries, read_node_models])
+@pytest.mark.parametrize("read", [ENTRIES.read, NODES.read])
 def test_damaged_file(tmp_path: Path, read) -> None:
     path = tmp_path / "export_0.h5"
     path.write_bytes(b"\x89HDF")
@@ -112,14 +107,14 @@ def test_a_file_of_another_kind_is_refused(
     write_entries(path, header, Chunk(records={7: _ENTRY}), seals=_SEALS)
 
     with pytest.raises(DamagedFileError, match=r"export_0\.h5: "):
-        read_node_models(path)
+        NODES.read(path)
 
 
 def test_a_chunk_without_runs(tmp_path: Path, header: ProductHeader) -> None:
     path = tmp_path / "export_0.h5"
     write_entries(path, header, Chunk(), seals=[])
 
-    found = read_entries(path)
+    found = ENTRIES.read(path)
 
     assert (found.records, found.refused) == ({}, {})
     assert read_seals(path) == []

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from bkgpipe.datamodel import Chunk, Conservation, Simulation, Summary, Truth
 from bkgpipe.errors import InputError
-from bkgpipe.io.count import write_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.io.files import inflate, locate, open_fits
 from bkgpipe.io.record import write_page, write_record
 from bkgpipe.io.select import write_runs
@@ -70,7 +70,7 @@ def _write_products(folder: Path, header, make_counts) -> None:
     table = read_runs(folder / "store")
     counts = {obs_id: make_counts(obs_id) for obs_id in (7, 9, 10)}
     chunk = Chunk(records=counts, refused={8: "run 8: too short. Exclude it."})
-    write_counts(folder / "count_0.h5", header, chunk)
+    COUNTS.write(folder / "count_0.h5", header, chunk)
     write_runs(folder / "runs.ecsv", header, table)
     write_page(folder / "index.html", header, "<p>page</p>\n" * 20)
     summary = Summary(

@@ -7,7 +7,7 @@ import pytest
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, ProductHeader
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.mask import read_masks, write_masks
+from bkgpipe.io.checkpoints import MASKS
 
 
 def _make_mask(obs_id: int, n_regions: int, n_pixels: int) -> ExclusionMask:
@@ -33,8 +33,8 @@ def test_masks_come_back(
     path = tmp_path / "mask_0.h5"
     expected = _make_mask(7, n_regions, n_pixels)
 
-    write_masks(path, header, Chunk(records={7: expected}, refused={8: "no pointing"}))
-    chunk = read_masks(path)
+    MASKS.write(path, header, Chunk(records={7: expected}, refused={8: "no pointing"}))
+    chunk = MASKS.read(path)
 
     found = chunk.records[7]
     assert chunk.refused == {8: "no pointing"}
@@ -50,4 +50,4 @@ def test_damaged_file(tmp_path: Path) -> None:
     path = tmp_path / "mask_0.h5"
     path.write_bytes(b"")
     with pytest.raises(DamagedFileError, match=r"mask_0\.h5: .*Run the stage again"):
-        read_masks(path)
+        MASKS.read(path)

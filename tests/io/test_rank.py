@@ -7,12 +7,7 @@ import pytest
 
 from bkgpipe.datamodel import REASONS, Candidates, Chunk, ProductHeader, Ranking
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.rank import (
-    read_candidates,
-    read_rankings,
-    write_candidates,
-    write_rankings,
-)
+from bkgpipe.io.checkpoints import CANDIDATES, RANKINGS
 
 
 def _make_ranking(n_runs: int) -> Ranking:
@@ -34,8 +29,8 @@ def test_rankings_come_back(tmp_path: Path, header: ProductHeader, n_runs: int) 
     path = tmp_path / "rank_0.h5"
     expected = _make_ranking(n_runs)
 
-    write_rankings(path, header, Chunk(records={7: expected}, refused={8: "short"}))
-    chunk = read_rankings(path)
+    RANKINGS.write(path, header, Chunk(records={7: expected}, refused={8: "short"}))
+    chunk = RANKINGS.read(path)
 
     found = chunk.records[7]
     assert chunk.refused == {8: "short"}
@@ -52,7 +47,7 @@ def test_damaged_file(tmp_path: Path) -> None:
     path = tmp_path / "rank_0.h5"
     path.write_bytes(b"x")
     with pytest.raises(DamagedFileError, match=r"rank_0\.h5: .*Run the stage again"):
-        read_rankings(path)
+        RANKINGS.read(path)
 
 
 def test_candidates_come_back(tmp_path, header):
@@ -65,13 +60,13 @@ def test_candidates_come_back(tmp_path, header):
         is_unfit=np.arange(7) == 5,
     )
 
-    write_candidates(path, header, expected)
+    CANDIDATES.write_one(path, header, expected)
 
-    found = read_candidates(path)
+    found = CANDIDATES.read_one(path)
     for name in Candidates.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
     assert found.exposure_2d.dtype == np.float32
     assert found.unfit == {int(expected.obs_ids[5])}
     path.write_bytes(path.read_bytes()[:-99])
     with pytest.raises(DamagedFileError, match=r"candidates\.h5"):
-        read_candidates(path)
+        CANDIDATES.read_one(path)

@@ -9,8 +9,8 @@ import pytest
 from bkgpipe.datamodel import ProductHeader, RegressionFit
 from bkgpipe.datamodel.regression import Systematics
 from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.checkpoints import FIT
 from bkgpipe.io.hdf5 import read_header
-from bkgpipe.io.regression import read_fit, write_fit
 
 _HEADER = ProductHeader(
     stage="smooth", fingerprint="abc123", inputs="0123", seconds=1.5, version="0"
@@ -63,9 +63,9 @@ def _fit() -> RegressionFit:
 
 
 def test_a_fit_comes_back_as_it_was(tmp_path: Path) -> None:
-    write_fit(tmp_path / "fit.h5", _HEADER, _fit())
+    FIT.write_one(tmp_path / "fit.h5", _HEADER, _fit())
 
-    again = read_fit(tmp_path / "fit.h5")
+    again = FIT.read_one(tmp_path / "fit.h5")
 
     assert read_header(tmp_path / "fit.h5") == _HEADER
     for field in fields(RegressionFit):
@@ -82,8 +82,8 @@ def test_a_fit_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_a_damaged_fit_is_told(tmp_path: Path) -> None:
     path = tmp_path / "fit.h5"
-    write_fit(path, _HEADER, replace(_fit(), n_runs=12))
+    FIT.write_one(path, _HEADER, replace(_fit(), n_runs=12))
     path.write_bytes(path.read_bytes()[:3000])
 
     with pytest.raises(DamagedFileError, match=r"fit\.h5.*Run the stage again"):
-        read_fit(path)
+        FIT.read_one(path)

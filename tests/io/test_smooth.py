@@ -7,7 +7,7 @@ import pytest
 
 from bkgpipe.datamodel import Binning, Chunk, Conditions, ProductHeader, RateModel
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.smooth import read_models, write_models
+from bkgpipe.io.checkpoints import MODELS
 
 
 def test_rates_come_back(
@@ -33,8 +33,8 @@ def test_rates_come_back(
         systematic=0.07,
     )
 
-    write_models(path, header, Chunk(records={3: model}))
-    found = read_models(path).records[3]
+    MODELS.write(path, header, Chunk(records={3: model}))
+    found = MODELS.read(path).records[3]
 
     assert (found.stack_id, found.method, found.n_runs) == (3, "gaussian", 2)
     assert found.conditions == model.conditions
@@ -48,4 +48,4 @@ def test_damaged_file(tmp_path: Path) -> None:
     path = tmp_path / "smooth_0.h5"
     path.write_bytes(b"\x89HDF")
     with pytest.raises(DamagedFileError, match=r"smooth_0\.h5: .*Run the stage again"):
-        read_models(path)
+        MODELS.read(path)

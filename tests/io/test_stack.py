@@ -15,13 +15,8 @@ from bkgpipe.datamodel import (
     Stack,
 )
 from bkgpipe.errors import DamagedFileError, OutputError
-from bkgpipe.io.stack import (
-    read_groups,
-    read_groups_header,
-    read_stacks,
-    write_groups,
-    write_stacks,
-)
+from bkgpipe.io.checkpoints import STACKS
+from bkgpipe.io.stack import read_groups, read_groups_header, write_groups
 
 
 @pytest.fixture
@@ -75,8 +70,8 @@ def groups() -> tuple[Group, ...]:
 def test_stacks_come_back(tmp_path: Path, header: ProductHeader, stack: Stack) -> None:
     path = tmp_path / "stack_0.h5"
 
-    write_stacks(path, header, Chunk(records={3: stack}, refused={4: "no runs"}))
-    chunk = read_stacks(path)
+    STACKS.write(path, header, Chunk(records={3: stack}, refused={4: "no runs"}))
+    chunk = STACKS.read(path)
 
     found = chunk.records[3]
     assert chunk.refused == {4: "no runs"}
@@ -89,7 +84,7 @@ def test_stacks_come_back(tmp_path: Path, header: ProductHeader, stack: Stack) -
 def test_damaged_stacks(tmp_path: Path) -> None:
     path = tmp_path / "stack_0.h5"
     with pytest.raises(DamagedFileError, match=r"stack_0\.h5: .*Run the stage again"):
-        read_stacks(path)
+        STACKS.read(path)
 
 
 def test_groups_come_back(

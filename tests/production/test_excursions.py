@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bkgpipe.io.smooth import read_models
+from bkgpipe.io.checkpoints import MODELS
 from bkgpipe.production.excursions import read_excursions
 from bkgpipe.production.summary import find_chunks
 from bkgpipe.tasks.smooth import AllSmooths
@@ -21,7 +21,7 @@ def test_runs_beyond_the_fit_are_found(production, build):
 
     models = {}
     for path in find_chunks(task.settings, "smooth"):
-        models |= read_models(path).records
+        models |= MODELS.read(path).records
     assert found == {
         obs_id: model.excursions for obs_id, model in models.items() if model.excursions
     }

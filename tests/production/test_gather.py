@@ -8,9 +8,7 @@ import pytest
 from bkgpipe.datamodel.axes_test import AxesSummary
 from bkgpipe.datamodel.validation import ScoreSummary, ValidationSummary
 from bkgpipe.io.axes_test import write_axes
-from bkgpipe.io.count import read_counts
-from bkgpipe.io.mask import read_masks
-from bkgpipe.io.smooth import read_models
+from bkgpipe.io.checkpoints import COUNTS, MASKS, MODELS
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.validation import write_validation
 from bkgpipe.production import gather
@@ -76,9 +74,9 @@ def test_runs_stand_beside_their_models(production, build, strategy):
 
     found = read_dependence(settings)
 
-    models = _records(settings, "smooth", read_models)
+    models = _records(settings, "smooth", MODELS.read)
     assert list(find_models(settings)) == sorted(models)
-    counts = _records(settings, "count", read_counts)
+    counts = _records(settings, "count", COUNTS.read)
     assert [run.obs_id for run in found.runs] == sorted(counts)
     groups = (
         read_groups(settings.folder("stack") / "groups.ecsv")
@@ -118,7 +116,7 @@ def test_each_region_is_gathered_once(production, build, monkeypatch):
 
     regions, n_masks = read_excluded(settings)
 
-    masks = _records(settings, "mask", read_masks)
+    masks = _records(settings, "mask", MASKS.read)
     names = {name for mask in masks.values() for name in mask.region_names}
     assert names
     assert {region.name for region in regions} == names

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.production.inputs import forget
 from bkgpipe.production.summary import (
     read_export_entries,
@@ -59,7 +59,7 @@ def test_numbers_of_a_production_that_is_half_done(production, build, tmp_path):
     assert summary.models == ()
     assert summary.conservation.n_lost == 0
     chunks = task.settings.folder("count").glob("count_*.h5")
-    records = [r for path in chunks for r in read_counts(path).records.values()]
+    records = [r for path in chunks for r in COUNTS.read(path).records.values()]
     assert summary.conservation.n_counted == sum(r.counts_2d.sum() for r in records)
     totals = {state.stage: state.n_total for state in read_states(task.settings)}
     assert (totals["count"], totals["export"]) == (4, 2)

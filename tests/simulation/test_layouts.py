@@ -23,7 +23,7 @@ from bkgpipe.datamodel import Conservation
 from bkgpipe.datamodel.layouts import LAYOUTS
 from bkgpipe.errors import OutputError, SettingsError
 from bkgpipe.io.aeff import read_safe_energy
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.io.simulate_index import write_simulated_index
 from bkgpipe.io.store import read_events, read_runs
 from bkgpipe.numerics.propose import event_peak
@@ -127,7 +127,7 @@ def _predicted_and_counted(
 def _conservation(out: Path) -> Conservation:
     total = Conservation()
     for path in out.glob("count-*/count_*.h5"):
-        for counts in read_counts(path).records.values():
+        for counts in COUNTS.read(path).records.values():
             total += counts.conservation
     return total
 

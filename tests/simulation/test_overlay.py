@@ -15,7 +15,7 @@ from bkgpipe.datamodel import (
     Truth,
 )
 from bkgpipe.errors import InputError, OutputError, SettingsError
-from bkgpipe.io.mask import write_masks
+from bkgpipe.io.checkpoints import MASKS
 from bkgpipe.io.store import read_events, read_runs
 from bkgpipe.settings import read_settings
 from bkgpipe.simulation import overlay
@@ -301,7 +301,7 @@ def test_masks_that_the_production_has_made_are_taken(
     )
     path = production.folder("mask") / "mask_1.h5"
     path.parent.mkdir(parents=True)
-    write_masks(path, header, Chunk(records=nothing, refused={}))
+    MASKS.write(path, header, Chunk(records=nothing, refused={}))
 
     plan = make_plan(make_overlay(f"overlay.production={config}"), workers=1)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.tasks.archive import read_archive
 from bkgpipe.tasks.count import AllCounts
 
@@ -46,7 +46,7 @@ def test_shapes_are_those_of_the_counts(counts):
     archive = read_archive(counts, min_kept_fraction=0.2)
 
     whole = {
-        i: run for each in counts for i, run in read_counts(each.path).records.items()
+        i: run for each in counts for i, run in COUNTS.read(each.path).records.items()
     }
     assert archive.shapes.keys() == whole.keys()
     for obs_id, run in whole.items():

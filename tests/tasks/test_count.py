@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.tasks.count import AllCounts
 
 
@@ -16,7 +16,7 @@ def count(production, build):
         task = production(data__chunk_size="100", **changes)
         assert build(task.sibling(AllCounts))
         (path,) = task.settings.folder("count").glob("count_*.h5")
-        return read_counts(path)
+        return COUNTS.read(path)
 
     return run
 

@@ -9,9 +9,9 @@ from gammapy.makers import MapDatasetMaker
 from gammapy.maps import MapAxis, WcsGeom
 
 from bkgpipe.errors import NoRunsError, OutputError
+from bkgpipe.io.checkpoints import MODELS
 from bkgpipe.io.count import read_tallies
 from bkgpipe.io.gadf import Origin
-from bkgpipe.io.smooth import read_models
 from bkgpipe.io.store import read_runs
 from bkgpipe.production.summary import read_export_entries, read_summary
 from bkgpipe.tasks.export import WRITERS, find_origin
@@ -73,7 +73,7 @@ def test_errors_are_those_of_the_rates_and_gammapy_minds_none(
     backgrounds = _backgrounds(store)
     rates = {}
     for path in task.settings.folder("smooth").glob("smooth_*.h5"):
-        rates |= read_models(path).records
+        rates |= MODELS.read(path).records
     for path in (store / "models").glob("bkg_3d_*.fits"):
         with fits.open(path, mode="update") as hdus:
             header = hdus["BACKGROUND"].header

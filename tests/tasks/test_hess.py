@@ -16,7 +16,7 @@ from gammapy.makers import MapDatasetMaker
 from gammapy.makers.utils import make_map_background_irf
 from gammapy.maps import MapAxis, WcsGeom
 
-from bkgpipe.io.mask import read_masks
+from bkgpipe.io.checkpoints import MASKS
 from bkgpipe.numerics.mask import is_kept
 from bkgpipe.production.gather import read_clocks
 from bkgpipe.production.inputs import forget
@@ -79,7 +79,7 @@ def test_own_models_give_back_the_counts_of_their_run(config, obs_id):
     run = next(run for run in task.table.runs if run.obs_id == obs_id)
     masks = {}
     for path in task.settings.folder("mask").glob("mask_*.h5"):
-        masks |= read_masks(path).records
+        masks |= MASKS.read(path).records
     edges = task.settings.binning.axes.energy_edges
     safe = edges[(edges >= run.safe_energy_min) & (edges < 80)]
     energy = MapAxis.from_energy_edges(safe, unit="TeV", name="energy")

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bkgpipe.errors import InputError
-from bkgpipe.io.mask import read_masks
+from bkgpipe.io.checkpoints import MASKS
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.tasks.mask import AllMasks
 
@@ -61,7 +61,7 @@ def test_no_region_at_all(production, build):
     assert read_exclusion_regions(task.settings) == ()
     assert build(task.sibling(AllMasks))
     for path in task.settings.folder("mask").glob("*.h5"):
-        for mask in read_masks(path).records.values():
+        for mask in MASKS.read(path).records.values():
             assert mask.excluded_pixels.size == 0
 
 
@@ -79,7 +79,7 @@ def test_the_source_of_each_run_is_excluded(production, build):
 
     for run in task.table.runs:
         chunk = task.settings.folder("mask") / f"mask_{run.obs_id // 3}.h5"
-        mask = read_masks(chunk).records[run.obs_id]
+        mask = MASKS.read(chunk).records[run.obs_id]
         ra, dec, radius, _ = mask.region_circles[0]
         area = mask.excluded_pixels.size * healpy.nside2pixarea(
             mask.nside, degrees=True

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.io.count import read_counts
+from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.chunk_file import read_identities
 from bkgpipe.io.events import read_events
-from bkgpipe.io.identities import read_identities
 from bkgpipe.production.inputs import forget
 from bkgpipe.tasks.count import AllCounts, Count
 from bkgpipe.tasks.mask import AllMasks, Mask
@@ -65,10 +65,10 @@ def test_seven_selections_cost_one_mask_and_one_count_of_each_run(count, made):
 def test_what_a_later_selection_adds_is_what_one_alone_makes(count):
     path = count(select__obs_ids="1003, 1004")
     count(select__obs_ids="1001, 1003")
-    joined = read_counts(path)
+    joined = COUNTS.read(path)
     shutil.rmtree(path.parent)
 
-    alone = read_counts(count(select__obs_ids="1001, 1003, 1004"))
+    alone = COUNTS.read(count(select__obs_ids="1001, 1003, 1004"))
 
     assert joined.records.keys() == alone.records.keys()
     for obs_id, run in alone.records.items():
@@ -79,12 +79,12 @@ def test_what_a_later_selection_adds_is_what_one_alone_makes(count):
 
 def test_a_run_that_changed_is_made_again_and_no_other(count, made, halve_good_time):
     path = count()
-    before = read_counts(path).records
+    before = COUNTS.read(path).records
     (events,) = (path.parents[2] / "store" / "data").glob("*1005*")
     halve_good_time(events)
     made["count"].clear()
 
-    after = read_counts(count()).records
+    after = COUNTS.read(count()).records
 
     assert made["count"] == [1005]
     assert after[1005].ontime == pytest.approx(before[1005].ontime / 2)
@@ -95,13 +95,13 @@ def test_a_run_that_was_refused_is_not_tried_again(count, made, tmp_path):
     (events,) = (tmp_path / "store" / "data").glob("*1004*")
     events.write_bytes(b"no events")
     path = count(select__obs_ids="1003, 1004")
-    assert list(read_counts(path).refused) == [1004]
+    assert list(COUNTS.read(path).refused) == [1004]
     made["count"].clear()
 
     count()
 
     assert 1004 not in made["count"]
-    assert list(read_counts(path).refused) == [1004]
+    assert list(COUNTS.read(path).refused) == [1004]
 
 
 def test_a_damaged_file_is_made_from_the_beginning(count, made):
@@ -146,4 +146,4 @@ def test_a_file_that_changes_while_runs_are_counted_fails_the_task(
 
     assert build(task)
     (path,) = task.settings.folder("count").glob("count_*.h5")
-    assert not read_counts(path).refused
+    assert not COUNTS.read(path).refused

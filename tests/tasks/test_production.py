@@ -8,11 +8,9 @@ import pytest
 from astropy.io import fits
 from gammapy.data import DataStore
 
-from bkgpipe.io.count import read_counts, read_tallies
-from bkgpipe.io.entries import read_entries
-from bkgpipe.io.regression import read_fit
-from bkgpipe.io.smooth import read_models
-from bkgpipe.io.stack import read_stacks
+from bkgpipe.io.checkpoints import COUNTS, ENTRIES, FIT, MODELS, STACKS
+from bkgpipe.io.chunk_file import ChunkFile
+from bkgpipe.io.count import read_tallies
 from bkgpipe.production.summary import read_states, read_summary
 
 _STAGES = ("select", "mask", "count", "stack", "smooth", "export", "report")
@@ -60,8 +58,8 @@ def test_events_and_exposure_are_conserved_through_the_chain(production, build):
         for path in sorted(folder("count").glob("count_*.h5"))
         for found in read_tallies(path).values()
     ]
-    stacks = read_stacks(folder("stack") / "stack_0.h5").records
-    models = read_models(folder("smooth") / "smooth_0.h5").records
+    stacks = STACKS.read(folder("stack") / "stack_0.h5").records
+    models = MODELS.read(folder("smooth") / "smooth_0.h5").records
 
     assert sum(place.n_lost for place in places) == 0
     n_kept = sum(place.n_kept for place in places)
@@ -79,8 +77,8 @@ def test_michi_stacks_take_no_mask_into_account(production, build):
         task = production(stack__method=method, smooth__method="none")
         assert build(task)
         folder = task.settings.folder
-        stacks = read_stacks(folder("stack") / "stack_0.h5").records
-        models = read_models(folder("smooth") / "smooth_0.h5").records
+        stacks = STACKS.read(folder("stack") / "stack_0.h5").records
+        models = MODELS.read(folder("smooth") / "smooth_0.h5").records
         exposures.append(stacks[1].exposure_2d)
         rates.append(models[1].rate_2d)
 
@@ -141,10 +139,11 @@ def test_a_killed_writer_leaves_nothing_and_the_next_run_goes_on(
 ):
     task = production()
 
-    def die(*_args: object, **_kwargs: object) -> None:
-        raise KeyboardInterrupt
+    class Dying(ChunkFile):
+        def write(self, *_args: object, **_kwargs: object) -> None:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr("bkgpipe.tasks.count.Count.write_file", die)
+    monkeypatch.setattr("bkgpipe.tasks.count.Count.file", Dying(COUNTS.record_class))
     with pytest.raises(KeyboardInterrupt):
         build(task)
     monkeypatch.undo()
@@ -206,7 +205,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_made_again(production, build):
     task = production()
     assert build(task)
     path = task.settings.folder("count") / "count_334.h5"
-    whole = read_counts(path).records
+    whole = COUNTS.read(path).records
     path.write_bytes(path.read_bytes()[:20000])
     (task.settings.data.output / "production.json").unlink()
     (task.settings.folder("report") / "index.html").unlink()
@@ -217,7 +216,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_made_again(production, build):
 
     assert build(task)
 
-    again = read_counts(path).records
+    again = COUNTS.read(path).records
     assert again.keys() == whole.keys()
     for obs_id, counts in again.items():
         assert (counts.counts_3d == whole[obs_id].counts_3d).all()
@@ -254,7 +253,7 @@ def test_entries_say_what_is_behind_each_model(production, build):
     assert build(task)
 
     for path in task.settings.folder("export").glob("export_*.h5"):
-        for entry in read_entries(path).records.values():
+        for entry in ENTRIES.read(path).records.values():
             assert entry.n_runs >= 1
             assert 0.05 < entry.hours < 2
             assert 0.5 < entry.deadc <= 1
@@ -268,13 +267,13 @@ def test_regression_predicts_each_run_from_all(production, build):
 
     summary = read_summary(task.settings)
     assert len(summary.models) == 16
-    fit = read_fit(task.settings.folder("smooth") / "fit.h5")
+    fit = FIT.read_one(task.settings.folder("smooth") / "fit.h5")
     assert fit.n_runs == 8
     counts, predicted = 0.0, 0.0
     for path in task.settings.folder("count").glob("count_*.h5"):
-        runs = read_counts(path).records
+        runs = COUNTS.read(path).records
         name = path.name.replace("count", "smooth")
-        models = read_models(task.settings.folder("smooth") / name).records
+        models = MODELS.read(task.settings.folder("smooth") / name).records
         for obs_id, run in runs.items():
             rate = models[obs_id].rate_3d * run.safe_exposure_3d
             predicted += (rate.sum(axis=(1, 2)) * run.binning.energy_width).sum()

@@ -6,9 +6,8 @@ import pytest
 
 from bkgpipe.datamodel import REASONS
 from bkgpipe.errors import InputError
+from bkgpipe.io.checkpoints import CANDIDATES, STACKS
 from bkgpipe.io.count import read_shapes
-from bkgpipe.io.rank import read_candidates
-from bkgpipe.io.stack import read_stacks
 from bkgpipe.production.summary import read_summary
 from bkgpipe.tasks import archive
 from bkgpipe.tasks.count import AllCounts
@@ -104,7 +103,7 @@ def _exposures(settings):
     return {
         obs_id: stack.exposure_2d.sum()
         for path in settings.folder("stack").glob("stack_*.h5")
-        for obs_id, stack in read_stacks(path).records.items()
+        for obs_id, stack in STACKS.read(path).records.items()
     }
 
 
@@ -130,16 +129,16 @@ def test_candidates_are_gathered_again_when_they_change(production, build):
     task = production(stack__strategy="ranked")
     assert build(task.sibling(AllRankings))
     (path,) = task.settings.data.output.glob("rank-*/candidates.h5")
-    assert read_candidates(path).obs_ids.tolist() == list(range(1001, 1009))
+    assert CANDIDATES.read_one(path).obs_ids.tolist() == list(range(1001, 1009))
     path.write_bytes(path.read_bytes()[:-700])
     fewer = production(stack__strategy="ranked", select__exclude_obs_ids="1005")
 
     assert build(fewer.sibling(AllRankings))
 
     (path,) = fewer.settings.folder("rank").glob("candidates.h5")
-    assert 1005 not in read_candidates(path).obs_ids
+    assert 1005 not in CANDIDATES.read_one(path).obs_ids
     path.write_bytes(path.read_bytes()[:-700])
     for each in path.parent.glob("rank_*.h5"):
         each.unlink()
     assert build(fewer.sibling(AllRankings))
-    assert 1005 not in read_candidates(path).obs_ids
+    assert 1005 not in CANDIDATES.read_one(path).obs_ids

@@ -8,9 +8,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from bkgpipe.errors import NoRunsError
-from bkgpipe.io.hdf5 import read_refused
-from bkgpipe.io.regression import read_fit
-from bkgpipe.io.smooth import read_models
+from bkgpipe.io.checkpoints import FIT, MODELS
+from bkgpipe.io.chunk_file import read_refused
 from bkgpipe.settings import settings_text
 from bkgpipe.tasks import AllSmooths, FitRegression, regression
 
@@ -27,7 +26,7 @@ def test_more_runs_than_points_are_joined(production, build):
         )
         fit = task.sibling(FitRegression)
         assert build(fit)
-        found[max_points] = read_fit(fit.folder / "fit.h5")
+        found[max_points] = FIT.read_one(fit.folder / "fit.h5")
     single, joined = found[500], found[4]
     assert single.n_runs == joined.n_runs == 8
     assert single.livetime == pytest.approx(joined.livetime)
@@ -54,7 +53,7 @@ def test_scatter_is_of_a_sample_of_many_runs(production, build, monkeypatch):
     fit = task.sibling(FitRegression)
     assert build(fit)
     assert read == [1001, 1004, 1007]
-    found = read_fit(fit.folder / "fit.h5")
+    found = FIT.read_one(fit.folder / "fit.h5")
     assert (found.scatter, found.low_scatter) == (0.25, 0.5)
 
 
@@ -63,7 +62,7 @@ def test_the_residual_of_each_energy_is_told(production, build, caplog):
     task = production(smooth__method="regression", binning__per_decade="5")
     fit = task.sibling(FitRegression)
     assert build(fit)
-    found = read_fit(fit.folder / "fit.h5")
+    found = FIT.read_one(fit.folder / "fit.h5")
     told = [text for text in caplog.messages if text.startswith("Regression at ")]
     assert len(told) == np.count_nonzero(np.isfinite(found.pulls)) > 5
     assert all(text.endswith(" sigma") for text in told)
@@ -112,7 +111,7 @@ def test_settings_of_a_regression_reach_the_fit(production, build):
     fit = task.sibling(FitRegression)
     assert build(fit)
 
-    found = read_fit(fit.folder / "fit.h5")
+    found = FIT.read_one(fit.folder / "fit.h5")
     assert set(found.terms) <= {"zenith", "control_outer"}
     assert found.ridge == 7
     assert found.offset_knots.size == 5 + 4
@@ -130,7 +129,7 @@ def test_penalties_are_chosen_by_nights_left_out(production, build):
     fit = task.sibling(FitRegression)
     assert build(fit)
 
-    found = read_fit(fit.folder / "fit.h5")
+    found = FIT.read_one(fit.folder / "fit.h5")
     chosen = [found.penalty, found.term_penalty, found.ridge]
     strengths, deviance = found.trials[:, :3].tolist(), found.trials[:, 3]
     assert len(strengths) >= 7
@@ -146,7 +145,7 @@ def test_given_penalties_are_not_tried(production, build):
         FitRegression
     )
     assert build(fit)
-    assert read_fit(fit.folder / "fit.h5").trials.shape == (0, 5)
+    assert FIT.read_one(fit.folder / "fit.h5").trials.shape == (0, 5)
 
 
 def test_a_run_of_unknown_zenith_angle_is_refused(production, build, tmp_path, caplog):
@@ -157,10 +156,10 @@ def test_a_run_of_unknown_zenith_angle_is_refused(production, build, tmp_path, c
     assert build(task.sibling(AllSmooths))
 
     fit = task.sibling(FitRegression)
-    assert read_fit(fit.folder / "fit.h5").n_runs == 7
+    assert FIT.read_one(fit.folder / "fit.h5").n_runs == 7
     reason = read_refused(fit.folder / "smooth_335.h5")[1005]
     assert reason.startswith("run 1005: the zenith angle is unknown. Add ZEN_PNT")
-    assert list(read_models(fit.folder / "smooth_335.h5").records) == [1006, 1007]
+    assert list(MODELS.read(fit.folder / "smooth_335.h5").records) == [1006, 1007]
     assert "Not fitted: run 1005: the zenith angle is unknown" in caplog.text
 
 
