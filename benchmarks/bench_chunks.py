@@ -28,8 +28,7 @@ from bkgpipe.datamodel import (
     Run,
     RunCounts,
 )
-from bkgpipe.io.checkpoints import COUNTS
-from bkgpipe.io.count import read_heads, read_shapes, read_tallies
+from bkgpipe.io.count import COUNTS, read_heads, read_shapes, read_tallies
 from bkgpipe.io.hdf5 import read_header
 
 _SIZE, _EVENTS = 100, 10_000

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bkgpipe.datamodel import RunCounts
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.numerics.fitted import is_judged
 from bkgpipe.numerics.folds import make_folds
 from bkgpipe.numerics.points import join_runs

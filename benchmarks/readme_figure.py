@@ -23,7 +23,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bkgpipe.datamodel import Binning
-from bkgpipe.io.checkpoints import COUNTS, MODELS
+from bkgpipe.io.count import COUNTS
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.view.axes import COLORS, MARKERS, simplify_ticks
 from bkgpipe.view.images import save_figure
 

@@ -25,10 +25,13 @@ from bkgpipe.datamodel import (
 )
 from bkgpipe.datamodel.closure import ClosureReport, PullSet
 from bkgpipe.errors import NoRunsError
-from bkgpipe.io.checkpoints import COUNTS, FIT, MODELS, STACKS
 from bkgpipe.io.closure import write_closure
+from bkgpipe.io.count import COUNTS
 from bkgpipe.io.record import write_text
+from bkgpipe.io.regression import FIT
 from bkgpipe.io.simulate import read_truth
+from bkgpipe.io.smooth import MODELS
+from bkgpipe.io.stack import STACKS
 from bkgpipe.numerics.norm_error import norm_error
 from bkgpipe.numerics.recovery import TruthOfModel, close_models, factor_of_stack
 from bkgpipe.numerics.terms import make_conditions

@@ -11,26 +11,21 @@ from matplotlib.figure import Figure
 
 from bkgpipe.datamodel import Chunk
 from bkgpipe.errors import InputError
-from bkgpipe.io.checkpoints import (
-    CANDIDATES,
-    COUNTS,
-    ENTRIES,
-    FIT,
-    MASKS,
-    MODELS,
-    NODES,
-    RANKINGS,
-    STACKS,
-)
+from bkgpipe.io.count import COUNTS
+from bkgpipe.io.entries import ENTRIES, NODES
 from bkgpipe.io.fits_summary import read_fits_summary
 from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.mask import MASKS
+from bkgpipe.io.rank import CANDIDATES, RANKINGS
 from bkgpipe.io.record import (
     read_record_header,
     read_record_summary,
     read_versions,
 )
+from bkgpipe.io.regression import FIT
 from bkgpipe.io.select import read_runs_table
-from bkgpipe.io.stack import read_groups
+from bkgpipe.io.smooth import MODELS
+from bkgpipe.io.stack import STACKS, read_groups
 from bkgpipe.io.tables import read_groups_table
 from bkgpipe.view.figures import make_figure
 from bkgpipe.view.images import save_figure

@@ -12,9 +12,9 @@ import numpy as np
 from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.comparison import BinRates, FileModel
 from bkgpipe.errors import InputError
-from bkgpipe.io.checkpoints import MODELS
 from bkgpipe.io.file_models import StoreModels, read_file_model, read_file_run
 from bkgpipe.io.simulate import read_truth
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.store import read_runs
 from bkgpipe.numerics.common_grid import CommonGrid
 from bkgpipe.numerics.compare import frame_of_truth, truth_rates

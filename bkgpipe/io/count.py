@@ -13,17 +13,19 @@ import numpy as np
 from bkgpipe.datamodel import Binning, Chunk, RunCounts, RunShape, RunTally
 from bkgpipe.datamodel.checks import require_shape
 from bkgpipe.datamodel.counts import lowest_energy
-from bkgpipe.io.checkpoints import COUNTS
-from bkgpipe.io.chunk_file import Columns
+from bkgpipe.io.chunk_file import ChunkFile, Columns
 from bkgpipe.io.damage import reading
 
 __all__ = [
+    "COUNTS",
     "read_each",
     "read_heads",
     "read_mask_effects",
     "read_shapes",
     "read_tallies",
 ]
+
+COUNTS = ChunkFile(RunCounts)
 
 _NOT_IN_HEADS = ("counts_3d", "solid_angle_3d", "mask_effect")
 _IN_HEADS = tuple(

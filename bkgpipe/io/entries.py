@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bkgpipe.datamodel import Chunk, ExportEntry, ProductHeader, Seal
-from bkgpipe.io.checkpoints import ENTRIES
-from bkgpipe.io.chunk_file import read_table
+from bkgpipe.datamodel import Chunk, ExportEntry, NodeModel, ProductHeader, Seal
+from bkgpipe.io.chunk_file import ChunkFile, read_table
 
-__all__ = ["read_seals", "write_entries"]
+__all__ = ["ENTRIES", "NODES", "read_seals", "write_entries"]
+
+ENTRIES = ChunkFile(ExportEntry)
+NODES = ChunkFile(NodeModel)
 
 _SEALS = "seals"
 

@@ -8,14 +8,18 @@ from typing import Any
 
 import numpy as np
 
-from bkgpipe.datamodel import Group, ProductHeader
+from bkgpipe.datamodel import Group, ProductHeader, Stack
+from bkgpipe.io.chunk_file import ChunkFile
 from bkgpipe.io.ecsv import Column, read_rows, read_table_header, write_rows
 
 __all__ = [
+    "STACKS",
     "read_groups",
     "read_groups_header",
     "write_groups",
 ]
+
+STACKS = ChunkFile(Stack)
 
 _COLUMNS: dict[str, Column] = {
     "group_id": Column(int, "", "number of the group"),

@@ -9,30 +9,24 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Seal
 from bkgpipe.errors import BkgpipeError
-from bkgpipe.io.checkpoints import (
-    CANDIDATES,
-    COUNTS,
-    ENTRIES,
-    FIT,
-    MASKS,
-    MODELS,
-    NODES,
-    RANKINGS,
-    STACKS,
-)
 from bkgpipe.io.chunk_file import read_identities
-from bkgpipe.io.entries import read_seals
+from bkgpipe.io.count import COUNTS
+from bkgpipe.io.entries import ENTRIES, NODES, read_seals
 from bkgpipe.io.files import inflate, locate, open_fits, read_content
 from bkgpipe.io.fits_sums import has_sums
 from bkgpipe.io.index import find_index
+from bkgpipe.io.mask import MASKS
+from bkgpipe.io.rank import CANDIDATES, RANKINGS
 from bkgpipe.io.record import (
     read_marked_files,
     read_page_header,
     read_record_header,
 )
+from bkgpipe.io.regression import FIT
 from bkgpipe.io.seal import require_sealed
 from bkgpipe.io.select import read_runs_table
-from bkgpipe.io.stack import read_groups
+from bkgpipe.io.smooth import MODELS
+from bkgpipe.io.stack import STACKS, read_groups
 from bkgpipe.production.inputs import load_table
 from bkgpipe.settings import Settings
 

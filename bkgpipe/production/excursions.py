@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bkgpipe.io.checkpoints import MODELS
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.production.summary import find_chunks
 from bkgpipe.settings import Settings
 

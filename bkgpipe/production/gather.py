@@ -24,9 +24,11 @@ from bkgpipe.datamodel.axes_test import AxesSummary
 from bkgpipe.datamodel.validation import ValidationSummary
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.axes_test import read_axes
-from bkgpipe.io.checkpoints import FIT, MASKS, MODELS
 from bkgpipe.io.chunk_file import read_checksums
 from bkgpipe.io.count import read_heads, read_mask_effects
+from bkgpipe.io.mask import MASKS
+from bkgpipe.io.regression import FIT
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.validation import read_validation
 from bkgpipe.numerics.dependence import (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bkgpipe.datamodel import RateModel
 from bkgpipe.errors import InputError
-from bkgpipe.io.checkpoints import MODELS
+from bkgpipe.io.smooth import MODELS
 
 __all__ = ["Models", "no_model"]
 

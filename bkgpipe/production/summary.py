@@ -17,9 +17,9 @@ from bkgpipe.datamodel import (
     Summary,
 )
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.checkpoints import ENTRIES
 from bkgpipe.io.chunk_file import read_refused
 from bkgpipe.io.count import read_tallies
+from bkgpipe.io.entries import ENTRIES
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.record import read_record_header, read_record_summary
 from bkgpipe.io.select import read_runs_header

@@ -13,7 +13,8 @@ from gammapy.irf import Background2D, Background3D
 from bkgpipe.datamodel import Events, ExclusionMask, Run
 from bkgpipe.datamodel.validation_plan import RunGlance
 from bkgpipe.errors import InputError
-from bkgpipe.io.checkpoints import COUNTS, MASKS
+from bkgpipe.io.count import COUNTS
+from bkgpipe.io.mask import MASKS
 from bkgpipe.io.projection import read_model, read_store_model
 from bkgpipe.io.store import read_events
 from bkgpipe.numerics.validate_plan import glance_at_run

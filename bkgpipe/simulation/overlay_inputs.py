@@ -14,7 +14,7 @@ from bkgpipe.datamodel.overlay import FieldGrid, OffSource, OverlayTarget
 from bkgpipe.datamodel.run_list import RunList, find_listed
 from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
 from bkgpipe.io.aeff import find_safe_energy
-from bkgpipe.io.checkpoints import MASKS
+from bkgpipe.io.mask import MASKS
 from bkgpipe.io.store import read_events, read_runs
 from bkgpipe.numerics.geometry import load_earth_orientation, pointing_of
 from bkgpipe.numerics.mask import make_exclusion_mask

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, Run, RunCounts
 from bkgpipe.errors import PassingError
-from bkgpipe.io.checkpoints import COUNTS, MASKS
+from bkgpipe.io.count import COUNTS
+from bkgpipe.io.mask import MASKS
 from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.count import count_run
 from bkgpipe.numerics.exposure import with_event_exposure

@@ -22,14 +22,14 @@ from bkgpipe.datamodel import (
     Seal,
 )
 from bkgpipe.errors import BkgpipeError, DamagedFileError, InputError
-from bkgpipe.io.checkpoints import COUNTS, MODELS, NODES
 from bkgpipe.io.chunk_file import read_checksums, read_refused
-from bkgpipe.io.count import read_tallies
-from bkgpipe.io.entries import write_entries
+from bkgpipe.io.count import COUNTS, read_tallies
+from bkgpipe.io.entries import NODES, write_entries
 from bkgpipe.io.events_background import events_background
 from bkgpipe.io.export import copy_events, read_origin
 from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
 from bkgpipe.io.seal import seal_files
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.store import read_events, require_store
 from bkgpipe.numerics.export import node_model_for_run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, ExclusionRegion, Run
-from bkgpipe.io.checkpoints import MASKS
+from bkgpipe.io.mask import MASKS
 from bkgpipe.numerics.mask import make_exclusion_mask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect

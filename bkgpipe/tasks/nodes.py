@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bkgpipe.datamodel import NodeModel
-from bkgpipe.io.checkpoints import MODELS, NODES
+from bkgpipe.io.entries import NODES
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.numerics.export import make_node_model
 from bkgpipe.tasks.base import ChunkTask
 from bkgpipe.tasks.collect import collect

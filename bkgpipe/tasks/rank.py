@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Candidates, Ranking, RunTable
 from bkgpipe.errors import DamagedFileError, InputError, NoRunsError
-from bkgpipe.io.checkpoints import CANDIDATES, RANKINGS
 from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.rank import CANDIDATES, RANKINGS
 from bkgpipe.numerics.candidates import pack_candidates, unpack_candidates
 from bkgpipe.numerics.rank import rank_runs
 from bkgpipe.production.runs import digest, index_runs, run_digests

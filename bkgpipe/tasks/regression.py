@@ -18,9 +18,10 @@ from bkgpipe.datamodel import (
     RunHead,
 )
 from bkgpipe.errors import InputError, NoRunsError
-from bkgpipe.io.checkpoints import COUNTS, FIT, MODELS
-from bkgpipe.io.count import read_each, read_heads
+from bkgpipe.io.count import COUNTS, read_each, read_heads
 from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.regression import FIT
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.numerics.penalties import (
     PenaltyTrial,
     Strengths,

@@ -15,7 +15,6 @@ from bkgpipe.datamodel import (
     Report,
     note_model,
 )
-from bkgpipe.io.checkpoints import MODELS
 from bkgpipe.io.record import (
     read_marked_files,
     read_page_header,
@@ -24,6 +23,7 @@ from bkgpipe.io.record import (
     write_text,
 )
 from bkgpipe.io.seal import seal_files
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import read_groups
 from bkgpipe.production.excursions import read_excursions
 from bkgpipe.production.gather import (

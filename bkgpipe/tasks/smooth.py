@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bkgpipe.datamodel import RateModel
-from bkgpipe.io.checkpoints import MODELS, STACKS
+from bkgpipe.io.smooth import MODELS
+from bkgpipe.io.stack import STACKS
 from bkgpipe.numerics.smooth import smooth_stack
 from bkgpipe.settings import Settings
 from bkgpipe.settings.stages import has_stage, method_values

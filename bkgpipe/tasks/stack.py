@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Chunk
 from bkgpipe.datamodel import Stack as StackedRuns
-from bkgpipe.io.checkpoints import RANKINGS, STACKS
 from bkgpipe.io.count import read_each
-from bkgpipe.io.stack import read_groups
+from bkgpipe.io.rank import RANKINGS
+from bkgpipe.io.stack import STACKS, read_groups
 from bkgpipe.numerics.scaled import stack_scaled
 from bkgpipe.tasks.archive import read_archive
 from bkgpipe.tasks.base import UNKNOWN, ChunkTask, StageTask

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from bkgpipe.datamodel import ExportEntry, NodeModel
 from bkgpipe.errors import NoRunsError
-from bkgpipe.io.checkpoints import MODELS, NODES, STACKS
 from bkgpipe.io.cubes import write_image, write_table
+from bkgpipe.io.entries import NODES
 from bkgpipe.io.export import write_hdu_index
 from bkgpipe.io.gadf import Origin
 from bkgpipe.io.record import read_marked_files, read_record_header, write_marker
 from bkgpipe.io.seal import seal_files
-from bkgpipe.io.stack import read_groups
+from bkgpipe.io.smooth import MODELS
+from bkgpipe.io.stack import STACKS, read_groups
 from bkgpipe.io.tables import (
     write_grouped_observation_table,
     write_groups_table,

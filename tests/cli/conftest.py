@@ -20,7 +20,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bkgpipe.cli.main import main
-from bkgpipe.io.checkpoints import COUNTS, ENTRIES, MODELS, NODES, STACKS
+from bkgpipe.io.count import COUNTS
+from bkgpipe.io.entries import ENTRIES, NODES
+from bkgpipe.io.smooth import MODELS
+from bkgpipe.io.stack import STACKS
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.tasks import report

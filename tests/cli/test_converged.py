@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.numerics import array_fit, regression
 from bkgpipe.numerics.points import join_runs
 from bkgpipe.settings import read_settings

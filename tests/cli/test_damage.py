@@ -23,7 +23,7 @@ from click.testing import CliRunner
 
 from bkgpipe.cli.main import main
 from bkgpipe.datamodel import RunCounts, Simulation, Truth
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
 from bkgpipe.simulation.store import write_simulated_store

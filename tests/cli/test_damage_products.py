@@ -22,8 +22,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bkgpipe.cli.main import main
-from bkgpipe.io.checkpoints import COUNTS, STACKS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.stack import STACKS
 from bkgpipe.production.inputs import forget
 from bkgpipe.tasks import report
 

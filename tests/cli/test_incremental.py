@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 
-from bkgpipe.io.checkpoints import RANKINGS
+from bkgpipe.io.rank import RANKINGS
 from bkgpipe.io.stack import read_groups
 
 _RUNS = [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008]

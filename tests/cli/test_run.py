@@ -10,7 +10,7 @@ from gammapy.data import DataStore
 
 from bkgpipe.cli import memory, run
 from bkgpipe.datamodel import Events, SimulatedEvents
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.io.simulate_run import write_simulated_run
 from bkgpipe.io.store import read_events, read_runs
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bkgpipe.errors import InputError
-from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.io.chunk_file import ChunkFile
+from bkgpipe.io.count import COUNTS
 from bkgpipe.tasks import count, export
 
 _GONE = "store: the store is gone, not only files of single runs"

@@ -18,7 +18,7 @@ from astropy.io import fits
 
 from bkgpipe import __version__
 from bkgpipe.datamodel import PointSource, Simulation, Truth
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.settings import settings_template
 from bkgpipe.simulation.store import write_simulated_store
 

@@ -23,8 +23,8 @@ import numpy as np
 
 from bkgpipe.errors import DamagedFileError, InputError
 from bkgpipe.io import count
-from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.io.chunk_file import read_checksums, read_refused
+from bkgpipe.io.count import COUNTS
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.record import read_page_header, read_record_header
 from bkgpipe.io.select import read_runs_header, read_runs_table

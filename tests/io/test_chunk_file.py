@@ -12,13 +12,13 @@ import pytest
 
 from bkgpipe.datamodel import Chunk, ProductHeader, RunCounts
 from bkgpipe.errors import DamagedFileError, InputError
-from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.io.chunk_file import (
     read_checksums,
     read_identities,
     read_refused,
     read_table,
 )
+from bkgpipe.io.count import COUNTS
 
 _REFUSED = {11: "the file is missing", 8: "x" * 100_000}
 
@@ -166,7 +166,7 @@ _ZEROS = """
 import signal, sys
 from pathlib import Path
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 path, size = Path(sys.argv[1]), int(sys.argv[2])
 content = path.read_bytes()
 n_refused = 0

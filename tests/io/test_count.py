@@ -18,8 +18,8 @@ from bkgpipe.datamodel import (
     RunCounts,
 )
 from bkgpipe.errors import DamagedFileError, InputError
-from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.io.count import (
+    COUNTS,
     read_each,
     read_heads,
     read_mask_effects,

@@ -16,8 +16,7 @@ from bkgpipe.datamodel import (
     Seal,
 )
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.checkpoints import ENTRIES, NODES
-from bkgpipe.io.entries import read_seals, write_entries
+from bkgpipe.io.entries import ENTRIES, NODES, read_seals, write_entries
 
 _ENTRY = ExportEntry(
     obs_id=7,

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from bkgpipe.datamodel import Chunk, Conservation, Simulation, Summary, Truth
 from bkgpipe.errors import InputError
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.io.files import inflate, locate, open_fits
 from bkgpipe.io.record import write_page, write_record
 from bkgpipe.io.select import write_runs

@@ -7,7 +7,7 @@ import pytest
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, ProductHeader
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.checkpoints import MASKS
+from bkgpipe.io.mask import MASKS
 
 
 def _make_mask(obs_id: int, n_regions: int, n_pixels: int) -> ExclusionMask:

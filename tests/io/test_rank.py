@@ -7,7 +7,7 @@ import pytest
 
 from bkgpipe.datamodel import REASONS, Candidates, Chunk, ProductHeader, Ranking
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.checkpoints import CANDIDATES, RANKINGS
+from bkgpipe.io.rank import CANDIDATES, RANKINGS
 
 
 def _make_ranking(n_runs: int) -> Ranking:

@@ -9,8 +9,8 @@ import pytest
 from bkgpipe.datamodel import ProductHeader, RegressionFit
 from bkgpipe.datamodel.regression import Systematics
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.checkpoints import FIT
 from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.regression import FIT
 
 _HEADER = ProductHeader(
     stage="smooth", fingerprint="abc123", inputs="0123", seconds=1.5, version="0"

@@ -7,7 +7,7 @@ import pytest
 
 from bkgpipe.datamodel import Binning, Chunk, Conditions, ProductHeader, RateModel
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.checkpoints import MODELS
+from bkgpipe.io.smooth import MODELS
 
 
 def test_rates_come_back(

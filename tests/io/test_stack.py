@@ -15,8 +15,7 @@ from bkgpipe.datamodel import (
     Stack,
 )
 from bkgpipe.errors import DamagedFileError, OutputError
-from bkgpipe.io.checkpoints import STACKS
-from bkgpipe.io.stack import read_groups, read_groups_header, write_groups
+from bkgpipe.io.stack import STACKS, read_groups, read_groups_header, write_groups
 
 
 @pytest.fixture

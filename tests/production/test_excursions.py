@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from bkgpipe.io.checkpoints import MODELS
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.production.excursions import read_excursions
 from bkgpipe.production.summary import find_chunks
 from bkgpipe.tasks.smooth import AllSmooths

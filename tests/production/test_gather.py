@@ -8,7 +8,9 @@ import pytest
 from bkgpipe.datamodel.axes_test import AxesSummary
 from bkgpipe.datamodel.validation import ScoreSummary, ValidationSummary
 from bkgpipe.io.axes_test import write_axes
-from bkgpipe.io.checkpoints import COUNTS, MASKS, MODELS
+from bkgpipe.io.count import COUNTS
+from bkgpipe.io.mask import MASKS
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.validation import write_validation
 from bkgpipe.production import gather

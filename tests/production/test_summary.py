@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.production.inputs import forget
 from bkgpipe.production.summary import (
     read_export_entries,

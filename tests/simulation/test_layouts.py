@@ -23,7 +23,7 @@ from bkgpipe.datamodel import Conservation
 from bkgpipe.datamodel.layouts import LAYOUTS
 from bkgpipe.errors import OutputError, SettingsError
 from bkgpipe.io.aeff import read_safe_energy
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.io.simulate_index import write_simulated_index
 from bkgpipe.io.store import read_events, read_runs
 from bkgpipe.numerics.propose import event_peak

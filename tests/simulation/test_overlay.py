@@ -15,7 +15,7 @@ from bkgpipe.datamodel import (
     Truth,
 )
 from bkgpipe.errors import InputError, OutputError, SettingsError
-from bkgpipe.io.checkpoints import MASKS
+from bkgpipe.io.mask import MASKS
 from bkgpipe.io.store import read_events, read_runs
 from bkgpipe.settings import read_settings
 from bkgpipe.simulation import overlay

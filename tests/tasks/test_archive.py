@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bkgpipe.io.checkpoints import COUNTS
+from bkgpipe.io.count import COUNTS
 from bkgpipe.tasks.archive import read_archive
 from bkgpipe.tasks.count import AllCounts
 

@@ -9,9 +9,9 @@ from gammapy.makers import MapDatasetMaker
 from gammapy.maps import MapAxis, WcsGeom
 
 from bkgpipe.errors import NoRunsError, OutputError
-from bkgpipe.io.checkpoints import MODELS
 from bkgpipe.io.count import read_tallies
 from bkgpipe.io.gadf import Origin
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.store import read_runs
 from bkgpipe.production.summary import read_export_entries, read_summary
 from bkgpipe.tasks.export import WRITERS, find_origin

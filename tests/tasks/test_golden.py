@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from bkgpipe.io.checkpoints import COUNTS, MASKS, MODELS, RANKINGS, STACKS
+from bkgpipe.io.count import COUNTS
+from bkgpipe.io.mask import MASKS
+from bkgpipe.io.rank import RANKINGS
+from bkgpipe.io.smooth import MODELS
+from bkgpipe.io.stack import STACKS
 from bkgpipe.settings.stages import STAGE_TABLE
 from bkgpipe.tasks import AllExports
 

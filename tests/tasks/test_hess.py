@@ -16,7 +16,7 @@ from gammapy.makers import MapDatasetMaker
 from gammapy.makers.utils import make_map_background_irf
 from gammapy.maps import MapAxis, WcsGeom
 
-from bkgpipe.io.checkpoints import MASKS
+from bkgpipe.io.mask import MASKS
 from bkgpipe.numerics.mask import is_kept
 from bkgpipe.production.gather import read_clocks
 from bkgpipe.production.inputs import forget

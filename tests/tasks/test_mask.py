@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bkgpipe.errors import InputError
-from bkgpipe.io.checkpoints import MASKS
+from bkgpipe.io.mask import MASKS
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.tasks.mask import AllMasks
 

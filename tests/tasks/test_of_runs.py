@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.io.checkpoints import COUNTS
 from bkgpipe.io.chunk_file import read_identities
+from bkgpipe.io.count import COUNTS
 from bkgpipe.io.events import read_events
 from bkgpipe.production.inputs import forget
 from bkgpipe.tasks.count import AllCounts, Count

@@ -8,9 +8,12 @@ import pytest
 from astropy.io import fits
 from gammapy.data import DataStore
 
-from bkgpipe.io.checkpoints import COUNTS, ENTRIES, FIT, MODELS, STACKS
 from bkgpipe.io.chunk_file import ChunkFile
-from bkgpipe.io.count import read_tallies
+from bkgpipe.io.count import COUNTS, read_tallies
+from bkgpipe.io.entries import ENTRIES
+from bkgpipe.io.regression import FIT
+from bkgpipe.io.smooth import MODELS
+from bkgpipe.io.stack import STACKS
 from bkgpipe.production.summary import read_states, read_summary
 
 _STAGES = ("select", "mask", "count", "stack", "smooth", "export", "report")

@@ -6,8 +6,9 @@ import pytest
 
 from bkgpipe.datamodel import REASONS
 from bkgpipe.errors import InputError
-from bkgpipe.io.checkpoints import CANDIDATES, STACKS
 from bkgpipe.io.count import read_shapes
+from bkgpipe.io.rank import CANDIDATES
+from bkgpipe.io.stack import STACKS
 from bkgpipe.production.summary import read_summary
 from bkgpipe.tasks import archive
 from bkgpipe.tasks.count import AllCounts

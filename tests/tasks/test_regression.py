@@ -8,8 +8,9 @@ from astropy.io import fits
 from astropy.table import Table
 
 from bkgpipe.errors import NoRunsError
-from bkgpipe.io.checkpoints import FIT, MODELS
 from bkgpipe.io.chunk_file import read_refused
+from bkgpipe.io.regression import FIT
+from bkgpipe.io.smooth import MODELS
 from bkgpipe.settings import settings_text
 from bkgpipe.tasks import AllSmooths, FitRegression, regression
 
