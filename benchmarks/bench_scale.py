@@ -29,10 +29,10 @@ from bkgpipe.cli.run import run_production
 from bkgpipe.datamodel import PointSource, Run, Simulation, Truth
 from bkgpipe.io.simulate_index import write_simulated_index
 from bkgpipe.io.store import read_runs
+from bkgpipe.io.whole_file import write_file
 from bkgpipe.settings import read_settings, settings_template
 from bkgpipe.simulation.store import write_simulated_store
 from bkgpipe.tasks import StageTask
-from bkgpipe.tasks.targets import write_file
 
 _SIMULATED = 200
 _MODELS = 100

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from bkgpipe.errors import BusyError, OutputError, SettingsError
+from bkgpipe.io.whole_file import find_stale
 from bkgpipe.production.leftovers import Leftover, find_leftovers
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.presence import announce, submitters
-from bkgpipe.tasks.targets import find_stale
 
 __all__ = ["clean_production"]
 

@@ -32,13 +32,13 @@ from bkgpipe.io.regression import FIT
 from bkgpipe.io.simulate import read_truth
 from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import STACKS
+from bkgpipe.io.whole_file import write_file
 from bkgpipe.numerics.norm_error import norm_error
 from bkgpipe.numerics.recovery import TruthOfModel, close_models, factor_of_stack
 from bkgpipe.numerics.terms import make_conditions
 from bkgpipe.production.runs import digest
 from bkgpipe.settings import Settings, read_settings, settings_template
 from bkgpipe.settings.simulation import read_simulate_settings
-from bkgpipe.tasks.targets import write_file
 from bkgpipe.view.closure import describe_closure, figure_closure
 from bkgpipe.view.images import save_figure
 

@@ -27,6 +27,7 @@ from bkgpipe.errors import (
     SettingsError,
 )
 from bkgpipe.io.comparison import write_comparison
+from bkgpipe.io.whole_file import write_file
 from bkgpipe.numerics.common_grid import (
     CommonGrid,
     common_grid,
@@ -39,7 +40,6 @@ from bkgpipe.numerics.compare import (
     summarise,
 )
 from bkgpipe.production.runs import digest
-from bkgpipe.tasks.targets import write_file
 from bkgpipe.view.compare import describe_comparison, figure_comparison
 from bkgpipe.view.images import save_figure
 

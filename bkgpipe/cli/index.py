@@ -18,7 +18,7 @@ from bkgpipe.io.make_index import (
     write_hdu_table,
     write_obs_table,
 )
-from bkgpipe.tasks.targets import write_file
+from bkgpipe.io.whole_file import write_file
 
 __all__ = ["make_index"]
 

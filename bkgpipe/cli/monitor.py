@@ -27,6 +27,7 @@ from bkgpipe.datamodel.run_list import RunList, find_listed
 from bkgpipe.errors import BkgpipeError, InputError, NoRunsError, SettingsError
 from bkgpipe.io.monitor import write_changes, write_rates
 from bkgpipe.io.store import read_events, read_runs
+from bkgpipe.io.whole_file import write_file
 from bkgpipe.numerics.geometry import load_earth_orientation
 from bkgpipe.numerics.monitor import make_rates
 from bkgpipe.numerics.monitor_law import compare_runs, fit_zenith_law
@@ -34,7 +35,6 @@ from bkgpipe.numerics.monitor_scan import find_changes, make_curve
 from bkgpipe.production.runs import digest
 from bkgpipe.settings.kinds import OBS_IDS, Kind, quantities, quantity
 from bkgpipe.simulation.pool import map_chunks
-from bkgpipe.tasks.targets import write_file
 from bkgpipe.view.images import save_figure
 from bkgpipe.view.monitor import figure_monitor
 from bkgpipe.view.monitor_words import describe_monitor

@@ -12,12 +12,12 @@ from pathlib import Path
 from bkgpipe.cli.run import begin, working_on
 from bkgpipe.errors import SettingsError
 from bkgpipe.grid.pilot import find_limits
+from bkgpipe.io.whole_file import HOST
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.engine import scheduler_address
 from bkgpipe.tasks.pilot import work
 from bkgpipe.tasks.shift import Limits, Shift
-from bkgpipe.tasks.targets import HOST
 
 __all__ = ["Outcome", "run_pilot"]
 

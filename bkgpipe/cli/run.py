@@ -20,6 +20,7 @@ from bkgpipe.errors import BkgpipeError
 from bkgpipe.grid.resources import site_doubts
 from bkgpipe.grid.waves import list_waves
 from bkgpipe.io.record import write_text
+from bkgpipe.io.whole_file import remove_stale, write_file
 from bkgpipe.numerics.geometry import load_earth_orientation
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.production.cost import find_costs
@@ -34,7 +35,7 @@ from bkgpipe.tasks.engine import build, scheduler_address
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.tasks.presence import announce
 from bkgpipe.tasks.production import require_no_refused
-from bkgpipe.tasks.targets import damaged_set_aside, remove_stale, write_file
+from bkgpipe.tasks.targets import damaged_set_aside
 from bkgpipe.view.clock_words import outside_words
 
 __all__ = ["begin", "freeze_settings", "run_command", "run_production", "working_on"]

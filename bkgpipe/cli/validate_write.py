@@ -18,10 +18,10 @@ from bkgpipe.datamodel.validation import (
 )
 from bkgpipe.io.axes_test import row_values, write_axes, write_axes_table
 from bkgpipe.io.validation import write_scores, write_validation
+from bkgpipe.io.whole_file import write_file
 from bkgpipe.production.gather import axes_files, validation_files
 from bkgpipe.production.runs import digest
 from bkgpipe.settings import Settings
-from bkgpipe.tasks.targets import write_file
 from bkgpipe.view.axes_test import describe_axes, figure_axes
 from bkgpipe.view.images import save_figure
 from bkgpipe.view.validation import describe_validation, figure_validation

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bkgpipe.io.flush import make_folder, put_in_place
 from bkgpipe.io.passing import require_lasting
+from bkgpipe.io.record import write_text
+from bkgpipe.io.whole_file import write_file
 
-__all__ = ["Contents", "join_sums", "read_contents", "write_contents"]
+__all__ = ["Contents", "join_sums", "read_contents", "sum_file", "write_contents"]
 
 _THREADS = 4  # that wait for a file system at a time
 
 _State = tuple[int, int]
+
+
+def sum_file(path: Path) -> str:
+    """Read a file, and return its checksum.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        SHA-256, in hexadecimal digits.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def join_sums(sums: Sequence[str]) -> str:
@@ -140,16 +162,11 @@ def write_contents(path: Path, contents: Contents) -> None:
 
     Raises
     ------
-    OSError
+    OutputError
         If it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    make_folder(path.parent)
-    try:
-        temporary.write_text(json.dumps(contents.known), encoding="utf-8")
-        put_in_place(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    text = json.dumps(contents.known)
+    write_file(path, lambda temporary: write_text(temporary, text))
 
 
 def _state(path: Path) -> _State | None:
@@ -163,8 +180,7 @@ def _state(path: Path) -> _State | None:
 
 def _sum_file(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sum_file(Path(path))
     except OSError as error:
         require_lasting(error, where=path)
         return ""

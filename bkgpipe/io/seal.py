@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from bkgpipe.datamodel import Seal
 from bkgpipe.errors import DamagedFileError, OutputError
+from bkgpipe.io.contents import sum_file
 from bkgpipe.io.flush import flush
 from bkgpipe.io.passing import require_lasting
 
@@ -88,10 +87,8 @@ def _seal(folder: Path, name: str) -> Seal:
 
 
 def _read(path: Path) -> Seal:
-    with path.open("rb") as file:
-        total = hashlib.file_digest(file, "sha256").hexdigest()
-        size = os.fstat(file.fileno()).st_size
-    return Seal(name=path.name, size=size, sha256=total)
+    total = sum_file(path)
+    return Seal(name=path.name, size=path.stat().st_size, sha256=total)
 
 
 def _broken(path: Path, what: str) -> DamagedFileError:

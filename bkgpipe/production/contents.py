@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from bkgpipe.datamodel import Run, RunTable
-from bkgpipe.errors import InputError
+from bkgpipe.errors import InputError, OutputError
 from bkgpipe.io.contents import Contents, join_sums, read_contents, write_contents
 from bkgpipe.io.files import locate
 from bkgpipe.settings import Settings
@@ -106,7 +106,7 @@ def _look(path: Path, wanted: frozenset[Path], *, keep: bool) -> Contents:
     contents = before.look(wanted)
     if contents is not before and (keep or path.exists()):
         # they can be found again
-        with suppress(OSError):
+        with suppress(OutputError):
             write_contents(path, contents)
     return contents
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bkgpipe.io.catalog_files import find_catalog
+from bkgpipe.io.contents import sum_file
 from bkgpipe.settings.stages import list_chain
 
 __all__ = ["stage_fingerprint", "stage_values"]
@@ -86,9 +87,9 @@ def _plain(value: Any) -> Any:
 
 def _content(path: Path) -> str:
     state = path.stat()
-    return _digest_file(path, state.st_mtime_ns, state.st_size)
+    return _sum_file(path, state.st_mtime_ns, state.st_size)
 
 
 @lru_cache(maxsize=64)
-def _digest_file(path: Path, _changed: int, _size: int) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def _sum_file(path: Path, _changed: int, _size: int) -> str:
+    return sum_file(path)

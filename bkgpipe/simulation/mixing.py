@@ -20,6 +20,7 @@ from bkgpipe.io.mixing_inputs import own_file
 from bkgpipe.io.provenance import read_provenance, write_provenance
 from bkgpipe.io.simulate_record import file_digest
 from bkgpipe.io.store import read_events, read_runs
+from bkgpipe.io.whole_file import remove_stale, write_file
 from bkgpipe.numerics.mixing import component_generator, draw_events
 from bkgpipe.settings.mixing_sections import COSMIC, OWN, ComponentSettings
 from bkgpipe.settings.parse import refuse
@@ -27,7 +28,6 @@ from bkgpipe.settings.simulation import SimulateSettings
 from bkgpipe.simulation.mixing_checks import RunCheck, check_run, component_problems
 from bkgpipe.simulation.mixing_grids import component_grid
 from bkgpipe.simulation.pool import map_chunks
-from bkgpipe.tasks.targets import remove_stale, write_file
 
 __all__ = ["mix_runs"]
 

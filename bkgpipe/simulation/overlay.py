@@ -29,12 +29,12 @@ from bkgpipe.io.overlay import (
 )
 from bkgpipe.io.provenance import read_provenance, write_provenance
 from bkgpipe.io.store import read_events
+from bkgpipe.io.whole_file import remove_stale, write_file
 from bkgpipe.numerics.overlay import locate_events, overlay_piece
 from bkgpipe.numerics.overlay_pool import OffPool
 from bkgpipe.settings.overlay_sections import OverlaySettings
 from bkgpipe.simulation.overlay_plan import OverlayPlan, make_plan
 from bkgpipe.simulation.pool import map_chunks
-from bkgpipe.tasks.targets import remove_stale, write_file
 
 __all__ = ["MATCHES", "POOL", "PROVENANCE", "overlay_runs"]
 

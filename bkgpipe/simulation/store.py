@@ -37,6 +37,7 @@ from bkgpipe.io.simulate_sources import (
     model_regions,
     read_models,
 )
+from bkgpipe.io.whole_file import remove_stale, write_file
 from bkgpipe.numerics.geometry import load_earth_orientation
 from bkgpipe.numerics.intervals import draw_intervals
 from bkgpipe.numerics.simulate import (
@@ -50,7 +51,6 @@ from bkgpipe.numerics.simulate import (
 from bkgpipe.settings.simulation import SimulateSettings
 from bkgpipe.simulation.like import copied_responses, copied_runs
 from bkgpipe.simulation.pool import map_chunks
-from bkgpipe.tasks.targets import remove_stale, write_file
 
 __all__ = ["simulate_archive", "write_simulated_store"]
 

@@ -15,13 +15,14 @@ from bkgpipe.datamodel import ProductHeader, Run, RunTable
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.io.passing import passing_reason
+from bkgpipe.io.whole_file import HOST
 from bkgpipe.production.inputs import is_selected, load_settings, load_table
 from bkgpipe.production.outdated import known_inputs
 from bkgpipe.production.runs import digest_all, runs_by_chunk
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.names import run_words
 from bkgpipe.tasks.story import STORY
-from bkgpipe.tasks.targets import HOST, ProductTarget, set_aside
+from bkgpipe.tasks.targets import ProductTarget, set_aside
 
 __all__ = ["PASSING", "UNKNOWN", "ChunkTask", "StageTask"]
 

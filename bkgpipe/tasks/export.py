@@ -32,6 +32,7 @@ from bkgpipe.io.seal import seal_files
 from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.store import read_events, require_store
+from bkgpipe.io.whole_file import write_part
 from bkgpipe.numerics.export import node_model_for_run
 from bkgpipe.numerics.norm import NORMS, apply_norm, low_norm
 from bkgpipe.numerics.stack import find_group
@@ -45,7 +46,6 @@ from bkgpipe.tasks.count import Count
 from bkgpipe.tasks.group import MakeGroups
 from bkgpipe.tasks.nodes import SolveNodes
 from bkgpipe.tasks.smooth import smooth_class
-from bkgpipe.tasks.targets import write_part
 
 __all__ = ["WRITERS", "AllExports", "Export", "find_origin"]
 

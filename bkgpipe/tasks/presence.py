@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bkgpipe.errors import BusyError
 from bkgpipe.io.record import write_text
-from bkgpipe.tasks.targets import HOST, is_alive, write_file
+from bkgpipe.io.whole_file import HOST, is_alive, write_file
 
 __all__ = ["Submitter", "announce", "submitters"]
 

@@ -25,6 +25,7 @@ from bkgpipe.io.record import (
 from bkgpipe.io.seal import seal_files
 from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import read_groups
+from bkgpipe.io.whole_file import write_file
 from bkgpipe.production.excursions import read_excursions
 from bkgpipe.production.gather import (
     axes_files,
@@ -48,7 +49,7 @@ from bkgpipe.tasks.count import AllCounts
 from bkgpipe.tasks.rank import read_all_rankings
 from bkgpipe.tasks.smooth import AllSmooths
 from bkgpipe.tasks.store import MakeStore
-from bkgpipe.tasks.targets import ProductTarget, write_file
+from bkgpipe.tasks.targets import ProductTarget
 from bkgpipe.tasks.versions import versions
 from bkgpipe.view.figures import figure_rate
 from bkgpipe.view.images import save_figure

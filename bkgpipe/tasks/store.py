@@ -23,6 +23,7 @@ from bkgpipe.io.tables import (
     write_groups_table,
     write_observation_table,
 )
+from bkgpipe.io.whole_file import write_file
 from bkgpipe.production.listing import find_lost
 from bkgpipe.production.runs import digest
 from bkgpipe.production.summary import read_export_entries
@@ -32,7 +33,7 @@ from bkgpipe.tasks.export import WRITERS, AllExports, find_origin
 from bkgpipe.tasks.group import MakeGroups
 from bkgpipe.tasks.smooth import AllSmooths
 from bkgpipe.tasks.stack import AllStacks
-from bkgpipe.tasks.targets import ProductTarget, write_file
+from bkgpipe.tasks.targets import ProductTarget
 
 __all__ = ["MakeStore"]
 

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bkgpipe.tasks.targets import HOST
+from bkgpipe.io.whole_file import HOST
 
 
 @pytest.fixture

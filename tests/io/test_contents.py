@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
-from bkgpipe.errors import PassingError
+from bkgpipe.errors import OutputError, PassingError
 from bkgpipe.io import contents
 from bkgpipe.io.contents import Contents, join_sums, read_contents, write_contents
 
@@ -92,8 +93,8 @@ def test_checksums_that_cannot_be_kept_leave_nothing(two, tmp_path, monkeypatch)
     def fail(*_args):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(contents, "put_in_place", fail)
-    with pytest.raises(OSError, match="Input/output"):
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OutputError, match="Input/output"):
         write_contents(tmp_path / "out" / "contents.json", Contents().look(two))
 
     assert not list((tmp_path / "out").iterdir())

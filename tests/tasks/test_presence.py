@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bkgpipe.errors import BusyError, OutputError
+from bkgpipe.io.whole_file import HOST, find_stale
 from bkgpipe.tasks import presence
 from bkgpipe.tasks.presence import Submitter, announce, submitters
-from bkgpipe.tasks.targets import HOST, find_stale
 
 
 def _other(folder, **changes):
