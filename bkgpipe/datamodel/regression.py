@@ -382,11 +382,10 @@ class RegressionRate:
     has_safe_runs : np.ndarray
         True for the energies that are safe for some run of the fit, same shape.
     excursions : tuple of Excursion
-        Conditions that are missing, or beyond those of the fit and moved to the
-        nearest.
+        Conditions that are missing, or beyond those of the fit.
     excursion_error : float
-        Relative error for that: what the terms would add if they went on as at the
-        nearest value, 1 at most.
+        Relative error for that: what a slope all the way from the fit would add, 1 at
+        most.
     """
 
     rate_3d: np.ndarray

@@ -85,8 +85,8 @@ def design_columns(
     Parameters
     ----------
     conditions : sequence of RunConditions
-        Conditions of each run; beyond the range of the fit the nearest stands for
-        them, and the mean for those that are missing.
+        Conditions of each run; beyond the reach of the fit its end stands for them, and
+        the mean for those that are missing.
     terms : tuple of str
         Terms to include.
     scales : ConditionScales
@@ -308,7 +308,8 @@ def _term_inputs(
 ) -> TermInputs:
     table = known_conditions(conditions, scales)
     table = np.where(np.isfinite(table), table, scales.mean)
-    clipped = np.clip(table, scales.low, scales.high) + shift
+    clipped = np.clip(table, scales.low - scales.reach, scales.high + scales.reach)
+    clipped += shift
     cos_zenith = clipped[:, 0]
     time = np.array([one.time for one in conditions])
     return TermInputs(

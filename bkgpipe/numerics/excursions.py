@@ -24,10 +24,10 @@ def excursion_error(
     functions: np.ndarray,
     counts: np.ndarray,
 ) -> float:
-    """Let the terms go on as at the nearest conditions, and compare the totals.
+    """Compare the total with what a slope all the way from the fit would add to it.
 
-    Terms are not linear in the conditions, and what bends them may bend back: taken is
-    the slope.
+    A prediction goes on some way beyond the fit. Terms are not linear in the
+    conditions, and what bends them may bend back: taken is the slope where it ends.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def excursion_error(
     functions : np.ndarray
         Functions of the field in each bin, shape ``(n_places, n_functions)``.
     counts : np.ndarray
-        What is predicted with the nearest conditions, ``(n_energy, n_places)``.
+        What is predicted, shape ``(n_energy, n_places)``.
 
     Returns
     -------
@@ -65,10 +65,10 @@ def excursion_error(
 def _shifts(
     conditions: RunConditions, terms: tuple[str, ...], scales: ConditionScales
 ) -> np.ndarray:
-    """Find how far conditions are from what stands for them in a prediction.
+    """Find how far conditions are from those of the fit.
 
-    One row for all that are beyond the range of the fit, if any is, and one for each
-    that the terms miss, by its standard deviation in the fit.
+    One row for all that are beyond its range, if any is, and one for each that the
+    terms miss, by its standard deviation in the fit.
     """
     table = known_conditions([conditions], scales)[0]
     beyond = np.nan_to_num(table - np.clip(table, scales.low, scales.high))

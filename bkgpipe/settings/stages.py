@@ -204,7 +204,7 @@ STAGE_TABLE = (
         parents=("stack",),
         keys=("mask.min_kept_fraction",),
         grain="stack",
-        revision=5,
+        revision=6,
         choice="smooth.method",
         methods={
             "none": Method(),

@@ -218,8 +218,8 @@ def _tell_residual(fit: RegressionFit) -> None:
 def _warn_of_excursions(run: RunCounts, predicted: RegressionRate) -> None:
     for excursion in predicted.excursions:
         _log.warning(
-            "Run %d: %s; the nearest value of the fit is taken, or the mean, with an "
-            "error of %.0f %% for that",
+            "Run %d: %s; the model extrapolates, or takes the mean, with an error of "
+            "%.0f %% for that",
             run.obs_id,
             excursion,
             100 * predicted.excursion_error,

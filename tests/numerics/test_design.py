@@ -14,6 +14,7 @@ from bkgpipe.numerics.design import (
     find_scales,
     join_design,
 )
+from bkgpipe.numerics.terms import CONDITION_NAMES
 
 CONDITIONS = RunConditions(
     cos_zenith=0.8,
@@ -70,7 +71,7 @@ def test_columns_start_with_the_radial_splines(runs):
     np.testing.assert_allclose(design[:, 5, 0].std(), 1.0)
 
 
-def test_conditions_are_clipped_to_those_seen(runs):
+def test_few_runs_do_not_tell_how_terms_go_on(runs):
     scales = find_scales(runs)
     far = replace(CONDITIONS, cos_zenith=0.3)
     near = replace(CONDITIONS, cos_zenith=0.7)
@@ -81,6 +82,33 @@ def test_conditions_are_clipped_to_those_seen(runs):
     assert str(excursion) == "cosine of the zenith angle 0.3 (fit: 0.7 to 0.9)"
     assert (excursion.value, excursion.low, excursion.high) == (0.3, 0.7, 0.9)
     assert find_excursions(near, terms, scales) == ()
+
+
+@pytest.fixture(scope="module")
+def forty():
+    """Runs of evenly spread cosines of zenith, and of times."""
+    return [
+        replace(CONDITIONS, cos_zenith=cos_zenith, time=53000.0 + 10 * cos_zenith)
+        for cos_zenith in np.linspace(0.5, 0.9, 40)
+    ]
+
+
+def test_terms_go_on_beyond_many_runs_by_part_of_their_spread(forty):
+    scales = find_scales(forty)
+    spread = scales.scale[CONDITION_NAMES.index("zenith")]
+    places = np.array([0.9, 0.91, 0.9 + 0.75 * spread, 0.9 + spread, 1.0])
+    some = [replace(CONDITIONS, cos_zenith=place) for place in places]
+    design, _ = design_columns(some, ("zenith",), scales, n_radial=5)
+    reached = design[:, 5, 0] * spread + 0.7
+    expected = np.minimum(places, 0.9 + 0.75 * spread)
+    np.testing.assert_allclose(reached, expected)
+    np.testing.assert_allclose(design[:, 10, 0], design[:, 5, 0] ** 2)
+
+
+def test_a_fit_goes_on_as_far_as_its_runs_say(forty):
+    scales = find_scales(forty)
+    assert scales.reach[CONDITION_NAMES.index("time")] == 0.0
+    assert not np.nan_to_num(find_scales(forty[:10]).reach).any()
 
 
 def test_only_conditions_in_use_can_be_outside(runs):
