@@ -27,12 +27,11 @@ from bkgpipe.datamodel.closure import ClosureReport, PullSet
 from bkgpipe.errors import NoRunsError
 from bkgpipe.io.closure import write_closure
 from bkgpipe.io.count import COUNTS
-from bkgpipe.io.record import write_text
 from bkgpipe.io.regression import FIT
 from bkgpipe.io.simulate import read_truth
 from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import STACKS
-from bkgpipe.io.whole_file import write_file
+from bkgpipe.io.whole_file import write_file, write_text
 from bkgpipe.numerics.norm_error import norm_error
 from bkgpipe.numerics.recovery import TruthOfModel, close_models, factor_of_stack
 from bkgpipe.numerics.terms import make_conditions
@@ -189,7 +188,7 @@ def write_config(output: Path, store: Path, given: dict[str, str]) -> Path:
     }
     config = output / "luigi.cfg"
     text = settings_template(values | given)
-    write_file(config, lambda path: write_text(path, text))
+    write_text(config, text)
     return config
 
 

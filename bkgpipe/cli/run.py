@@ -19,8 +19,7 @@ from bkgpipe.datamodel import Summary
 from bkgpipe.errors import BkgpipeError
 from bkgpipe.grid.resources import site_doubts
 from bkgpipe.grid.waves import list_waves
-from bkgpipe.io.record import write_text
-from bkgpipe.io.whole_file import remove_stale, write_file
+from bkgpipe.io.whole_file import remove_stale, write_text
 from bkgpipe.numerics.geometry import load_earth_orientation
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.production.cost import find_costs
@@ -287,7 +286,7 @@ def freeze_settings(settings: Settings) -> Path:
     """
     path, text = frozen_settings(settings)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
-        write_file(path, lambda temporary: write_text(temporary, text))
+        write_text(path, text)
     return path
 
 

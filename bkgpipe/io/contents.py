@@ -2,63 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bkgpipe.io.passing import require_lasting
-from bkgpipe.io.record import write_text
-from bkgpipe.io.whole_file import write_file
+from bkgpipe.io.sums import sum_file
+from bkgpipe.io.whole_file import write_text
 
-__all__ = ["Contents", "join_sums", "read_contents", "sum_file", "write_contents"]
+__all__ = ["Contents", "read_contents", "write_contents"]
 
 _THREADS = 4  # that wait for a file system at a time
 
 _State = tuple[int, int]
-
-
-def sum_file(path: Path) -> str:
-    """Read a file, and return its checksum.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    str
-        SHA-256, in hexadecimal digits.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def join_sums(sums: Sequence[str]) -> str:
-    """Put the checksums of several files together.
-
-    Parameters
-    ----------
-    sums : sequence of str
-        SHA-256 of each, in hexadecimal digits.
-
-    Returns
-    -------
-    str
-        That of a single file itself, for several one of all.
-    """
-    if len(sums) == 1:
-        return sums[0]
-    return hashlib.sha256("".join(sums).encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,8 +124,7 @@ def write_contents(path: Path, contents: Contents) -> None:
     OutputError
         If it cannot be written.
     """
-    text = json.dumps(contents.known)
-    write_file(path, lambda temporary: write_text(temporary, text))
+    write_text(path, json.dumps(contents.known))
 
 
 def _state(path: Path) -> _State | None:

@@ -13,9 +13,9 @@ from astropy.io import fits
 
 from bkgpipe.datamodel import Events, Run
 from bkgpipe.errors import DriftScanError, InputError
-from bkgpipe.io.contents import join_sums
 from bkgpipe.io.files import inflate, locate, open_fits, read_content, require_end
 from bkgpipe.io.plain_table import read_plain_columns
+from bkgpipe.io.sums import join_sums
 from bkgpipe.io.units import mjd_reference, to_unit
 from bkgpipe.io.values import (
     read_number,

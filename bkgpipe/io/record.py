@@ -23,7 +23,6 @@ __all__ = [
     "write_marker",
     "write_page",
     "write_record",
-    "write_text",
 ]
 
 _Part = TypeVar("_Part")
@@ -38,19 +37,6 @@ _UNREADABLE = (
     ValueError,
 )
 _OPEN, _CLOSE = "<!-- bkgpipe ", " -->"
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write plain text.
-
-    Parameters
-    ----------
-    path : Path
-        File.
-    text : str
-        Text.
-    """
-    path.write_text(text, encoding="utf-8")
 
 
 def write_page(path: Path, header: ProductHeader, page: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Seal
 from bkgpipe.errors import DamagedFileError, OutputError
-from bkgpipe.io.contents import sum_file
 from bkgpipe.io.flush import flush
 from bkgpipe.io.passing import require_lasting
+from bkgpipe.io.sums import sum_file
 
 __all__ = ["require_sealed", "seal_files"]
 

@@ -22,6 +22,7 @@ __all__ = [
     "whole_file",
     "write_file",
     "write_part",
+    "write_text",
 ]
 
 _NAMESPACE = Path("/proc/self/ns/pid")
@@ -105,6 +106,25 @@ def write_file(path: Path, write: Callable[[Path], None]) -> None:
     """
     with whole_file(path) as temporary:
         write(temporary)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write plain text.
+
+    Parameters
+    ----------
+    path : Path
+        File, which is there as a whole or not at all.
+    text : str
+        Text.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_part(path: Path, write: Callable[[Path], None]) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from bkgpipe.datamodel import Run, RunTable
 from bkgpipe.errors import InputError, OutputError
-from bkgpipe.io.contents import Contents, join_sums, read_contents, write_contents
+from bkgpipe.io.contents import Contents, read_contents, write_contents
 from bkgpipe.io.files import locate
+from bkgpipe.io.sums import join_sums
 from bkgpipe.settings import Settings
 
 __all__ = ["add_checksums", "contents_file", "find_checksums", "forget_contents"]

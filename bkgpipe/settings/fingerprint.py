@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bkgpipe.io.catalog_files import find_catalog
-from bkgpipe.io.contents import sum_file
+from bkgpipe.io.sums import sum_file
 from bkgpipe.settings.stages import list_chain
 
 __all__ = ["stage_fingerprint", "stage_values"]

@@ -14,8 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from bkgpipe.errors import BusyError
-from bkgpipe.io.record import write_text
-from bkgpipe.io.whole_file import HOST, is_alive, write_file
+from bkgpipe.io.whole_file import HOST, is_alive, write_text
 
 __all__ = ["Submitter", "announce", "submitters"]
 
@@ -82,7 +81,7 @@ def announce(folder: Path, *, scheduler: str) -> Iterator[Callable[[], None]]:
     me = Submitter(host=HOST, pid=os.getpid(), started=time.time(), scheduler=scheduler)
     path = folder / "running" / f"{me.host}-{me.pid}.json"
     text = json.dumps(asdict(me))
-    write_file(path, lambda temporary: write_text(temporary, text))
+    write_text(path, text)
     try:
         _require_shared(folder, me)
         yield partial(_beat, path)

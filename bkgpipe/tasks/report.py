@@ -20,12 +20,11 @@ from bkgpipe.io.record import (
     read_page_header,
     write_marker,
     write_page,
-    write_text,
 )
 from bkgpipe.io.seal import seal_files
 from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import read_groups
-from bkgpipe.io.whole_file import write_file
+from bkgpipe.io.whole_file import write_file, write_text
 from bkgpipe.production.excursions import read_excursions
 from bkgpipe.production.gather import (
     axes_files,
@@ -151,7 +150,7 @@ def write_report(
     pages = make_pages(report)
     index = pages.pop("index.html")
     for name, page in pages.items():
-        write_file(folder / name, partial(write_text, text=page))
+        write_text(folder / name, page)
     files += [*pages, *_model_files(notes)]
     seals = seal_files(folder, sorted(files))
     write_file(folder / _MARKER, partial(write_marker, header=header(), files=seals))
@@ -208,7 +207,7 @@ def _draw(job: _Job) -> ModelNote:
     write_file(image, lambda path: save_figure(figure, path))
     page = make_model_page(model, job.place)
     name = job.folder / model_page_name(job.stack_id)
-    write_file(name, partial(write_text, text=page))
+    write_text(name, page)
     return note_model(model)
 
 

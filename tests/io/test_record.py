@@ -17,7 +17,6 @@ from bkgpipe.io.record import (
     write_marker,
     write_page,
     write_record,
-    write_text,
 )
 
 _SUMMARY = Summary(
@@ -97,12 +96,6 @@ def test_header_of_a_page_comes_back(
 
     assert read_page_header(path) == header
     assert path.read_text(encoding="utf-8").startswith(page.rstrip())
-
-
-def test_text_comes_back(tmp_path: Path) -> None:
-    write_text(tmp_path / "a.cfg", "5 \N{DEGREE SIGN}\n")
-
-    assert (tmp_path / "a.cfg").read_bytes() == b"5 \xc2\xb0\n"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from bkgpipe.errors import DamagedFileError, OutputError
-from bkgpipe.io.whole_file import HOST, remove_stale, whole_file, write_file
+from bkgpipe.io.whole_file import (
+    HOST,
+    remove_stale,
+    whole_file,
+    write_file,
+    write_text,
+)
 
 
 @pytest.fixture
@@ -149,3 +155,9 @@ def test_other_files_stay(tmp_path, name):
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path):
     assert remove_stale(tmp_path / "none") == 0
+
+
+def test_text_comes_back(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.cfg", "5 \N{DEGREE SIGN}\n")
+
+    assert (tmp_path / "a.cfg").read_bytes() == b"5 \xc2\xb0\n"
