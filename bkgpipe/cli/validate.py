@@ -25,6 +25,7 @@ from bkgpipe.datamodel.validation import ScoreBins, Validation
 from bkgpipe.datamodel.validation_plan import RunGlance, ScoredEnergies
 from bkgpipe.errors import NoRunsError
 from bkgpipe.numerics.folds import make_folds
+from bkgpipe.numerics.norm import rim_start
 from bkgpipe.numerics.select import select_runs
 from bkgpipe.numerics.validate_axes import make_axes
 from bkgpipe.numerics.validate_plan import (
@@ -130,6 +131,7 @@ def validate_production(
         noun = "run" if len(runs) == 1 else "runs"
         click.echo(f"Fold {number} of {len(folds)}: {len(runs)} {noun}", err=True)
         changes = _fold_overrides(settings, fold, runs, number=number)
+        changes.append(f"export.norm={_norm(settings, scoring.bins)}")
         made = _produce(read_settings(config, [*overrides, *changes]), number)
         scoring.score_fold(made, runs)
     scoring.join_nights()
@@ -251,14 +253,18 @@ def _fold_overrides(
         f"export.obs_ids={', '.join(str(run.obs_id) for run in runs)}",
         f"export.format={settings.export.format[0]}",
         "export.store=index",
-        # Scaled to the run, a model would be scored on what it was scaled to
-        "export.norm=none",
-        # … and below the safe energy it is judged within this offset
+        # Below the safe energy models are judged within this offset
         f"export.norm_min_offset={INSIDE_OFFSET} deg",
         f"data.output={output}",
         # masks and counts do not depend on who is left out
         f"data.counts={settings.data.counts or settings.data.output}",
     ]
+
+
+def _norm(settings: Settings, bins: ScoreBins) -> str:
+    """Let no model be scored on events of the run that it was scaled to."""
+    is_beyond = bins.offset_max <= rim_start(settings.binning.axes)
+    return "rim" if settings.export.norm == "rim" and is_beyond else "none"
 
 
 def _produce(settings: Settings, number: int) -> Settings:

@@ -209,9 +209,9 @@ class ExportSettings:
         choice("RADEC", "ALTAZ"), "RADEC", "Alignment of the field of view"
     )
     norm: str = key(
-        choice("none", "run", "run_energy"),
+        choice("none", "run", "run_energy", "rim"),
         "none",
-        "Scale each model to its run outside the mask, at all or by energy",
+        "Scale each model to its run outside the mask, at all, by energy or by its rim",
     )
     low_norm: bool = key(
         FLAG,

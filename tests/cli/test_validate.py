@@ -50,6 +50,20 @@ def test_models_are_not_scaled_to_the_runs_that_they_are_scored_on(
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(("offset_max", "is_equal"), [("1.0", False), ("2.4", True)])
+def test_models_are_scaled_to_the_rim_where_it_is_not_scored(
+    bkgpipe: Call, offset_max: str, is_equal: bool
+) -> None:
+    only = ("--set", "export.obs_ids=1001, 1002", "--offset-max", offset_max, "--json")
+    none, rim = (
+        bkgpipe("validate", *_FAST, *only, "--set", f"export.norm={norm}")
+        for norm in ("none", "rim")
+    )
+    assert (none.exit_code, rim.exit_code) == (0, 0), rim.output
+    assert (json.loads(none.stdout) == json.loads(rim.stdout)) is is_equal
+
+
+@pytest.mark.usefixtures("folder")
 def test_another_store_is_scored_on_the_same_runs(bkgpipe: Call) -> None:
     assert bkgpipe("run", "export").exit_code == 0
     (store,) = Path("out").glob("export-*/store")

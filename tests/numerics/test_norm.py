@@ -20,6 +20,8 @@ from bkgpipe.numerics.norm import (
     apply_norm,
     low_norm,
     no_norm,
+    rim_norm,
+    rim_start,
     run_energy_norm,
     run_norm,
 )
@@ -292,3 +294,45 @@ def test_another_binning_is_refused(model, run, make_binning):
 
     with pytest.raises(BinningMismatchError, match="run 5: energy_edges differ"):
         run_norm(replace(model, binning=other), run)
+
+
+def _with_annuli(model, run, factor):
+    """Give the run as many events in each annulus as the model predicts, times that."""
+    mean = model.rate_2d * run.exposure_2d * run.binning.energy_width[:, np.newaxis]
+    return replace(run, counts_2d=np.round(factor * mean).astype(np.int64))
+
+
+def test_the_norm_of_the_rim_looks_at_safe_energies_of_the_rim_alone(model, run):
+    counted = _with_annuli(model, run, 1.2)
+    is_rim = run.binning.offset_edges[:-1] >= rim_start(run.binning)
+    assert 0 < is_rim.sum() < is_rim.size
+    other = counted.counts_2d.copy()
+    other[:, ~is_rim] += 1000
+    other[0] += 1000
+
+    found, expected = (
+        rim_norm(model, one) for one in (replace(counted, counts_2d=other), counted)
+    )
+
+    np.testing.assert_array_equal(found.factor, expected.factor)
+    assert np.ptp(found.factor) == 0.0
+
+
+@pytest.mark.parametrize(("livetime", "factor"), [(1e-9, 1.0), (1e12, 1.2)])
+def test_few_events_at_the_rim_tell_nothing_and_many_all(model, run, livetime, factor):
+    exposed = replace(run, livetime=livetime)
+    norm = rim_norm(model, _with_annuli(model, exposed, 1.2))
+    np.testing.assert_allclose(norm.factor, factor, rtol=1e-4)
+
+
+def test_the_norm_of_the_rim_leaves_the_error_of_the_model(model, run):
+    sure = rim_norm(replace(model, systematic=float("nan")), run)
+    unsure = rim_norm(replace(model, systematic=0.3), run)
+    np.testing.assert_allclose(unsure.error / unsure.factor, 0.3)
+    assert 0 < sure.error[0] < unsure.error[0]
+
+
+def test_the_rim_is_a_fifth_of_the_radius_at_most(binning):
+    start = rim_start(binning)
+    assert start in binning.offset_edges[:-1]
+    assert start == binning.offset_edges[-2] or start >= 0.8 * binning.offset_max

@@ -302,7 +302,7 @@ def test_regression_goes_on_without_a_refused_run(production, build, tmp_path):
     assert states["smooth"].n_done == states["smooth"].n_total == 4
 
 
-@pytest.mark.parametrize("norm", ["run", "run_energy"])
+@pytest.mark.parametrize("norm", ["run", "run_energy", "rim"])
 @pytest.mark.parametrize("method", ["gaussian", "regression"])
 def test_norm_makes_the_prediction_that_of_the_run(production, build, norm, method):
     plain = production(smooth__method=method, binning__per_decade="5")
