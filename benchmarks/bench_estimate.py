@@ -24,9 +24,9 @@ import luigi
 import numpy as np
 from scipy.optimize import nnls
 
-from bkgpipe.cli.check import preview_selection
 from bkgpipe.cli.run import run_production
 from bkgpipe.production.cost import COEFFICIENTS, find_sizes
+from bkgpipe.production.inputs import choose_runs
 from bkgpipe.settings import read_settings
 from bkgpipe.tasks import FitRegression, StageTask
 
@@ -111,7 +111,7 @@ def _recall(folder: Path, name: str) -> _Rows:
 
 def _find_sizes(place: Path, production: _Production) -> dict[str, float]:
     settings = read_settings(place / "luigi.cfg", production.settings)
-    return find_sizes(settings, preview_selection(settings))
+    return find_sizes(settings, choose_runs(settings))
 
 
 def _compare(name: str, measured: _Rows, estimated: _Rows) -> None:

@@ -14,14 +14,14 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 
-from bkgpipe.cli.check import check_settings, preview_selection
+from bkgpipe.cli.check import check_settings
 from bkgpipe.cli.child import call_command
 from bkgpipe.cli.init import write_settings_file
 from bkgpipe.cli.plan import Plan, make_plan
 from bkgpipe.datamodel import ExportEntry, RunTable, StageState, Summary
 from bkgpipe.errors import BkgpipeError, InputError
 from bkgpipe.production.gather import find_models
-from bkgpipe.production.inputs import forget, is_selected, load_table
+from bkgpipe.production.inputs import choose_runs, forget, is_selected, load_table
 from bkgpipe.production.models import Models, no_model
 from bkgpipe.production.summary import (
     read_export_entries,
@@ -216,9 +216,7 @@ class Production:
         """All runs of the store, with the decision on each and its reason."""
         forget()
         is_known = is_selected(self.settings)
-        table = (
-            load_table(self.settings) if is_known else preview_selection(self.settings)
-        )
+        table = load_table(self.settings) if is_known else choose_runs(self.settings)
         runs = Table({name: table.column(name) for name in _RUN_COLUMNS})
         for name, unit in _RUN_COLUMNS.items():
             runs[name].unit = unit or None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 import click
@@ -20,16 +21,21 @@ from bkgpipe.cli.estimate import (
     workers_words,
 )
 from bkgpipe.cli.memory import memory_doubts, memory_words
-from bkgpipe.cli.sample import Look, look_at_runs, tell_of_plane
-from bkgpipe.datamodel import RunTable
-from bkgpipe.errors import BkgpipeError, InputError
+from bkgpipe.cli.sample import look_at_runs, tell_of_plane
+from bkgpipe.datamodel import RunTable, StoreSample
+from bkgpipe.errors import BkgpipeError, InputError, NoRunsError
 from bkgpipe.grid.resources import site_doubts
 from bkgpipe.grid.waves import list_waves
-from bkgpipe.io.store import file_problem, read_runs, require_permitted
 from bkgpipe.numerics.propose_energies import require_energies
-from bkgpipe.numerics.select import select_runs
 from bkgpipe.production.clocks import ClockSurvey
 from bkgpipe.production.cost import Cost, find_costs
+from bkgpipe.production.inputs import choose_runs
+from bkgpipe.production.refusals import (
+    Refusal,
+    find_doubts,
+    find_refusals,
+    require_selected,
+)
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks.exclusion import read_exclusion_regions
 from bkgpipe.view.clock_words import clock_words, outside_words
@@ -38,8 +44,6 @@ __all__ = [
     "Findings",
     "check_production",
     "check_settings",
-    "find_unreadable",
-    "preview_selection",
 ]
 
 _LISTED = 10
@@ -133,84 +137,38 @@ def _join(*parts: Findings) -> Findings:
     )
 
 
-def preview_selection(settings: Settings) -> RunTable:
-    """Apply the selection without writing anything.
-
-    Parameters
-    ----------
-    settings : Settings
-        Settings.
-
-    Returns
-    -------
-    RunTable
-        Runs of the store, with the decision on each.
-
-    Raises
-    ------
-    InputError
-        If the store cannot be read, or the settings name runs that it has not.
-    """
-    table = read_runs(settings.store)
-    require_permitted(settings.store, table.runs)
-    return select_runs(
-        table,
-        settings.select.cuts,
-        export_obs_ids=settings.export.obs_ids,
+def _check_runs(settings: Settings) -> Findings:
+    try:
+        table = choose_runs(settings)
+        told = _tell_runs(settings, table)
+        require_selected(table)
+    except NoRunsError as error:
+        return Findings(told=told, problems=(str(error),))
+    except BkgpipeError as error:
+        return Findings(problems=(str(error),))
+    costs = find_costs(settings, table)
+    plane = tell_of_plane(table.selected, settings.mask.catalogs)
+    doubts = (str(doubt.error) for doubt in find_doubts(settings, table))
+    return _join(
+        Findings(
+            told=told,
+            warnings=(*table.doubts, *doubts),
+            problems=_check_space(settings, costs),
+        ),
+        _check_cost(settings, costs),
+        _check_events(settings, table),
+        Findings(told=tuple(f"Plane:    {line}" for line in plane)),
     )
 
 
-def find_unreadable(settings: Settings, table: RunTable) -> list[InputError]:
-    """Find runs of which the events file cannot be read, without opening any.
-
-    Parameters
-    ----------
-    settings : Settings
-        Settings.
-    table : RunTable
-        Runs of the store, with the decision on each.
-
-    Returns
-    -------
-    list of InputError
-        What `run` will say of each.
-    """
-    lost = (run for run in table.used if run.file_size < 0)
-    errors = (file_problem(settings.store, run) for run in lost)
-    return [error for error in errors if error]
-
-
-def _check_runs(settings: Settings) -> Findings:
-    try:
-        table = preview_selection(settings)
-    except BkgpipeError as error:
-        return Findings(problems=(str(error),))
+def _tell_runs(settings: Settings, table: RunTable) -> tuple[str, ...]:
     hours = sum(run.livetime for run in table.selected if run.livetime > 0) / 3600
     store = (
         f"Store:    {settings.store}: {len(table.runs)} runs, "
         f"{len(table.selected)} selected ({hours:.1f} h), "
         f"{len(table.exported)} get a model"
     )
-    told = [store, *tell_left_out(table)]
-    if not table.selected:
-        return Findings(
-            told=tuple(told), problems=("no run is selected: widen [select]",)
-        )
-    costs = find_costs(settings, table)
-    look = look_at_runs(settings, table.selected, max_runs=_MAX_READ)
-    plane = tell_of_plane(table.selected, settings.mask.catalogs)
-    problems = (
-        *map(str, find_unreadable(settings, table)),
-        *_check_pointings(settings, table),
-        *_check_space(settings, costs),
-    )
-    return _join(
-        Findings(told=tuple(told), warnings=table.doubts, problems=problems),
-        _check_cost(settings, costs),
-        _check_clocks(table, look.clocks),
-        _check_events(settings, look),
-        Findings(told=tuple(f"Plane:    {line}" for line in plane)),
-    )
+    return (store, *tell_left_out(table))
 
 
 def _check_cost(settings: Settings, costs: Mapping[str, Cost]) -> Findings:
@@ -232,10 +190,34 @@ def _check_cost(settings: Settings, costs: Mapping[str, Cost]) -> Findings:
     return Findings(told=(time, memory), warnings=(*doubts, *sites))
 
 
-def _check_clocks(table: RunTable, found: ClockSurvey) -> Findings:
+def _check_events(settings: Settings, table: RunTable) -> Findings:
+    """Find runs that will be refused, by all headers and the events of some runs."""
+    refusals = find_refusals(settings, table)
+    refused = {refusal.obs_id for refusal in refusals if refusal.is_of_events}
+    others = [run for run in table.used if run.obs_id not in refused]
+    look = look_at_runs(settings, others, max_runs=_MAX_READ)
+    errors = (*_by_turns(refusals), *look.errors)
+    return _join(
+        Findings(problems=tuple(map(str, errors))),
+        _check_clocks(len(table.used), look.clocks),
+        _check_energies(settings, look.sample),
+    )
+
+
+def _by_turns(refusals: Iterable[Refusal]) -> list[BkgpipeError]:
+    """Sort errors so that one of each kind comes first, as not all may be printed."""
+    n_before: Counter[str] = Counter()
+    turns: list[tuple[int, BkgpipeError]] = []
+    for refusal in refusals:
+        turns.append((n_before[refusal.check.kind], refusal.error))
+        n_before[refusal.check.kind] += 1
+    return [error for _, error in sorted(turns, key=itemgetter(0))]
+
+
+def _check_clocks(n_runs: int, found: ClockSurvey) -> Findings:
     """Compare events, good time intervals and observation table."""
     told = (
-        f"Clock:    {found.n_runs} of {len(table.selected)} runs read: "
+        f"Clock:    {found.n_runs} of {n_runs} runs read: "
         f"{found.n_outside} of {found.n_events} events are outside good time"
     )
     outside = outside_words(found.n_outside, found.n_events)
@@ -247,61 +229,40 @@ def _check_clocks(table: RunTable, found: ClockSurvey) -> Findings:
     return Findings(told=(told,), warnings=warnings)
 
 
-def _check_events(settings: Settings, look: Look) -> Findings:
+def _check_energies(settings: Settings, sample: StoreSample) -> Findings:
     """Compare the energies of the settings with those of the events of some runs."""
     try:
-        look.require_usable(str(settings.store))
-        require_energies(look.sample, where=str(settings.store))
+        require_energies(sample, where=str(settings.store))
     except InputError as error:
-        return Findings(problems=(str(error),))
-    problems = tuple(str(error) for error in look.errors)
-    energy = look.sample.in_field(settings.binning.offset_max)
+        return Findings(warnings=(str(error),))
+    energy = sample.in_field(settings.binning.offset_max)
     if not energy.size:
-        return Findings(problems=problems)
+        return Findings()
     edges = settings.binning.axes.energy_edges
     below, above = (energy < edges[0]).mean(), (energy > edges[-1]).mean()
     span = f"[binning], {edges[0]:.4g} to {edges[-1]:.4g} TeV"
-    whose = f"of the events in the field ({look.sample.n_read} runs looked at)"
+    whose = f"of the events in the field ({sample.n_read} runs looked at)"
     told = f"Energies: {1 - below - above:.1%} {whose} are within {span}"
     if below + above > _MAX_OUTSIDE:
         told = (
             f"Energies: {below + above:.0%} {whose} are outside {span}: {below:.0%} "
             f"below, {above:.0%} above; bkgpipe init proposes energies that hold them"
         )
-    return Findings(told=(told,), problems=problems)
+    return Findings(told=(told,))
 
 
-def _check_pointings(settings: Settings, table: RunTable) -> list[str]:
-    """Find runs without the angles that their models depend on."""
-    method = settings.smooth.method
-    names = {"zenith": "ZEN_PNT"} if method == "regression" else {}
-    if settings.in_groups:
-        names = {"zenith": "ZEN_PNT", "azimuth": "AZ_PNT"}
-    problems = []
-    for name, column in names.items():
-        lost = [run.obs_id for run in table.used if math.isnan(getattr(run, name))]
-        if lost:
-            problems.append(
-                f"{name} unknown for {len(lost)} of {len(table.used)} runs, such as "
-                f"{lost[0]}, but models depend on it: add {column} to the observation "
-                "table, leave the runs out with [select] exclude_obs_ids, or set "
-                "[stack] strategy = ranked and [smooth] method = gaussian"
-            )
-    return problems
-
-
-def _check_space(settings: Settings, costs: Mapping[str, Cost]) -> list[str]:
+def _check_space(settings: Settings, costs: Mapping[str, Cost]) -> tuple[str, ...]:
     needed = estimate_bytes(costs)
     place, free = disk_space(settings.data.output)
     # in a folder that exists much of it may be made already
     if needed <= free or settings.data.output.exists():
-        return []
+        return ()
     fix = ", or set [export] store = index" * (settings.export.store == "full")
     problem = (
         f"about {size_words(needed)} are needed, but {size_words(free)} are free in "
         f"{place}: choose another [data] output{fix}"
     )
-    return [problem]
+    return (problem,)
 
 
 def _check_regions(settings: Settings) -> Findings:

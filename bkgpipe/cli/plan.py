@@ -8,13 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import click
 
-from bkgpipe.cli.check import find_unreadable, preview_selection
 from bkgpipe.cli.estimate import (
     disk_space,
     duration_words,
@@ -30,7 +30,9 @@ from bkgpipe.datamodel import RunTable
 from bkgpipe.grid.resources import site_doubts
 from bkgpipe.production.contents import add_checksums
 from bkgpipe.production.cost import Cost, count_cells, find_costs
+from bkgpipe.production.inputs import choose_runs
 from bkgpipe.production.kept import frozen_settings
+from bkgpipe.production.refusals import Refusal, find_refusals
 from bkgpipe.production.summary import count_chunks
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.settings.stages import list_chain
@@ -139,6 +141,11 @@ class Plan:
     def __repr__(self) -> str:
         return "\n".join(self.lines())
 
+    @cached_property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Runs that cannot be used, as far as index, headers and settings tell."""
+        return find_refusals(self.settings, self.table)
+
     @property
     def hours(self) -> float:
         """Live time of the selected runs [h]."""
@@ -228,9 +235,9 @@ class Plan:
             f"({self.hours:.2f} h), {len(table.exported)} get a model"
         )
         lines = [runs, *tell_left_out(table)]
-        if unreadable := find_unreadable(self.settings, table):
-            n_lost = f"{len(unreadable)} of {len(table.used)} runs cannot be used"
-            lines.append(f"Files:   {n_lost}, the first one: {unreadable[0]}")
+        if self.refusals:
+            n_lost = f"{len(self.refusals)} of {len(table.used)} runs cannot be used"
+            lines.append(f"Refused: {n_lost}, the first one: {self.refusals[0].error}")
         if self.settings.in_groups:
             n_cells = count_cells(self.settings, table)
             lines.append(f"Groups:  {n_cells} before poor ones are merged")
@@ -258,7 +265,7 @@ def make_plan(settings: Settings, *, site: str | None = None) -> Plan:
     BkgpipeError
         If store or site cannot be used.
     """
-    table = add_checksums(settings, preview_selection(settings), keep=False)
+    table = add_checksums(settings, choose_runs(settings), keep=False)
     products = _plan(settings, table)
     return Plan(
         settings=settings,

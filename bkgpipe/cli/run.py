@@ -21,11 +21,11 @@ from bkgpipe.grid.resources import site_doubts
 from bkgpipe.grid.waves import list_waves
 from bkgpipe.io.whole_file import remove_stale, write_text
 from bkgpipe.numerics.geometry import load_earth_orientation
-from bkgpipe.numerics.select import select_runs
 from bkgpipe.production.cost import find_costs
-from bkgpipe.production.inputs import read_store
+from bkgpipe.production.inputs import choose_runs, read_store
 from bkgpipe.production.kept import frozen_settings
 from bkgpipe.production.leftovers import is_of_earlier_version
+from bkgpipe.production.refusals import require_selected
 from bkgpipe.production.summary import recall_summary
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.tasks import STAGE_TASKS, Select
@@ -172,12 +172,7 @@ def _warn_of_resources(
         return
     costs = {}
     with suppress(BkgpipeError):  # which the first task tells of
-        table = select_runs(
-            read_store(settings),
-            settings.select.cuts,
-            export_obs_ids=settings.export.obs_ids,
-        )
-        costs = find_costs(settings, table, stage=stage)
+        costs = find_costs(settings, choose_runs(settings), stage=stage)
     if site and costs:
         words = list_waves(settings, stage)
         doubts = site_doubts(settings.site(site), costs, words, name=site)
@@ -205,11 +200,15 @@ def begin(settings: Settings, *, stage: str | None) -> StageTask:
     Raises
     ------
     InputError
-        If the store cannot be read.
+        If the store cannot be read, or the settings name runs that it has not.
+    NoRunsError
+        If no run is selected.
     OutputError
         If the output folder cannot be written.
+    SettingsError
+        If a condition cannot be understood.
     """
-    read_store(settings)
+    require_selected(choose_runs(settings))
     frozen = freeze_settings(settings)
     return STAGE_TASKS[stage or "production"](config=str(frozen))
 

@@ -9,10 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from bkgpipe.datamodel import Events, Run, StoreSample
-from bkgpipe.errors import DriftScanError, InputError
+from bkgpipe.errors import BkgpipeError, DriftScanError, InputError
 from bkgpipe.io.fov_limit import read_fov_limits
-from bkgpipe.io.store import read_events
-from bkgpipe.numerics.count import require_livetime
 from bkgpipe.numerics.geometry import (
     fov_matrix,
     galactic_latitude,
@@ -21,7 +19,7 @@ from bkgpipe.numerics.geometry import (
     unit_vectors,
 )
 from bkgpipe.production.clocks import ClockSurvey
-from bkgpipe.production.safe_energy import run_safe_energy
+from bkgpipe.production.refusals import read_whole
 from bkgpipe.settings import Settings
 
 __all__ = ["Look", "look_at_runs", "tell_of_plane"]
@@ -42,7 +40,7 @@ class Look:
         Events and responses, at most of 20 runs.
     clocks : ClockSurvey
         Times of all runs that could be read.
-    errors : tuple of InputError
+    errors : tuple of BkgpipeError
         Why some of the runs cannot be used.
     limit_errors : tuple of InputError
         Why it is not known how far their responses reach.
@@ -52,7 +50,7 @@ class Look:
 
     sample: StoreSample
     clocks: ClockSurvey
-    errors: tuple[InputError, ...]
+    errors: tuple[BkgpipeError, ...]
     limit_errors: tuple[InputError, ...]
     n_tried: int
 
@@ -116,18 +114,17 @@ def look_at_runs(
     chosen = _spread(present, max_runs)
     sampled = {run.obs_id for run in _spread(chosen, _MAX_SAMPLE)}
     clocks = ClockSurvey()
-    errors: dict[int, InputError] = {}
+    errors: dict[int, BkgpipeError] = {}
     found: list[tuple[Run, np.ndarray, np.ndarray, float]] = []
     safe: dict[int, tuple[float, str]] = {}
     for run in chosen:
         try:
-            events, _ = read_events(settings.store, run)
-            require_livetime(run, events)  # as count does
-            clocks = clocks.add(run, events)
+            usable = read_whole(settings, run)
+            clocks = clocks.add(run, usable.events)
             if run.obs_id in sampled:
-                safe[run.obs_id] = run_safe_energy(settings, run)
-                found.append((run, *_energy_and_offset(run, events)))
-        except InputError as error:
+                safe[run.obs_id] = usable.safe_energy
+                found.append((run, *_energy_and_offset(run, usable.events)))
+        except BkgpipeError as error:
             errors[run.obs_id] = error
     limit, limit_errors = _read_limit(settings.store, [each[0] for each in found])
     sample = StoreSample(

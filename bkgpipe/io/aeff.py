@@ -14,7 +14,12 @@ from bkgpipe.io.files import inflate, open_fits, read_content
 from bkgpipe.io.index import find_index, hdu_files
 from bkgpipe.io.units import to_unit
 
-__all__ = ["aeff_entries", "find_safe_energy", "read_safe_energy"]
+__all__ = [
+    "aeff_entries",
+    "find_safe_energy",
+    "read_safe_energy",
+    "require_safe_source",
+]
 
 # The same offset but for rounding [deg]
 _SAME_OFFSET = 1e-3
@@ -60,7 +65,33 @@ def find_safe_energy(
             return energy, "aeff" if is_there else f"aeff at {offset:.2g} deg"
     if source in {"auto", "none"}:
         return 0.0, "none"
-    raise InputError(
+    raise _no_safe_energy(run, source, section)
+
+
+def require_safe_source(store: Path, run: Run, *, source: str, section: str) -> None:
+    """Refuse a run that does not have the place of safe energies that is asked for.
+
+    Parameters
+    ----------
+    store : Path
+        Folder of the store.
+    run : Run
+        The run; no file of it is opened.
+    source, section : str
+        As for `find_safe_energy`.
+
+    Raises
+    ------
+    InputError
+        If the index tells that `find_safe_energy` will refuse it.
+    """
+    is_unknown = source == "table" and not np.isfinite(run.safe_energy_min)
+    if is_unknown or (source == "aeff" and run.obs_id not in aeff_entries(store)):
+        raise _no_safe_energy(run, source, section)
+
+
+def _no_safe_energy(run: Run, source: str, section: str) -> InputError:
+    return InputError(
         what=f"has no safe energy from [{section}] safe_energy = {source}",
         where=f"run {run.obs_id}",
         fix=f"Set [{section}] safe_energy = auto, or safe_energy_min",

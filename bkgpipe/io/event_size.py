@@ -7,17 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astropy.io import fits
-
 from bkgpipe.datamodel import Run
-from bkgpipe.errors import InputError
 from bkgpipe.io.files import locate
-from bkgpipe.io.headers import read_header
+from bkgpipe.io.headers import UNREADABLE, read_header
 
 __all__ = ["EventSize", "read_event_size"]
 
 _MAX_READ = 5
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, fits.VerifyError, InputError)
 _GZIP_MAGIC = b"\x1f\x8b"
 _OF_HESS = (0.021, 1.35)  # of the runs of H.E.S.S. DL3 DR1
 
@@ -73,7 +69,7 @@ def _read_sizes(store: Path, run: Run) -> tuple[int, int, int] | None:
         path = locate(store, run.events_file, where=f"run {run.obs_id}")
         header = read_header(path, run.events_hdu or "EVENTS")
         return path.stat().st_size, int(header["NAXIS2"]), _inflated(path)
-    except _UNREADABLE:  # which check and count tell of
+    except UNREADABLE:  # which check and count tell of
         return None
 
 

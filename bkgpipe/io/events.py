@@ -6,29 +6,30 @@ import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from astropy.io import fits
 
 from bkgpipe.datamodel import Events, Run
-from bkgpipe.errors import DriftScanError, InputError
+from bkgpipe.errors import InputError
+from bkgpipe.io.events_header import (
+    EVENTS_COLUMNS,
+    GTI_COLUMNS,
+    clock_zero,
+    drift_scan,
+    require_columns,
+    require_header,
+    run_times,
+    separation,
+    where_events,
+)
 from bkgpipe.io.files import inflate, locate, open_fits, read_content, require_end
 from bkgpipe.io.plain_table import read_plain_columns
 from bkgpipe.io.sums import join_sums
-from bkgpipe.io.units import mjd_reference, to_unit
-from bkgpipe.io.values import (
-    read_number,
-    read_whole_number,
-    read_word,
-    require_number,
-)
+from bkgpipe.io.units import to_unit
 
 __all__ = ["read_events"]
 
-_EVENTS = {"RA": "deg", "DEC": "deg", "ENERGY": "TeV", "TIME": "s"}
-_GTI = {"START": "s", "STOP": "s"}
-_MAX_DIFFERENCE = 0.01  # deg, between index and events header
 _MAX_MOVEMENT = 0.1  # deg, telescopes that track wobble by less
 _MAX_INTERVAL = 86400.0  # s, nights are shorter
 _MAX_OVERLAP = 0.01  # s, more than rounding makes
@@ -63,7 +64,7 @@ def read_events(store: Path, run: Run) -> tuple[Events, str]:
     ----------
     GADF, sections EVENTS, GTI and POINTING.
     """
-    where = f"run {run.obs_id}" + (f" ({run.events_file})" * bool(run.events_file))
+    where = where_events(run)
     content = read_content(locate(store, run.events_file, where=where), where=where)
     inflated = inflate(content, where=where)
     with open_fits(inflated, where=where) as hdus:
@@ -71,14 +72,13 @@ def read_events(store: Path, run: Run) -> tuple[Events, str]:
         if not all(_find_hdu(hdus, name) for name in names):
             require_end(hdus, inflated)
         hdu = _find_events(hdus, run.events_hdu, where)
-        _require_same_run(hdu.header, run, where)
-        is_tracked = "DRIFT" not in read_word(hdu.header, "OBS_MODE").upper()
-        if not is_tracked or (_POINTING.search(inflated) and _is_moving(hdus, run)):
-            raise _drift(where)
+        require_header(hdu.header, run)
+        if _POINTING.search(inflated) and _is_moving(hdus, run):
+            raise drift_scan(run)
         ra, dec, energy, seconds = _read_columns(
-            hdu, _EVENTS, content=inflated, where=where
+            hdu, EVENTS_COLUMNS, content=inflated, where=where
         )
-        time = _zero(hdu.header, where) + seconds / 86400.0
+        time = clock_zero(hdu.header, where=where) + seconds / 86400.0
         if not run.gti_file:
             name = run.gti_hdu
             gti = _read_gti(hdus, hdu, content=inflated, name=name, where=where)
@@ -123,33 +123,6 @@ def _find_events(hdus: fits.HDUList, name: str, where: str) -> fits.BinTableHDU:
     return hdu
 
 
-def _require_same_run(header: Mapping[str, Any], run: Run, where: str) -> None:
-    fix = f"Write OBS_ID = {run.obs_id} into the events, or exclude the run"
-    found = read_whole_number(header, "OBS_ID", where=where, fix=fix)
-    if found not in {None, run.obs_id}:
-        raise InputError(
-            what=f"the events are of run {found}",
-            where=where,
-            fix="Correct the HDU index",
-        )
-    fix = "Correct the keyword in the events, or exclude the run"
-    pointing = tuple(
-        read_number(header, key, where=where, expected="degrees", fix=fix)
-        for key in ("RA_PNT", "DEC_PNT")
-    )
-    if np.isnan(pointing).any():
-        return
-    difference = float(_separation(run, *pointing))
-    # a separation that is not a number must not pass
-    if not difference <= _MAX_DIFFERENCE:
-        raise InputError(
-            what=f"the events were taken at RA, Dec = {pointing[0]:.4f}, "
-            f"{pointing[1]:.4f} deg, but the index says {run.ra:.4f}, {run.dec:.4f}",
-            where=where,
-            fix="Correct RA_PNT and DEC_PNT in the observation index",
-        )
-
-
 def _is_moving(hdus: fits.HDUList, run: Run) -> bool:
     """Compare the pointing table with the pointing of the index."""
     pointing = _find_hdu(hdus, "POINTING")
@@ -159,25 +132,7 @@ def _is_moving(hdus: fits.HDUList, run: Run) -> bool:
     if not names >= {"RA_PNT", "DEC_PNT"}:
         return False
     ra, dec = pointing.data["RA_PNT"], pointing.data["DEC_PNT"]
-    return bool(np.any(_separation(run, ra, dec) > _MAX_MOVEMENT))
-
-
-def _drift(where: str) -> DriftScanError:
-    return DriftScanError(
-        what="is a drift scan: the pointing moves over the sky",
-        where=where,
-        fix="Exclude the run, drift scans have no model",
-    )
-
-
-def _separation(run: Run, ra: Any, dec: Any) -> np.ndarray:
-    """Angle between the pointing of a run and directions [deg] (haversine)."""
-    lat, other = np.radians(run.dec), np.radians(np.asarray(dec, dtype=np.float64))
-    half_lon = np.radians(np.asarray(ra, dtype=np.float64) - run.ra) / 2
-    square = np.sin((other - lat) / 2) ** 2
-    square = square + np.cos(lat) * np.cos(other) * np.sin(half_lon) ** 2
-    angle: np.ndarray = np.degrees(2 * np.arcsin(np.sqrt(square)))
-    return angle
+    return bool(np.any(separation(run, ra, dec) > _MAX_MOVEMENT))
 
 
 def _read_columns(
@@ -191,13 +146,7 @@ def _read_columns(
             for name, unit in units.items()
         ]
     found = {str(column.name).upper(): column for column in hdu.columns}
-    missing = [name for name in units if name not in found]
-    if missing:
-        raise InputError(
-            what=f"HDU {hdu.name} has no column {', '.join(missing)}",
-            where=where,
-            fix="Make the file again as GADF describes it, or exclude the run",
-        )
+    require_columns(found, units.keys(), table=hdu.name, where=where)
     data = hdu.data
     columns = []
     for name, unit in units.items():
@@ -215,15 +164,6 @@ def _many_values(where: str, shape: tuple[int, ...]) -> InputError:
         where=where,
         fix="Correct the column in the file, or exclude the run",
     )
-
-
-def _zero(header: Mapping[str, Any], where: str) -> float:
-    zero = mjd_reference(header, where=where)
-    if np.isnan(zero):
-        date = "a modified Julian date"
-        fix = "Add MJDREFI and MJDREFF to the header of the events"
-        require_number(header, "MJDREFI", where=where, expected=date, fix=fix)
-    return zero
 
 
 def _read_gti(
@@ -244,14 +184,14 @@ def _read_gti(
         if name or events is None:
             raise _no_gti(name, where)
         header = events.header
-        seconds = np.array([_times_of(header, where)])
+        seconds = np.array([run_times(header, where=where)])
     else:
         beside = hdu if events is None else events
         header = hdu.header if "MJDREFI" in hdu.header else beside.header
-        columns = _read_columns(hdu, _GTI, content=content, where=where)
+        columns = _read_columns(hdu, GTI_COLUMNS, content=content, where=where)
         seconds = np.stack(columns, axis=-1)
     _require_intervals(seconds, where)
-    return _zero(header, where) + seconds / 86400.0
+    return clock_zero(header, where=where) + seconds / 86400.0
 
 
 def _no_gti(name: str, where: str) -> InputError:
@@ -260,16 +200,6 @@ def _no_gti(name: str, where: str) -> InputError:
         where=where,
         fix="Correct the row of type gti in the HDU index, or exclude the run",
     )
-
-
-def _times_of(header: Mapping[str, Any], where: str) -> list[float]:
-    """Start and end of a run without good time intervals."""
-    expected = "seconds, as there is no table HDU GTI"
-    fix = "Add the good time intervals or exclude the run"
-    return [
-        require_number(header, key, where=where, expected=expected, fix=fix)
-        for key in ("TSTART", "TSTOP")
-    ]
 
 
 def _require_intervals(seconds: np.ndarray, where: str) -> None:

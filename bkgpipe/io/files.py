@@ -30,6 +30,7 @@ __all__ = [
     "locate",
     "open_fits",
     "read_content",
+    "refuse_endless_units",
     "require_end",
 ]
 
@@ -218,8 +219,7 @@ def open_fits(content: bytes, *, where: str) -> Iterator[fits.HDUList]:
         If the file is truncated or not FITS, or a checksum that it has is wrong.
     """
     try:
-        if found := _ENDLESS_UNIT.search(outside_data(content)):
-            raise ValueError(found[0].decode(errors="replace"))
+        refuse_endless_units(outside_data(content))
         require_sums(content, where=where)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", fits.verify.VerifyWarning)
@@ -233,6 +233,23 @@ def open_fits(content: bytes, *, where: str) -> Iterator[fits.HDUList]:
             where=where,
             fix=_EXCLUDE,
         ) from error
+
+
+def refuse_endless_units(content: bytes) -> None:
+    """Refuse headers with a unit that astropy would work on for ever.
+
+    Parameters
+    ----------
+    content : bytes
+        FITS headers.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    if found := _ENDLESS_UNIT.search(content):
+        raise ValueError(found[0].decode(errors="replace"))
 
 
 def require_end(hdus: fits.HDUList, content: bytes) -> None:

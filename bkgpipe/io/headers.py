@@ -5,22 +5,30 @@ from __future__ import annotations
 import gzip
 import logging
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 
 from bkgpipe.errors import InputError
 from bkgpipe.io.cards import BLOCK, data_span, header_span, mend_header
-from bkgpipe.io.files import locate
+from bkgpipe.io.files import locate, refuse_endless_units
 from bkgpipe.io.passing import require_lasting
 from bkgpipe.io.place import read_place
 from bkgpipe.io.regular import require_regular
 from bkgpipe.io.values import read_number, read_word
 
-__all__ = ["complete_columns", "read_header", "read_headers", "read_mode"]
+__all__ = [
+    "UNREADABLE",
+    "complete_columns",
+    "read_header",
+    "read_headers",
+    "read_mode",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +45,9 @@ _NUMBERS = {
 _WORDS = {"target": "OBJECT", "telescopes": "TELLIST"}
 _MAX_HDUS = 20
 _MAX_HEADER = 1024 * BLOCK  # bytes; those of real events are a hundredth
-_UNREADABLE = (OSError, EOFError, ValueError, KeyError, fits.VerifyError, InputError)
+
+UNREADABLE = (OSError, EOFError, ValueError, KeyError, fits.VerifyError, InputError)
+"""What may come of reading a header of others."""
 
 
 def complete_columns(store: Path, columns: Mapping[str, list[Any]]) -> dict[str, Any]:
@@ -97,7 +107,7 @@ def read_mode(store: Path, files: Mapping[int, tuple[str, str]]) -> str:
     for file, name in files.values():
         try:
             header = read_header(locate(store, file, where=file), name or "EVENTS")
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             require_lasting(error, where=file)
             continue
         return read_word(header, "OBS_MODE")
@@ -118,7 +128,7 @@ def _header_of(
         return {}, where
     try:
         return read_header(locate(store, file, where=file), name or "EVENTS"), where
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         require_lasting(error, where=file)
         return {}, where
 
@@ -215,8 +225,16 @@ def _headers(file: Any) -> Iterator[fits.Header]:
         head = _read_head(file)
         if not head:  # the file ends
             return
-        yield fits.Header.fromstring(mend_header(head))
+        yield _make_header(head)
         file.seek(data_span(head), 1)
+
+
+def _make_header(head: bytes) -> fits.Header:
+    refuse_endless_units(head)
+    with warnings.catch_warnings():
+        # data of a damaged file may be taken for cards
+        warnings.simplefilter("ignore", AstropyWarning)
+        return fits.Header.fromstring(mend_header(head))
 
 
 def _read_head(file: Any) -> bytes:

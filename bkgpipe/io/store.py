@@ -15,7 +15,7 @@ from bkgpipe.errors import DriftScanError, InputError
 from bkgpipe.io.aeff import aeff_entries
 from bkgpipe.io.events import read_events
 from bkgpipe.io.file_facts import file_facts
-from bkgpipe.io.files import allow_words, locate, read_content
+from bkgpipe.io.files import allow_words
 from bkgpipe.io.headers import complete_columns, read_mode
 from bkgpipe.io.index import (
     find_column,
@@ -34,7 +34,6 @@ from bkgpipe.io.units import mjd_reference, to_unit
 from bkgpipe.io.values import read_word
 
 __all__ = [
-    "file_problem",
     "find_outside",
     "read_events",
     "read_runs",
@@ -173,29 +172,6 @@ def find_outside(store: Path, runs: Sequence[Run]) -> list[str]:
 
 def _files_of(runs: Sequence[Run]) -> set[str]:
     return {file for run in runs for file in (run.events_file, run.gti_file) if file}
-
-
-def file_problem(store: Path, run: Run) -> InputError | None:
-    """Tell why the events file of a run cannot be read, in the words of `count`.
-
-    Parameters
-    ----------
-    store : Path
-        Folder of the store.
-    run : Run
-        The run.
-
-    Returns
-    -------
-    InputError or None
-        The error; None if the file can be read.
-    """
-    where = f"run {run.obs_id}" + (f" ({run.events_file})" * bool(run.events_file))
-    try:
-        read_content(locate(store, run.events_file, where=where), where=where)
-    except InputError as error:
-        return error
-    return None
 
 
 def _require_unique(numbers: np.ndarray, where: str) -> None:

@@ -13,6 +13,7 @@ from bkgpipe.numerics.geometry import (
     swap_alignment,
     zenith_position_angle,
 )
+from bkgpipe.numerics.usable import is_placed
 
 __all__ = ["Alignment", "align_run"]
 
@@ -79,8 +80,7 @@ def align_run(
     middle = np.array([(events.gti.min() + events.gti.max()) / 2])
     if fov_alignment == "ALTAZ":
         return _align_to_zenith(run, events, matrix, middle=middle, binning=binning)
-    is_placed = bool(np.isfinite([run.longitude, run.latitude]).all())
-    angle = zenith_position_angle(run, middle)[0] if is_placed else np.nan
+    angle = zenith_position_angle(run, middle)[0] if is_placed(run) else np.nan
     return Alignment(
         radec_matrix=matrix,
         event_angle=None,

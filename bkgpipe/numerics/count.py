@@ -28,8 +28,9 @@ from bkgpipe.numerics.sampling import (
     make_field_samples,
     ring_vectors,
 )
+from bkgpipe.numerics.usable import require_events, require_livetime
 
-__all__ = ["count_run", "require_livetime"]
+__all__ = ["count_run"]
 
 # Near the safe energy the number of events in the ring follows the safe energy itself
 # as much as the air; from this multiple of it on it does not
@@ -88,7 +89,9 @@ def count_run(
     """
     livetime = require_livetime(run, events)
     safe = _find_safe_bins(run, binning, safe_energy[0])
-    good = _events_in_good_time(run, events)
+    require_events(run, events)
+    # the valid ones in the good time intervals, whose time is on-time
+    good = events.keep(events.is_valid & events.is_in_good_time)
     alignment = align_run(run, good, binning, fov_alignment=fov_alignment)
     located = _locate(good, alignment, mask, binning=binning, safe=safe)
     angles = _solid_angles(binning, alignment, mask, control_offset)
@@ -170,41 +173,6 @@ class _SafeBins:
     high_energy: float
 
 
-def require_livetime(run: Run, events: Events) -> float:
-    """Return the live time of a run, which must have some.
-
-    Parameters
-    ----------
-    run : Run
-        The run, for its dead-time fraction.
-    events : Events
-        Its events, for their good time intervals.
-
-    Returns
-    -------
-    float
-        Live time [s].
-
-    Raises
-    ------
-    InputError
-        If the on-time is zero, or the dead-time fraction unknown.
-    """
-    if not events.ontime > 0:
-        raise InputError(
-            what=f"on-time is {events.ontime} s, expected more than zero",
-            where=f"run {run.obs_id}",
-            fix="Check its GTI table, or drop the run",
-        )
-    if not run.deadc > 0:
-        raise InputError(
-            what=f"dead-time fraction is {run.deadc}, expected more than zero",
-            where=f"run {run.obs_id}",
-            fix="Add DEADC to the observation table, or drop the run",
-        )
-    return events.ontime * run.deadc
-
-
 def _find_safe_bins(run: Run, binning: Binning, safe_energy_min: float) -> _SafeBins:
     if np.isnan(safe_energy_min):
         raise InputError(
@@ -217,19 +185,6 @@ def _find_safe_bins(run: Run, binning: Binning, safe_energy_min: float) -> _Safe
     lowest = lowest_energy(binning, is_safe, safe_energy_min)
     high_energy = _CONTROL_FACTOR * lowest if is_safe.any() else float("inf")
     return _SafeBins(is_safe=is_safe, high_energy=high_energy)
-
-
-def _events_in_good_time(run: Run, events: Events) -> Events:
-    """Keep the valid events in the good time intervals, whose time is on-time."""
-    good = events.keep(events.is_valid & events.is_in_good_time)
-    n_valid = _number(events.is_valid)
-    if n_valid and not good.n_events:
-        raise InputError(
-            what=f"none of {n_valid} events is in the good time intervals",
-            where=f"run {run.obs_id}",
-            fix="Check TIME and MJDREFI of its events and GTI, or exclude the run",
-        )
-    return good
 
 
 def _locate(

@@ -19,6 +19,7 @@ from astropy.utils import iers
 
 from bkgpipe.datamodel import Run
 from bkgpipe.errors import InputError
+from bkgpipe.numerics.usable import require_place
 
 __all__ = [
     "fov_matrix",
@@ -307,15 +308,7 @@ def zenith_position_angle(run: Run, time: np.ndarray) -> np.ndarray:
     InputError
         If the place of the observatory or the pointing is not known.
     """
-    if not np.isfinite([run.longitude, run.latitude]).all():
-        raise InputError(
-            what="the place of the observatory is not known",
-            where=f"run {run.obs_id}",
-            fix=(
-                "Add GEOLON and GEOLAT to the observation table or the events header,"
-                " or use RADEC alignment"
-            ),
-        )
+    require_place(run)
     if time.size == 0:
         return np.empty(0)
     order = np.argsort(time)

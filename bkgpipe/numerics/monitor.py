@@ -9,7 +9,6 @@ import numpy as np
 from bkgpipe.datamodel import Events, Run
 from bkgpipe.datamodel.monitor import MonitorBins, RunRates
 from bkgpipe.errors import InputError
-from bkgpipe.numerics.count import require_livetime
 from bkgpipe.numerics.geometry import (
     fov_matrix,
     offset_angle,
@@ -17,6 +16,7 @@ from bkgpipe.numerics.geometry import (
     unit_vectors,
     zenith_angle,
 )
+from bkgpipe.numerics.usable import require_livetime
 
 __all__ = ["make_rates"]
 

@@ -21,7 +21,7 @@ from bkgpipe.datamodel import (
 from bkgpipe.errors import InputError, NoRunsError, SettingsError
 from bkgpipe.numerics.sums import STACK_METHODS, RunningSum, circular_mean, mean
 
-__all__ = ["find_group", "make_groups", "refusal", "stack_runs"]
+__all__ = ["find_group", "make_groups", "refusal", "require_angles", "stack_runs"]
 
 # How the logarithm of the background rate depends on the pointing: above 1 TeV that of
 # H.E.S.S. DL3 DR1 goes as exp(-4.26 cos zenith), and its shape differs between north
@@ -178,17 +178,33 @@ def find_group(run: Run, groups: Sequence[Group]) -> Group:
             where=f"run {run.obs_id}",
             fix="Widen zenith_edges and azimuth_edges in [stack], or select more runs",
         )
+    require_angles(run)
+    here = run.zenith, run.azimuth
+    for group in groups:
+        if any(_is_inside(cell, *here) for cell in group.cells):
+            return group
+    return min(groups, key=lambda group: _distance(here, (group.zenith, group.azimuth)))
+
+
+def require_angles(run: Run) -> None:
+    """Refuse a run that cannot be put into a group.
+
+    Parameters
+    ----------
+    run : Run
+        The run.
+
+    Raises
+    ------
+    InputError
+        If its zenith angle or azimuth is unknown.
+    """
     if not np.isfinite([run.zenith, run.azimuth]).all():
         raise InputError(
             what=f"zenith is {run.zenith} deg and azimuth is {run.azimuth} deg",
             where=f"run {run.obs_id}",
             fix="Give ZEN_PNT (or ALT_PNT) and AZ_PNT in the observation table",
         )
-    here = run.zenith, run.azimuth
-    for group in groups:
-        if any(_is_inside(cell, *here) for cell in group.cells):
-            return group
-    return min(groups, key=lambda group: _distance(here, (group.zenith, group.azimuth)))
 
 
 def stack_runs(

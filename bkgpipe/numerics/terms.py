@@ -8,9 +8,11 @@ from types import MappingProxyType
 
 import numpy as np
 
+from bkgpipe.datamodel import Run
 from bkgpipe.datamodel.counts import RunCounts
 from bkgpipe.datamodel.regression import RunConditions
 from bkgpipe.errors import InputError
+from bkgpipe.numerics.usable import is_placed
 
 __all__ = [
     "CONDITION_NAMES",
@@ -154,35 +156,35 @@ def make_conditions(run: RunCounts, *, fov_alignment: str) -> RunConditions:
     )
 
 
-def require_pointing(
-    conditions: RunConditions, terms: Sequence[str], *, where: str
-) -> None:
+def require_pointing(run: Run, terms: Sequence[str], *, fov_alignment: str) -> None:
     """Refuse a run of which it is not known where the zenith is.
 
     Other conditions may be missing: their terms are dropped, or take the mean.
 
     Parameters
     ----------
-    conditions : RunConditions
-        Conditions of the run.
+    run : Run
+        The run.
     terms : sequence of str
         Terms of the regression.
-    where : str
-        Name of the run, for the message.
+    fov_alignment : str
+        ``ALTAZ`` or ``RADEC``.
 
     Raises
     ------
     InputError
         If the zenith angle is not known, or its direction where a term needs that.
     """
-    if not np.isfinite(conditions.cos_zenith):
+    where = f"run {run.obs_id}"
+    if not np.isfinite(run.zenith):
         raise InputError(
             what="the zenith angle is unknown",
             where=where,
             fix="Add ZEN_PNT or ALT_PNT to the observation index, or leave the run out "
             "by [select] exclude_obs_ids",
         )
-    if "gradient_zenith" in terms and not np.isfinite(conditions.position_angle):
+    is_known = fov_alignment == "ALTAZ" or is_placed(run)
+    if "gradient_zenith" in terms and not is_known:
         raise InputError(
             what="the direction of the zenith is unknown",
             where=where,

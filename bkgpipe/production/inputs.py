@@ -15,12 +15,14 @@ from bkgpipe.datamodel import RunTable
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.select import read_runs_header, read_runs_table
 from bkgpipe.io.store import read_runs, require_permitted
+from bkgpipe.numerics.select import select_runs
 from bkgpipe.production.contents import find_checksums, forget_contents
 from bkgpipe.production.listing import forget_listings
 from bkgpipe.production.runs import digest, digest_all, run_digests
 from bkgpipe.settings import Settings, read_settings
 
 __all__ = [
+    "choose_runs",
     "digest_record",
     "digest_selection",
     "digest_store",
@@ -142,6 +144,33 @@ def read_store(settings: Settings) -> RunTable:
         If the store cannot be read.
     """
     return _read_store(settings.store)
+
+
+def choose_runs(settings: Settings) -> RunTable:
+    """Apply the selection to the runs of the store; nothing is written.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    RunTable
+        Runs of the store, with the decision on each.
+
+    Raises
+    ------
+    InputError
+        If the store cannot be read, or the settings name runs that it has not.
+    SettingsError
+        If a condition cannot be understood.
+    """
+    return select_runs(
+        read_store(settings),
+        settings.select.cuts,
+        export_obs_ids=settings.export.obs_ids,
+    )
 
 
 def digest_store(settings: Settings) -> str:

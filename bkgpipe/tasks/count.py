@@ -7,14 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, Run, RunCounts
-from bkgpipe.errors import PassingError
 from bkgpipe.io.count import COUNTS
 from bkgpipe.io.mask import MASKS
-from bkgpipe.io.store import read_events, require_store
+from bkgpipe.io.store import require_store
 from bkgpipe.numerics.count import count_run
 from bkgpipe.numerics.exposure import with_event_exposure
+from bkgpipe.production.refusals import read_usable
 from bkgpipe.production.runs import digest_selected
-from bkgpipe.production.safe_energy import run_safe_energy
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
@@ -60,33 +59,22 @@ class Count(OfRuns):
         )
 
     def _count(self, run: Run, mask: ExclusionMask) -> RunCounts:
-        events, checksum = read_events(self.settings.store, run)
-        _require_same(run, checksum)
+        found = read_usable(self.settings, run)
         counts = count_run(
             run,
-            events,
+            found.events,
             mask,
             binning=self.settings.binning.axes,
             fov_alignment=self.settings.export.alignment,
-            safe_energy=run_safe_energy(self.settings, run),
+            safe_energy=found.safe_energy,
             control_offset=self.settings.count.control_offset,
-            checksum=checksum,
+            checksum=found.checksum,
         )
         if counts.clock.is_doubtful:
             _log.warning("Run %d: %s", run.obs_id, clock_words(counts.clock))
         if self.settings.count.exposure == "events":
             return with_event_exposure(counts)
         return counts
-
-
-def _require_same(run: Run, checksum: str) -> None:
-    """Refuse to count other events than those that the counts will be known by."""
-    if run.checksum not in {"", checksum}:
-        raise PassingError(
-            what="was changed since the runs were selected",
-            where=f"run {run.obs_id} ({run.events_file})",
-            fix="Run again, when nothing changes the store any more",
-        )
 
 
 class AllCounts(AllChunks):

@@ -36,6 +36,7 @@ from bkgpipe.io.whole_file import write_part
 from bkgpipe.numerics.export import node_model_for_run
 from bkgpipe.numerics.norm import NORMS, apply_norm, low_norm
 from bkgpipe.numerics.stack import find_group
+from bkgpipe.production.refusals import require
 from bkgpipe.production.runs import digest
 from bkgpipe.production.whole import find_unsealed
 from bkgpipe.settings import Settings
@@ -106,15 +107,19 @@ class Export(ChunkTask):
         header = self.header()
 
         def export(obs_id: int) -> ExportEntry:
-            model = normalise(models.make(runs[obs_id]))
+            model = normalise(self._find_model(runs[obs_id], models))
             return self._export(runs[obs_id], model, n_outside[obs_id], header=header)
 
         refused = self._refusals(models)
-        require = partial(require_store, self.settings.store)
-        chunk = collect(runs, export, refused=refused, require=require, tell=self.tell)
+        is_there = partial(require_store, self.settings.store)
+        chunk = collect(runs, export, refused=refused, require=is_there, tell=self.tell)
 
         with self.output().temporary_path() as path:
             write_entries(Path(path), self.header(), chunk, seals=self._seal(chunk))
+
+    def _find_model(self, run: Run, models: _Models) -> NodeModel:
+        require(self.settings, run, stage="export")
+        return models.make(run)
 
     def _seal(self, chunk: Chunk[ExportEntry]) -> list[Seal]:
         names = (name for entry in chunk.records.values() for name in entry.files)

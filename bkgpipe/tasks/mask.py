@@ -5,6 +5,7 @@ from __future__ import annotations
 from bkgpipe.datamodel import Chunk, ExclusionMask, ExclusionRegion, Run
 from bkgpipe.io.mask import MASKS
 from bkgpipe.numerics.mask import make_exclusion_mask
+from bkgpipe.production.refusals import require
 from bkgpipe.tasks.chunks import AllChunks
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.exclusion import read_exclusion_regions
@@ -46,6 +47,7 @@ class Mask(OfRuns):
     def _make_mask(
         self, run: Run, regions: tuple[ExclusionRegion, ...]
     ) -> ExclusionMask:
+        require(self.settings, run, stage="mask")
         return make_exclusion_mask(
             run,
             regions,

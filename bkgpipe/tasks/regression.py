@@ -14,6 +14,7 @@ from bkgpipe.datamodel import (
     RateModel,
     RegressionFit,
     RegressionRate,
+    Run,
     RunCounts,
     RunHead,
 )
@@ -34,7 +35,9 @@ from bkgpipe.numerics.predict import predict
 from bkgpipe.numerics.regression import fit_regression
 from bkgpipe.numerics.stack import refusal, stack_runs
 from bkgpipe.numerics.systematics import measure_systematics, run_systematics
-from bkgpipe.numerics.terms import make_conditions, require_pointing
+from bkgpipe.numerics.terms import make_conditions
+from bkgpipe.production.refusals import require
+from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import ChunkTask, StageTask
 from bkgpipe.tasks.collect import collect
 from bkgpipe.tasks.count import Count, OfAllCounts
@@ -59,11 +62,7 @@ class FitRegression(OfAllCounts):
         )
 
     def run(self) -> None:
-        runs = _read_heads(
-            self.requires().chunks(),
-            fov_alignment=self.settings.export.alignment,
-            min_kept_fraction=self.settings.mask.min_kept_fraction,
-        ).of_known_pointing(self.settings.smooth.terms)
+        runs = _read_heads(self.settings, self.requires().chunks())
         _require_some(runs, where=str(self.folder))
 
         fit = self._fit(runs)
@@ -134,7 +133,9 @@ class Predict(ChunkTask):
         counts = COUNTS.read(Path(self.input()[1].path))
 
         def rate(obs_id: int) -> RateModel:
-            return _predict(fit, counts.records[obs_id])
+            run = counts.records[obs_id]
+            require(self.settings, run.run, stage="smooth")
+            return _predict(fit, run)
 
         obs_ids = [run.obs_id for run in self.exported]
         chunk = collect(obs_ids, rate, refused=counts.refused, tell=self.tell)
@@ -155,38 +156,28 @@ class _FitRuns:
         obs_ids = (head.obs_id for head in self.heads[::every])
         return read_each(zip(self.paths[::every], obs_ids, strict=True))
 
-    def of_known_pointing(self, terms: tuple[str, ...]) -> _FitRuns:
-        """Leave out runs of which it is not known where the zenith is."""
-        pairs = [
-            (head, path)
-            for head, path in zip(self.heads, self.paths, strict=True)
-            if _has_pointing(head, terms)
-        ]
-        return _FitRuns(
-            heads=[head for head, _ in pairs], paths=[path for _, path in pairs]
-        )
 
-
-def _has_pointing(head: RunHead, terms: tuple[str, ...]) -> bool:
+def _has_conditions(settings: Settings, run: Run) -> bool:
+    """Tell whether a run has what its model will need, as where the zenith is."""
     try:
-        require_pointing(head.conditions, terms, where=f"run {head.obs_id}")
+        require(settings, run, stage="smooth")
     except InputError as error:
         _log.warning("Not fitted: %s", error)
         return False
     return True
 
 
-def _read_heads(
-    counts: Sequence[ChunkTask], *, fov_alignment: str, min_kept_fraction: float
-) -> _FitRuns:
+def _read_heads(settings: Settings, counts: Sequence[ChunkTask]) -> _FitRuns:
     """Read the conditions of all runs that may be fitted."""
+    alignment, least = settings.export.alignment, settings.mask.min_kept_fraction
     heads: list[tuple[RunHead, Path]] = []
     for task in counts:
         selected = {run.obs_id for run in task.used if run.selected}
         for run in read_heads(task.path).only(selected).records.values():
-            if refusal(run.tally, min_kept_fraction=min_kept_fraction):
+            if refusal(run.tally, min_kept_fraction=least):
                 continue
-            heads.append((make_head(run, fov_alignment=fov_alignment), task.path))
+            if _has_conditions(settings, run.run):
+                heads.append((make_head(run, fov_alignment=alignment), task.path))
     heads.sort(key=lambda pair: pair[0].obs_id)
     return _FitRuns(
         heads=[head for head, _ in heads], paths=[path for _, path in heads]
@@ -229,7 +220,6 @@ def _warn_of_excursions(run: RunCounts, predicted: RegressionRate) -> None:
 def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
     """Model of a run under its own conditions, per live time."""
     conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
-    require_pointing(conditions, fit.terms, where=f"run {run.obs_id}")
     predicted = predict(fit, conditions, run.binning)
     _warn_of_excursions(run, predicted)
     systematic, systematic_energy = run_systematics(

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from bkgpipe.datamodel import ProductHeader, RunTable
 from bkgpipe.io.select import read_runs_header, read_runs_table, write_runs
-from bkgpipe.numerics.select import select_runs
 from bkgpipe.production.contents import add_checksums
-from bkgpipe.production.inputs import digest_selection, is_selected, read_store
+from bkgpipe.production.inputs import choose_runs, digest_selection, is_selected
+from bkgpipe.production.refusals import require_selected
 from bkgpipe.tasks.base import StageTask
 from bkgpipe.tasks.targets import ProductTarget
 
@@ -39,17 +39,12 @@ class Select(StageTask):
         )
 
     def run(self) -> None:
-        table = read_store(self.settings)
+        table = choose_runs(self.settings)
         for doubt in table.doubts:
             _log.warning("%s.", doubt)
+        require_selected(table)
 
-        selected = select_runs(
-            table,
-            self.settings.select.cuts,
-            export_obs_ids=self.settings.export.obs_ids,
-        )
-
-        known = add_checksums(self.settings, selected, keep=True)
+        known = add_checksums(self.settings, table, keep=True)
 
         with self.output().temporary_path() as path:
             write_runs(Path(path), self._header_of(known), known)

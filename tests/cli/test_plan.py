@@ -63,7 +63,7 @@ def test_a_plan_with_nothing_to_do(bkgpipe):
     lines = bkgpipe("plan").stdout.splitlines()
 
     # one of its events files was taken away
-    assert lines[1].startswith("Files:   1 of 8 runs cannot be used, the first one: ")
+    assert lines[1].startswith("Refused: 1 of 8 runs cannot be used, the first one: ")
     assert lines[2:] == [
         "select   1 of 1 done",
         *(

@@ -5,6 +5,7 @@ import pytest
 from bkgpipe.cli import sample
 from bkgpipe.cli.sample import look_at_runs
 from bkgpipe.io.store import read_events, read_runs
+from bkgpipe.production import refusals
 from bkgpipe.settings import read_settings
 
 
@@ -23,7 +24,7 @@ def test_clocks_are_of_all_runs_and_energies_of_some(look, monkeypatch):
         opened.append(run.obs_id)
         return read_events(store, run)
 
-    monkeypatch.setattr(sample, "read_events", read)
+    monkeypatch.setattr(refusals, "read_events", read)
 
     found = look(max_runs=200)
 

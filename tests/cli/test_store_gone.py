@@ -10,6 +10,7 @@ import pytest
 from bkgpipe.errors import InputError
 from bkgpipe.io.chunk_file import ChunkFile
 from bkgpipe.io.count import COUNTS
+from bkgpipe.production import refusals
 from bkgpipe.tasks import count, export
 
 _GONE = "store: the store is gone, not only files of single runs"
@@ -63,7 +64,7 @@ def test_no_run_is_refused_for_a_store_that_is_gone(
     with pytest.MonkeyPatch.context() as patch:
         aside = _lose_on_reading(patch, count, "MASKS", lost=lost)
         if name != "store":  # whole files are still there, and one is not
-            patch.setattr(count, "read_events", _refuse_all)
+            patch.setattr(refusals, "read_events", _refuse_all)
 
         result = bkgpipe("run", "export", "--set", "run.allow_refused=true")
 

@@ -3,13 +3,13 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
 from astropy.time import Time
+from spoilt import INDEXES
 
 from bkgpipe.datamodel import Run
 from bkgpipe.errors import DriftScanError, InputError
@@ -243,16 +243,6 @@ def test_run_that_occurs_twice(
         read_runs(store)
 
 
-@pytest.mark.parametrize("name", ["RA_PNT", "DEC_PNT"])
-def test_no_pointing(
-    make_store: StoreMaker, observations: Table, hdu_rows: Table, name: str
-) -> None:
-    observations.remove_column(name)
-    store = make_store(observations, hdu_rows)
-    with pytest.raises(InputError, match=rf"obs-index\.fits: .*{name}\. Add the"):
-        read_runs(store)
-
-
 @pytest.mark.parametrize("place", ["column", "header", "events"])
 def test_drift_arrays_are_refused_as_such(
     make_store: StoreMaker,
@@ -320,14 +310,6 @@ def test_hess_store(hess_store: Path) -> None:
     assert (table.column("file_size") > 0).all()
 
 
-def _set(name: str, values: Any, unit: str | None = None) -> Callable[[Table], None]:
-    def change(table: Table) -> None:
-        table[name] = values
-        table[name].unit = unit
-
-    return change
-
-
 @pytest.fixture
 def small_store(make_store, observations, hdu_rows) -> Callable[..., Path]:
     """Write the store after a change of its observation index."""
@@ -339,38 +321,7 @@ def small_store(make_store, observations, hdu_rows) -> Callable[..., Path]:
     return make
 
 
-def _meta(**keys: Any) -> Callable[[Table], None]:
-    return lambda table: table.meta.update(keys)
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (
-            lambda table: table.remove_column("OBS_ID"),
-            "has no column OBS_ID. Give each",
-        ),
-        (_set("OBS_ID", ["7", "8", "run 9"]), "OBS_ID is 'run 9' in row 3, expected"),
-        (
-            _set("OBS_ID", ["7", "8", "9" * 30]),
-            "OBS_ID is '9{30}' in row 3, expected a whole number. Give each",
-        ),
-        (
-            _set("OBS_ID", [7, 7, 8]),
-            "OBS_ID occur more than once, the first is 7. Leave",
-        ),
-        (_set("RA_PNT", ["a", "b", "c"]), "RA_PNT: is 'b' for run 7, expected"),
-        (_set("RA_PNT", np.ones((3, 2))), r"RA_PNT: has \(2,\) values in each row"),
-        (_set("RA_PNT", np.ones(3, complex)), "RA_PNT: holds complex numbers"),
-        (
-            _set("RA_PNT", [1.0, 2, 3], "TeV"),
-            "RA_PNT: has unit 'TeV', expected one like",
-        ),
-        (_meta(MJDREFI="first"), "MJDREFI is 'first', expected a modified Julian"),
-        (_meta(MJDREFF=1e300), "MJDREFF is 1e.300, expected a modified Julian"),
-        (_meta(GEOLON="east"), "header: GEOLON is 'east', expected a number"),
-    ],
-)
+@pytest.mark.parametrize(("change", "told"), INDEXES.values(), ids=INDEXES)
 def test_damaged_observation_index(small_store, change, told):
     store = small_store(change)
     with pytest.raises(InputError, match=rf"obs-index\.fits.*{told}"):

@@ -204,20 +204,19 @@ def test_control_events_without_exposure_are_unknown(run_counts):
 @pytest.mark.parametrize(
     ("unknown", "what", "fix"),
     [
-        ("cos_zenith", "zenith angle is unknown", "ZEN_PNT"),
-        ("position_angle", "direction of the zenith is unknown", "gradient_zenith"),
+        ("zenith", "zenith angle is unknown", "ZEN_PNT"),
+        ("latitude", "direction of the zenith is unknown", "gradient_zenith"),
     ],
 )
-def test_a_run_without_pointing_is_refused(unknown, what, fix):
-    lost = replace(CONDITIONS, **{unknown: float("nan")})
+def test_a_run_without_pointing_is_refused(unknown, what, fix, make_run):
+    lost = make_run(7, **{unknown: float("nan")})
     with pytest.raises(InputError, match=what) as caught:
-        require_pointing(lost, DEFAULT_TERMS, where="run 7")
+        require_pointing(lost, DEFAULT_TERMS, fov_alignment="RADEC")
     assert caught.value.where == "run 7"
     assert fix in caught.value.fix
 
 
-def test_what_no_term_needs_may_be_unknown():
-    lost = replace(
-        CONDITIONS, position_angle=float("nan"), muon_efficiency=float("nan")
-    )
-    require_pointing(lost, ("zenith", "muon"), where="run 7")
+def test_what_no_term_needs_may_be_unknown(make_run):
+    lost = make_run(7, longitude=float("nan"), muon_efficiency=float("nan"))
+    require_pointing(lost, ("zenith", "muon"), fov_alignment="RADEC")
+    require_pointing(lost, DEFAULT_TERMS, fov_alignment="ALTAZ")
