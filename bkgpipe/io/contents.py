@@ -9,13 +9,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bkgpipe.io.passing import require_lasting
+from bkgpipe.io.passing import passing_reason
 from bkgpipe.io.sums import sum_file
 from bkgpipe.io.whole_file import write_text
 
-__all__ = ["Contents", "read_contents", "write_contents"]
+__all__ = [
+    "UNREAD",
+    "Contents",
+    "read_contents",
+    "write_contents",
+]
+
+UNREAD = "unread"
+"""Stands for the checksum of a file that cannot be read at the moment."""
 
 _THREADS = 4  # that wait for a file system at a time
+_TRIALS = 3  # to read a file that may be back at once
 
 _State = tuple[int, int]
 
@@ -28,9 +37,12 @@ class Contents:
     ----------
     known : mapping of str to tuple
         Size [bytes], time of the last change [ns] and SHA-256, by absolute path.
+    unread : frozenset of str
+        Absolute paths of files that could not be read; not kept.
     """
 
     known: Mapping[str, tuple[int, int, str]] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
     def look(self, paths: Iterable[Path]) -> Contents:
         """Look at files, and read those that are not as they were.
@@ -45,11 +57,6 @@ class Contents:
         Contents
             With the checksums of these files as they are now; the same object when all
             were known.
-
-        Raises
-        ------
-        PassingError
-            If a file cannot be read at the moment.
         """
         states = {str(path): _state(path) for path in paths}
         new = {path for path, state in states.items() if self._is_new(path, state)}
@@ -61,9 +68,10 @@ class Contents:
         known = {path: each for path, each in self.known.items() if path not in new}
         for path, found in sums.items():
             state = states[path]
-            if found and state is not None:
+            if found not in {"", UNREAD} and state is not None:
                 known[path] = (*state, found)
-        return Contents(known=known)
+        unread = frozenset(path for path, found in sums.items() if found == UNREAD)
+        return Contents(known=known, unread=unread)
 
     def checksum(self, path: Path) -> str:
         """Return the checksum of a file that was looked at.
@@ -76,8 +84,11 @@ class Contents:
         Returns
         -------
         str
-            SHA-256; empty for a file that is missing.
+            SHA-256; empty for a file that is missing, `UNREAD` for one that could not
+            be read.
         """
+        if str(path) in self.unread:
+            return UNREAD
         return self.known.get(str(path), (0, 0, ""))[2]
 
     def _is_new(self, path: str, state: _State | None) -> bool:
@@ -137,8 +148,11 @@ def _state(path: Path) -> _State | None:
 
 
 def _sum_file(path: str) -> str:
-    try:
-        return sum_file(Path(path))
-    except OSError as error:
-        require_lasting(error, where=path)
-        return ""
+    """Compute a checksum; whoever reads the file next tells why that cannot be done."""
+    found = ""
+    for _ in range(_TRIALS):
+        try:
+            return sum_file(Path(path))
+        except OSError as error:
+            found = UNREAD if passing_reason(error) else ""
+    return found

@@ -50,11 +50,6 @@ def add_checksums(settings: Settings, table: RunTable, *, keep: bool) -> RunTabl
     -------
     RunTable
         The same, with the checksums of all runs that are read.
-
-    Raises
-    ------
-    PassingError
-        If a file cannot be read at the moment.
     """
     found = find_checksums(settings, table.used, keep=keep)
     nothing = "", ""
@@ -82,12 +77,8 @@ def find_checksums(
     Returns
     -------
     dict of int to tuple of str
-        ``checksum`` and ``aeff_checksum`` of each `Run`; empty where a file is missing.
-
-    Raises
-    ------
-    PassingError
-        If a file cannot be read at the moment.
+        ``checksum`` and ``aeff_checksum`` of each `Run`; empty where a file is missing,
+        and no checksum of anything where one cannot be read at the moment.
     """
     paths = {run.obs_id: _find_files(settings.store, run) for run in runs}
     wanted = {path for files in paths.values() for path in files if path is not None}

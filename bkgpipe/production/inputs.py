@@ -235,11 +235,6 @@ def digest_selection(settings: Settings, table: RunTable) -> str:
     str
         Digest of the index of the store, and of what the files of the runs that are
         read hold at this moment.
-
-    Raises
-    ------
-    PassingError
-        If a file cannot be read at the moment.
     """
     found = find_checksums(settings, table.used, keep=False)
     return digest([digest_store(settings), sorted(found.items())])

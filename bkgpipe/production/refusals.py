@@ -168,7 +168,7 @@ def _require_same(run: Run, checksum: str) -> None:
     """Refuse to count other events than those that the counts will be known by."""
     if run.checksum not in {"", checksum}:
         raise PassingError(
-            what="was changed since the runs were selected",
+            what="was changed, or could not be read, when the runs were selected",
             where=f"run {run.obs_id} ({run.events_file})",
             fix="Run again, when nothing changes the store any more",
         )

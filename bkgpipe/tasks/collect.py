@@ -14,6 +14,8 @@ __all__ = ["collect"]
 
 _log = logging.getLogger(__name__)
 
+_MAX_LATER = 3  # failures that pass, after which a file system is taken to be gone
+
 _Record = TypeVar("_Record")
 
 
@@ -24,6 +26,7 @@ def collect(
     refused: Mapping[int, str],
     require: Callable[[], None] = lambda: None,
     tell: Callable[[int, int], None] = lambda _n_done, _n_total: None,
+    later: list[PassingError] | None = None,
 ) -> Chunk[_Record]:
     """Make a product for each number, and keep the reason where that fails.
 
@@ -40,6 +43,9 @@ def collect(
         from is gone, which is no fault of that one.
     tell : callable
         Is given how many are done, and how many there are, before each and at the end.
+    later : list of PassingError, optional
+        Is given why some are not made this time, neither in the products nor refused;
+        after the third no other is tried. Without it the first is raised.
 
     Returns
     -------
@@ -53,7 +59,7 @@ def collect(
     OutputError
         If the disk is full or cannot be written: that is no fault of the run.
     PassingError
-        If a file cannot be read at the moment: that is none either.
+        If a file cannot be read at the moment, and it is not put into `later`.
     BkgpipeError
         That `require` raises.
     """
@@ -66,6 +72,13 @@ def collect(
             continue
         try:
             chunk.records[number] = make(number)
+        except PassingError as error:
+            if later is None:
+                raise
+            require()
+            later.append(error)
+            if len(later) == _MAX_LATER:
+                break
         except BkgpipeError as error:
             if _concerns_all(error):
                 raise
@@ -78,5 +91,5 @@ def collect(
 
 def _concerns_all(error: BkgpipeError) -> bool:
     is_disk = isinstance(error, OutputError) and isinstance(error.__cause__, OSError)
-    is_no_fault = isinstance(error, DamagedFileError | PassingError)
-    return is_disk or is_no_fault or bool(passing_reason(error))
+    is_damaged = isinstance(error, DamagedFileError)
+    return is_disk or is_damaged or bool(passing_reason(error))

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, Run, RunCounts
+from bkgpipe.errors import PassingError
 from bkgpipe.io.count import COUNTS
 from bkgpipe.io.mask import MASKS
 from bkgpipe.io.store import require_store
@@ -35,13 +36,17 @@ class Count(OfRuns):
     def requires(self) -> Mask:
         return self.sibling(Mask)
 
-    def make(self, runs: dict[int, Run]) -> Chunk[RunCounts]:
+    def make(
+        self, runs: dict[int, Run], *, later: list[PassingError]
+    ) -> Chunk[RunCounts]:
         """Count the events of some runs.
 
         Parameters
         ----------
         runs : dict of int to Run
             The runs, by their numbers.
+        later : list of PassingError
+            Is given why some of them cannot be read at the moment.
 
         Returns
         -------
@@ -55,7 +60,12 @@ class Count(OfRuns):
 
         require = partial(require_store, self.settings.store)
         return collect(
-            runs, count, refused=masks.refused, require=require, tell=self.tell
+            runs,
+            count,
+            refused=masks.refused,
+            require=require,
+            tell=self.tell,
+            later=later,
         )
 
     def _count(self, run: Run, mask: ExclusionMask) -> RunCounts:

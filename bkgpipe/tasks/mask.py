@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bkgpipe.datamodel import Chunk, ExclusionMask, ExclusionRegion, Run
+from bkgpipe.errors import PassingError
 from bkgpipe.io.mask import MASKS
 from bkgpipe.numerics.mask import make_exclusion_mask
 from bkgpipe.production.refusals import require
@@ -24,13 +25,17 @@ class Mask(OfRuns):
     def requires(self) -> Select:
         return self.sibling(Select)
 
-    def make(self, runs: dict[int, Run]) -> Chunk[ExclusionMask]:
+    def make(
+        self, runs: dict[int, Run], *, later: list[PassingError]
+    ) -> Chunk[ExclusionMask]:
         """Make the masks of some runs.
 
         Parameters
         ----------
         runs : dict of int to Run
             The runs, by their numbers.
+        later : list of PassingError
+            Is given why some of them cannot be made at the moment.
 
         Returns
         -------
@@ -42,7 +47,7 @@ class Mask(OfRuns):
         def mask(obs_id: int) -> ExclusionMask:
             return self._make_mask(runs[obs_id], regions)
 
-        return collect(runs, mask, refused={}, tell=self.tell)
+        return collect(runs, mask, refused={}, tell=self.tell, later=later)
 
     def _make_mask(
         self, run: Run, regions: tuple[ExclusionRegion, ...]

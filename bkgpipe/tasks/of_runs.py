@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
 from bkgpipe.datamodel import Chunk, Run
-from bkgpipe.errors import DamagedFileError
+from bkgpipe.errors import DamagedFileError, PassingError
 from bkgpipe.io.chunk_file import ChunkFile, read_identities
 from bkgpipe.io.hdf5 import read_header
 from bkgpipe.production.runs import chunk_identities, digest, undecided
@@ -83,13 +83,15 @@ class OfRuns(ChunkTask):
 
     file: ClassVar[ChunkFile[Any]]
 
-    def make(self, runs: dict[int, Run]) -> Chunk[Any]:
+    def make(self, runs: dict[int, Run], *, later: list[PassingError]) -> Chunk[Any]:
         """Make the products of some runs.
 
         Parameters
         ----------
         runs : dict of int to Run
             The runs, by their numbers.
+        later : list of PassingError
+            Is given why some of them cannot be made at the moment.
 
         Returns
         -------
@@ -103,11 +105,18 @@ class OfRuns(ChunkTask):
         runs = self.missing(earlier.identities)
 
         kept = earlier.without(runs)
-        chunk = kept.joined(self.make(runs))
+        later: list[PassingError] = []
+        chunk = kept.joined(self.make(runs, later=later))
 
-        made_from = kept.identities | self.identities()
+        made_from = kept.identities | self._identities_of(chunk)
         with self.output().temporary_path() as path:
             self.file.write(Path(path), self.header(), chunk, identities=made_from)
+        if later:  # the others are made, and these when it is tried again
+            raise later[0]
+
+    def _identities_of(self, chunk: Chunk[Any]) -> dict[int, str]:
+        made = chunk.records.keys() | chunk.refused.keys()
+        return {key: each for key, each in self.identities().items() if key in made}
 
     def identities(self) -> dict[int, str]:
         """Tell the runs that are asked for.

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from bkgpipe.io.count import COUNTS
+
 _DENIED = "Permission denied"
 _PRIVILEGES = "-dac_override,-dac_read_search"
 Run = Callable[..., tuple[int, str]]
@@ -71,12 +73,23 @@ def test_events_that_may_not_be_read(run, place, find_events):
     assert code == 1
     assert "0 refused" in told
     failed = next(line for line in told.splitlines() if line.startswith("Failed: "))
-    assert failed.startswith("Failed: select: ")
-    assert failed.endswith(
-        f"data/run_1003.fits.gz: cannot be read at the moment ({_DENIED}). Check disk "
-        "and permissions, then run again."
+    assert failed == (
+        "Failed: count: run 1003 (data/run_1003.fits.gz): cannot be read at the moment "
+        f"({_DENIED}). Check disk and permissions, then run again."
     )
     assert "Traceback" not in told
+    assert _counted(place) == {1001, 1002, 1004, 1005, 1006, 1007, 1008}
+
+    find_events(place / "store", 1003).chmod(0o644)
+    code, told = run()
+
+    assert code == 0, told
+    assert _counted(place) == set(range(1001, 1009))
+
+
+def _counted(place: Path) -> set[int]:
+    files = (place / "out").glob("count-*/count_*.h5")
+    return {obs_id for path in files for obs_id in COUNTS.read(path).records}
 
 
 def test_the_folder_of_all_events_may_not_be_read(run, place):

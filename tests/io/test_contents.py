@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.errors import OutputError, PassingError
+from bkgpipe.errors import OutputError
 from bkgpipe.io import contents
-from bkgpipe.io.contents import Contents, read_contents, write_contents
+from bkgpipe.io.contents import (
+    UNREAD,
+    Contents,
+    read_contents,
+    write_contents,
+)
 
 
 def _sum(text: str) -> str:
@@ -73,10 +78,25 @@ def test_a_file_that_cannot_be_read_at_the_moment(two, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("bkgpipe.io.sums.hashlib.file_digest", fail)
-        with pytest.raises(PassingError, match=r"a\.fits: .*Input/output error"):
-            Contents().look(two)
+        found = Contents().look(two)
 
-    assert Contents().look(two).checksum(two[0]) == _sum("one")
+    assert [found.checksum(path) for path in two] == [UNREAD, UNREAD]
+    assert found.known == {}
+    again = found.look(two)
+    assert [again.checksum(path) for path in two] == [_sum("one"), _sum("three")]
+
+
+def test_a_file_that_is_back_at_once_is_read(two, monkeypatch):
+    digest, left = hashlib.file_digest, [5, 5]
+
+    def fail_first(*words):
+        if left:
+            raise OSError(left.pop(), "Input/output error")
+        return digest(*words)
+
+    monkeypatch.setattr("bkgpipe.io.sums.hashlib.file_digest", fail_first)
+
+    assert Contents().look(two[:1]).checksum(two[0]) == _sum("one")
 
 
 def test_checksums_are_kept(two, tmp_path):

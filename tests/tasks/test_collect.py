@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bkgpipe.errors import InputError
+from bkgpipe.errors import InputError, PassingError
 from bkgpipe.tasks.collect import collect
 
 
@@ -61,3 +61,37 @@ def test_progress_is_told_before_each_and_at_the_end():
     )
 
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+
+
+def _fail(number: int) -> int:
+    if number % 2:
+        raise PassingError(what="is away", where=f"run {number}", fix="Run again")
+    return number
+
+
+def test_what_cannot_be_made_at_the_moment_stops_no_other():
+    later = []
+
+    chunk = collect([2, 3, 4], _fail, refused={}, later=later)
+
+    assert (chunk.records, chunk.refused) == ({2: 2, 4: 4}, {})
+    assert [error.where for error in later] == ["run 3"]
+    with pytest.raises(PassingError, match="run 3: is away"):
+        collect([2, 3, 4], _fail, refused={})
+
+
+def test_after_some_failures_no_other_is_tried():
+    later = []
+
+    chunk = collect([2, 3, 5, 7, 8], _fail, refused={}, later=later)
+
+    assert chunk.records == {2: 2}
+    assert len(later) == 3
+
+
+def test_a_store_that_is_gone_is_told_instead():
+    def require() -> None:
+        raise InputError(what="is gone", where="store", fix="Bring it back")
+
+    with pytest.raises(InputError, match="store: is gone"):
+        collect([2, 3], _fail, refused={}, require=require, later=[])

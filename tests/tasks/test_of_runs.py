@@ -140,10 +140,14 @@ def test_a_file_that_changes_while_runs_are_counted_fails_the_task(
         return events, "0" * 64 if run.obs_id == 1005 else checksum
 
     with monkeypatch.context() as patch:
-        patch.setattr("bkgpipe.tasks.count.read_events", read_changed)
+        patch.setattr("bkgpipe.production.refusals.read_events", read_changed)
         assert not build(task)
-    assert not list(task.settings.folder("count").glob("*.h5"))
+    (path,) = task.settings.folder("count").glob("count_*.h5")
+    chunk = COUNTS.read(path)
+    assert chunk.records.keys() == set(range(1001, 1009)) - {1005}
+    assert not chunk.refused
 
     assert build(task)
-    (path,) = task.settings.folder("count").glob("count_*.h5")
-    assert not COUNTS.read(path).refused
+    chunk = COUNTS.read(path)
+    assert chunk.records.keys() == set(range(1001, 1009))
+    assert not chunk.refused
