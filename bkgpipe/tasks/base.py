@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -46,6 +47,13 @@ class StageTask(luigi.Task):
     stage: ClassVar[str]
     log: ClassVar[Path | None] = None  # where messages of this process are kept
     _started = 0.0  # set when Luigi starts the task, in the process that runs it
+
+    @classmethod
+    @cache
+    def get_params(cls) -> list[tuple[str, luigi.Parameter]]:
+        """List the parameters; luigi looks at all attributes for each clone."""
+        found: list[tuple[str, luigi.Parameter]] = super().get_params()
+        return found
 
     @property
     def settings(self) -> Settings:
