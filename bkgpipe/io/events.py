@@ -12,6 +12,7 @@ from astropy.io import fits
 
 from bkgpipe.datamodel import Events, Run
 from bkgpipe.errors import InputError
+from bkgpipe.io.cards import outside_data
 from bkgpipe.io.events_header import (
     EVENTS_COLUMNS,
     GTI_COLUMNS,
@@ -73,7 +74,7 @@ def read_events(store: Path, run: Run) -> tuple[Events, str]:
             require_end(hdus, inflated)
         hdu = _find_events(hdus, run.events_hdu, where)
         require_header(hdu.header, run)
-        if _POINTING.search(inflated) and _is_moving(hdus, run):
+        if _POINTING.search(outside_data(inflated)) and _is_moving(hdus, run):
             raise drift_scan(run)
         ra, dec, energy, seconds = _read_columns(
             hdu, EVENTS_COLUMNS, content=inflated, where=where

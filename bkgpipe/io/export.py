@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,7 +14,7 @@ from astropy.io import fits
 
 from bkgpipe.datamodel import ExportEntry, Run
 from bkgpipe.errors import InputError
-from bkgpipe.io.cards import mend_headers
+from bkgpipe.io.cards import data_span, headers, mend_headers
 from bkgpipe.io.files import inflate, locate, open_fits, read_content
 from bkgpipe.io.fits_file import write_fits, write_hdus
 from bkgpipe.io.gadf import BKG_HDU_NAME, Origin
@@ -33,25 +34,35 @@ __all__ = [
 # Names of background HDUs whose header has no class
 BKG_NAMES = ("BKG", "BACKGROUND", "BGD")
 
-
 _UNKNOWN = "UNKNOWN"
 
 # gammapy.data.Observation.bkg mirrors the background of events with these keywords
 _MIRRORED = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 
 
-class _Part(NamedTuple):
-    """One HDU, and its header and data as bytes."""
+# cards of 80 bytes
+_NAME = re.compile(rb"(?:.{80})*?EXTNAME *= *'([^']*)'")
+_BACKGROUND = re.compile(rb"(?:.{80})*?HDUCLAS2 *= *' *BKG *'")
 
-    name: str
-    header: fits.Header
+
+class _Part(NamedTuple):
+    """Header and data of one HDU, as bytes."""
+
     head: bytes
     data: bytes
 
     @property
+    def name(self) -> str:
+        found = _NAME.match(self.head)
+        return found[1].decode("ascii").strip().upper() if found else ""
+
+    @property
     def is_background(self) -> bool:
-        is_class = read_word(self.header, "HDUCLAS2") == "BKG"
-        return self.name in BKG_NAMES or is_class
+        return self.name in BKG_NAMES or bool(_BACKGROUND.match(self.head))
+
+    def read_header(self) -> fits.Header:
+        # most are only copied, and to read one takes longer than to copy it
+        return fits.Header.fromstring(self.head)
 
 
 def is_mirrored(header: fits.Header) -> bool:
@@ -93,7 +104,7 @@ def read_origin(store: Path, run: Run) -> Origin:
     """
     for part in _read_parts(store, run.events_file, where=_where(run)):
         if part.name == _events_name(run):
-            header = part.header
+            header = part.read_header()
             return Origin(
                 telescope=read_word(header, "TELESCOP") or _UNKNOWN,
                 instrument=read_word(header, "INSTRUME") or _UNKNOWN,
@@ -247,30 +258,27 @@ def _other_good_time(store: Path, run: Run) -> list[bytes]:
 def _read_parts(store: Path, file: str, *, where: str) -> list[_Part]:
     path = locate(store, file, where=where)
     content = inflate(read_content(path, where=where), where=where)
-    with open_fits(content, where=where) as hdus:
+    with open_fits(content, where=where):
         # no other FITS writer takes control characters
-        return list(_parts(hdus, mend_headers(content)))
+        return list(_parts(mend_headers(content)))
 
 
-def _parts(hdus: fits.HDUList, content: bytes) -> Iterator[_Part]:
+def _parts(content: bytes) -> Iterator[_Part]:
     end = 0
-    for hdu in hdus:
-        place = hdu.fileinfo()
-        start, middle = place["hdrLoc"], place["datLoc"]
-        end = middle + place["datSpan"]
+    for start, head in headers(content):
+        middle = start + len(head)
+        end = middle + data_span(head)
         if end > len(content):
-            raise OSError(f"{hdu.name} ends at byte {end} of {len(content)}")
-        head, data = content[start:middle], content[middle:end]
-        yield _Part(hdu.name, hdu.header, head, data)
-    # astropy passes over a last header that is cut
+            raise OSError(f"an HDU ends at byte {end} of {len(content)}")
+        yield _Part(head, content[middle:end])
     if content[end:].strip(b"\0 "):
         raise OSError(f"what follows byte {end} of {len(content)} is no HDU")
 
 
 def _keep_rows(part: _Part, is_kept: np.ndarray) -> _Part:
-    header, data = keep_rows(part.header, part.data, is_kept)
+    header, data = keep_rows(part.read_header(), part.data, is_kept)
     header["NCUT"] = (is_kept.size - header["NAXIS2"], "events outside good time")
-    return part._replace(header=header, data=data)
+    return _Part(header.tostring().encode("ascii"), data)
 
 
 def _head_by(creator: str, part: _Part, *, where: str) -> bytes:
@@ -278,7 +286,7 @@ def _head_by(creator: str, part: _Part, *, where: str) -> bytes:
         with warnings.catch_warnings():
             # a value that is none by the standard becomes text
             warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-            header = part.header.copy()
+            header = part.read_header()
             for key in ("CHECKSUM", "DATASUM"):
                 header.remove(key, ignore_missing=True)
             original = read_word(header, "CREATOR")
