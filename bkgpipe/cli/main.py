@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import gc
 import os
 import sys
 import traceback
@@ -34,6 +35,8 @@ _STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "repo
 # read by NumPy's libraries when they are loaded, which no command has done yet
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+# made between two searches for garbage: of what is imported nothing becomes any
+_MANY_OBJECTS = 50_000
 
 # These keep what they have finished, and skip it the next time
 _RESUMED = {"closure", "demo", "job", "run", "simulate", "validate"}
@@ -140,6 +143,7 @@ def main(*, verbose: bool) -> None:
     # are in each other's way, and the last digits of a fit depend on the machine.
     for name in _THREADS:
         os.environ.setdefault(name, "1")
+    gc.set_threshold(_MANY_OBJECTS)
     # What a site sets for Luigi programs of its own would replace our settings
     for name in [name for name in os.environ if name.startswith("LUIGI_")]:
         del os.environ[name]

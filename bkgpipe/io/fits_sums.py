@@ -121,9 +121,11 @@ def with_sums(content: bytes) -> bytes:
 
 def _is_right(hdu: _Hdu) -> bool:
     """Tell whether an HDU has both checksums, as it is now."""
+    if not hdu.word(_SUM):
+        return False
     data = _sum(hdu.data)
     is_whole = _add(_sum(hdu.head), data) in {0, _ALL_ONES}
-    return bool(hdu.word(_SUM)) and hdu.word(_DATASUM) == b"%d" % data and is_whole
+    return hdu.word(_DATASUM) == b"%d" % data and is_whole
 
 
 def _summed_head(hdu: _Hdu) -> bytes:

@@ -134,3 +134,19 @@ def test_one_thread_unless_told_otherwise(given: dict[str, str], found: str):
     )
 
     assert done.stdout == f"{found} False\n"
+
+
+def test_what_is_imported_is_hardly_searched_for_garbage():
+    code = (
+        "import gc\n"
+        "from bkgpipe.cli.main import main\n"
+        "searches = []\n"
+        "gc.callbacks.append(lambda phase, _: searches.append(phase))\n"
+        "try:\n"
+        "    main(['status', '--config', 'none.cfg'])\n"
+        "except SystemExit:\n"
+        "    print(searches.count('start'))\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    assert int(done.stdout) < 50
