@@ -27,7 +27,6 @@ from bkgpipe.io.axes_test import read_axes
 from bkgpipe.io.chunk_file import read_checksums
 from bkgpipe.io.count import read_heads, read_mask_effects
 from bkgpipe.io.mask import MASKS
-from bkgpipe.io.regression import FIT
 from bkgpipe.io.smooth import MODELS
 from bkgpipe.io.stack import read_groups
 from bkgpipe.io.validation import read_validation
@@ -39,7 +38,7 @@ from bkgpipe.numerics.dependence import (
 )
 from bkgpipe.numerics.exposure import compare_exposure, most_different
 from bkgpipe.numerics.terms import make_conditions
-from bkgpipe.production.inputs import load_table
+from bkgpipe.production.inputs import load_fit, load_table
 from bkgpipe.production.runs import used_ids
 from bkgpipe.production.summary import find_chunks, read_used_tallies
 from bkgpipe.settings import Settings
@@ -248,7 +247,7 @@ def read_regression(settings: Settings) -> RegressionFit | None:
     path = settings.folder("smooth") / "fit.h5"
     if settings.smooth.method != "regression" or not path.exists():
         return None
-    return FIT.read_one(path)
+    return load_fit(path)
 
 
 def read_excluded(settings: Settings) -> tuple[tuple[ExclusionRegion, ...], int]:

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
-from bkgpipe.datamodel import RunTable
+from bkgpipe.datamodel import RegressionFit, RunTable
 from bkgpipe.errors import DamagedFileError
+from bkgpipe.io.regression import FIT
 from bkgpipe.io.select import read_runs_header, read_runs_table
 from bkgpipe.io.store import read_runs, require_permitted
 from bkgpipe.numerics.select import select_runs
@@ -28,6 +29,7 @@ __all__ = [
     "digest_store",
     "forget",
     "is_selected",
+    "load_fit",
     "load_settings",
     "load_table",
     "preview",
@@ -89,6 +91,27 @@ def load_table(settings: Settings) -> RunTable:
     return _load_table(path, path.stat().st_mtime_ns)
 
 
+def load_fit(path: Path) -> RegressionFit:
+    """Read a fit, once for each state of its file, as each chunk needs it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    RegressionFit
+        The fit.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not what was written.
+    """
+    return _load_fit(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
 @contextmanager
 def preview(settings: Settings, table: RunTable) -> Iterator[None]:
     """Take a table for that of the selected runs, although `select` has not run.
@@ -121,6 +144,11 @@ def _load_settings(config: str, _changed: int) -> Settings:
 @lru_cache(maxsize=4)
 def _load_table(path: Path, _changed: int) -> RunTable:
     return read_runs_table(path)
+
+
+@lru_cache(maxsize=1)
+def _load_fit(path: Path, _changed: int) -> RegressionFit:
+    return FIT.read_one(path)
 
 
 def read_store(settings: Settings) -> RunTable:
@@ -268,7 +296,7 @@ def digest_record(settings: Settings, table: RunTable) -> str:
 
 def forget() -> None:
     """Forget all that is kept, so that a new production in this process looks anew."""
-    for cached in (_load_settings, _load_table, _read_store, _is_current):
+    for cached in (_load_settings, _load_table, _load_fit, _read_store, _is_current):
         cached.cache_clear()
     forget_contents()
     forget_listings()

@@ -36,6 +36,7 @@ from bkgpipe.numerics.regression import fit_regression
 from bkgpipe.numerics.stack import refusal, stack_runs
 from bkgpipe.numerics.systematics import measure_systematics, run_systematics
 from bkgpipe.numerics.terms import make_conditions
+from bkgpipe.production.inputs import load_fit
 from bkgpipe.production.refusals import require
 from bkgpipe.settings import Settings
 from bkgpipe.tasks.base import ChunkTask, StageTask
@@ -129,7 +130,7 @@ class Predict(ChunkTask):
         return [self.sibling(FitRegression), self.sibling(Count)]
 
     def run(self) -> None:
-        fit = FIT.read_one(Path(self.input()[0].path))
+        fit = load_fit(Path(self.input()[0].path))
         counts = COUNTS.read(Path(self.input()[1].path))
 
         def rate(obs_id: int) -> RateModel:

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bkgpipe.errors import InputError, SettingsError
+from bkgpipe.io.hdf5 import read_header
+from bkgpipe.io.regression import FIT
 from bkgpipe.production.inputs import (
     digest_store,
     forget,
     is_selected,
+    load_fit,
     load_settings,
     load_table,
     read_store,
 )
+from bkgpipe.tasks import FitRegression
 from bkgpipe.tasks.select import Select
 
 
@@ -34,6 +39,20 @@ def test_settings_that_are_not_there(tmp_path):
         SettingsError, match=r"none\.cfg: cannot be read .*bkgpipe init"
     ):
         load_settings(str(tmp_path / "none.cfg"))
+
+
+def test_a_fit_is_read_again_when_its_file_changes(production, build):
+    task = production(smooth__method="regression", binning__per_decade="5")
+    fit = task.sibling(FitRegression)
+    assert build(fit)
+    path = fit.folder / "fit.h5"
+    first = load_fit(path)
+    assert load_fit(path) is first
+
+    FIT.write_one(path, read_header(path), replace(first, scatter=0.5))
+    os.utime(path, ns=(1, 1))
+
+    assert load_fit(path).scatter == 0.5
 
 
 def test_a_production_keeps_the_runs_that_it_started_with(production, tmp_path):
