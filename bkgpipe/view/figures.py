@@ -190,7 +190,8 @@ def _draw_bands(ax: Axes, model: RateModel, bands: list[np.ndarray]) -> None:
         images.append(np.where(seen, image, np.nan))
         highest = image.max(initial=0.0, where=seen)
         name = band_name(model.binning, band)
-        titles.append(f"{name}\nup to {highest:.3g} s-1 sr-1")
+        rounded = float(f"{highest:.3g}")  # without a power of ten from 1000 on
+        titles.append(f"{name}\nup to {rounded:g} s-1 sr-1")
     draw_images(ax, model.binning, images, titles=titles)
     ax.set_anchor("W")
 

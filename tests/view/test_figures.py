@@ -63,11 +63,18 @@ def test_each_image_says_what_its_brightest_bin_is(rate_model: RateModel):
     figure = figure_rate(rate_model)
     titles = [text for text in _texts(figure) if "\n" in text]
     for image, title in zip(_images(figure), titles, strict=True):
-        assert title.endswith(f"\nup to {image.max():.3g} s-1 sr-1")
+        assert title.endswith(f"\nup to {float(f'{image.max():.3g}'):g} s-1 sr-1")
     (images,) = (ax for ax in figure.axes if ax.get_xlabel() == "fov_lon [deg]")
     assert {drawn.norm.vmin for drawn in images.collections} == {0.0}
     highest = [drawn.norm.vmax for drawn in images.collections]
     assert highest == [image.max() for image in _images(figure)]
+
+
+def test_a_large_rate_is_written_without_a_power_of_ten(rate_model: RateModel):
+    factor = 2244.0 / _images(figure_rate(rate_model))[0].max()
+    bright = replace(rate_model, rate_3d=rate_model.rate_3d * factor)
+    titles = [text for text in _texts(figure_rate(bright)) if "\n" in text]
+    assert titles[0].endswith("up to 2240 s-1 sr-1")
 
 
 def test_images_side_by_side_have_the_same_ticks(rate_model: RateModel):
