@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import fcntl
+import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -118,13 +122,41 @@ def hess_store(gammapy_data: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def simulate_archive(
+def make_once(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[..., Path]:
-    """Factory `simulate_archive(*, duration, seed)`: a store of runs 1001 to 1008."""
+) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Factory `make_once(name, fill)`: a folder that all processes of a session read.
+
+    The first that asks for it fills it, while the others wait.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    (root / "once").mkdir(exist_ok=True)
+
+    def make(name: str, fill: Callable[[Path], None]) -> Path:
+        folder = root / "once" / name
+        done = folder.with_name(f"{name}.done")
+        with folder.with_name(f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def simulate_archive(make_once: Callable[..., Path]) -> Callable[..., Path]:
+    """Factory `simulate_archive(*, duration, seed)`: a store of runs 1001 to 1008.
+
+    To be read and copied only.
+    """
 
     def simulate(*, duration: float, seed: int) -> Path:
-        folder = tmp_path_factory.mktemp("archive") / "store"
         simulation = Simulation(
             n_runs=8,
             first_obs_id=1001,
@@ -132,11 +164,16 @@ def simulate_archive(
             seed=seed,
             sources=(PointSource(fov_lon=0.5, fov_lat=0.2, rate=0.2),),
         )
-        # like most stores without checksums, so that tests may change what they like
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("bkgpipe.io.fits_file.with_sums", bytes)
-            write_simulated_store(folder, simulation=simulation, truth=Truth())
-        return folder
+
+        def fill(folder: Path) -> None:
+            # like most stores without checksums: tests may change what they like
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("bkgpipe.io.fits_file.with_sums", bytes)
+                write_simulated_store(
+                    folder / "store", simulation=simulation, truth=Truth()
+                )
+
+        return make_once(f"archive-{duration}-{seed}", fill) / "store"
 
     return simulate
 
@@ -146,25 +183,19 @@ def _archive(simulate_archive: Callable[..., Path]) -> Path:
     return simulate_archive(duration=300, seed=3)
 
 
+def _make_production(folder: Path, changes: dict[str, str]) -> Production:
+    given = _GIVEN | {key.replace("__", "."): text for key, text in changes.items()}
+    config = folder / "luigi.cfg"
+    config.write_text(settings_template(given), encoding="utf-8")
+    forget()
+    return Production(config=str(config))
+
+
 @pytest.fixture
 def production(_archive: Path, tmp_path: Path) -> Iterator[Callable[..., Production]]:
     """Make a `Production` on a copy of the archive that a test may damage."""
-    (tmp_path / "store" / "data").mkdir(parents=True)
-    for path in _archive.rglob("*"):
-        if path.is_file():
-            copy = tmp_path / "store" / path.relative_to(_archive)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(path.read_bytes())
-    forget()
-
-    def make(**changes: str) -> Production:
-        given = _GIVEN | {key.replace("__", "."): text for key, text in changes.items()}
-        config = tmp_path / "luigi.cfg"
-        config.write_text(settings_template(given), encoding="utf-8")
-        forget()
-        return Production(config=str(config))
-
-    yield make
+    shutil.copytree(_archive, tmp_path / "store")
+    yield lambda **changes: _make_production(tmp_path, changes)
     forget()
 
 
@@ -180,6 +211,34 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[StageTask], bool]:
         return bool(luigi.build([task], local_scheduler=True, log_level="CRITICAL"))
 
     return run
+
+
+@pytest.fixture
+def finish(
+    production: Callable[..., Production],
+    build: Callable[[StageTask], bool],
+    make_once: Callable[..., Path],
+    _archive: Path,
+    tmp_path: Path,
+) -> Callable[..., Production]:
+    """Make a `Production` that is done: a copy of the one that the session makes.
+
+    Copies take milliseconds more than links, and tests may cut and change them.
+    """
+
+    def make(**changes: str) -> Production:
+        def fill(folder: Path) -> None:
+            shutil.copytree(_archive, folder / "store")
+            assert build(_make_production(folder, changes))
+
+        name = sha256(json.dumps(changes, sort_keys=True).encode()).hexdigest()[:12]
+        made = make_once(f"production-{name}", fill)
+        shutil.copytree(made / "out", tmp_path / "out", dirs_exist_ok=True)
+        task = production(**changes)
+        assert task.complete()
+        return task
+
+    return make
 
 
 @pytest.fixture(scope="session")

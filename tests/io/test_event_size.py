@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,8 +12,9 @@ from bkgpipe.io.store import read_events, read_runs
 
 
 @pytest.fixture
-def store(simulate_archive):
-    return simulate_archive(duration=30, seed=2)
+def store(simulate_archive, tmp_path):
+    archive = simulate_archive(duration=30, seed=2)
+    return shutil.copytree(archive, tmp_path / "store")
 
 
 def test_sizes_are_those_of_the_files(store):

@@ -44,10 +44,9 @@ def _n_outdated(settings):
         ),
     ],
 )
-def test_what_a_changed_run_went_into_is_outdated(production, build, move, case):
+def test_what_a_changed_run_went_into_is_outdated(finish, build, move, case):
     changes, expected = case
-    task = production(**changes)
-    assert build(task.sibling(AllExports))
+    task = finish(**changes)
     assert not any(_n_outdated(task.settings).values())
 
     move(1006)

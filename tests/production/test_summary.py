@@ -117,11 +117,8 @@ def test_a_damaged_product_is_an_error(production, build):
         read_summary(task.settings)
 
 
-def test_a_production_that_is_done_is_recalled_from_its_record(
-    production, build, monkeypatch
-):
-    task = production(select__exclude_obs_ids="1005")
-    assert build(task)
+def test_a_production_that_is_done_is_recalled_from_its_record(finish, monkeypatch):
+    task = finish(select__exclude_obs_ids="1005")
     found = read_summary(task.settings)
 
     recalled = recall_summary(task.settings)
@@ -134,9 +131,8 @@ def test_a_production_that_is_done_is_recalled_from_its_record(
 
 
 @pytest.mark.parametrize("change", ["damaged", "lost chunk", "changed store"])
-def test_a_record_of_something_else_is_not_taken(production, build, tmp_path, change):
-    task = production()
-    assert build(task)
+def test_a_record_of_something_else_is_not_taken(finish, tmp_path, change):
+    task = finish()
     record = task.settings.data.output / "production.json"
     if change == "damaged":
         record.write_text("words")

@@ -34,10 +34,8 @@ def _stages_made(before: dict[str, int], after: dict[str, int]) -> set[str]:
 
 
 @pytest.mark.parametrize("strategy", ["groups", "ranked", "own"])
-def test_chain_ends_in_a_store_that_gammapy_opens(production, build, strategy):
-    task = production(stack__strategy=strategy)
-
-    assert build(task)
+def test_chain_ends_in_a_store_that_gammapy_opens(finish, strategy):
+    task = finish(stack__strategy=strategy)
 
     summary = read_summary(task.settings)
     assert summary.n_used == 8
@@ -51,9 +49,8 @@ def test_chain_ends_in_a_store_that_gammapy_opens(production, build, strategy):
         assert len(observation.events.table) > 0
 
 
-def test_events_and_exposure_are_conserved_through_the_chain(production, build):
-    task = production()
-    assert build(task)
+def test_events_and_exposure_are_conserved_through_the_chain(finish):
+    task = finish()
     folder = task.settings.folder
 
     places = [
@@ -94,9 +91,8 @@ def test_michi_stacks_take_no_mask_into_account(production, build):
     assert rates[1][2, 0] < 0.95 * rates[0][2, 0]
 
 
-def test_report_compares_geometry_and_events(production, build):
-    task = production()
-    assert build(task)
+def test_report_compares_geometry_and_events(finish):
+    task = finish()
 
     page = (task.settings.folder("report") / "index.html").read_text()
 
@@ -104,9 +100,8 @@ def test_report_compares_geometry_and_events(production, build):
     assert "from the geometry" in page
 
 
-def test_second_run_does_nothing(production, build):
-    task = production()
-    assert build(task)
+def test_second_run_does_nothing(finish, build):
+    task = finish()
     before = _times(task.settings.data.output)
 
     assert build(task)
@@ -124,10 +119,9 @@ def test_second_run_does_nothing(production, build):
     ],
 )
 def test_a_changed_setting_repeats_only_what_it_touches(
-    production, build, change, first
+    finish, production, build, change, *, first
 ):
-    task = production()
-    assert build(task)
+    task = finish()
     before = _times(task.settings.data.output)
 
     changed = production(**change)
@@ -188,9 +182,8 @@ def test_refused_runs_fail_the_production_unless_allowed(production, build, tmp_
     assert len(record["summary"]["models"]) == 14
 
 
-def test_a_changed_events_file_repeats_its_chunk(production, build, tmp_path):
-    task = production(stack__strategy="own")
-    assert build(task)
+def test_a_changed_events_file_repeats_its_chunk(finish, build, tmp_path):
+    task = finish(stack__strategy="own")
     output = task.settings.data.output
     before = _times(output)
     path = next(iter((tmp_path / "store" / "data").glob("*1001*")))
@@ -204,9 +197,8 @@ def test_a_changed_events_file_repeats_its_chunk(production, build, tmp_path):
     assert counts == {f"{task.settings.folder('count').name}/count_333.h5"}
 
 
-def test_a_damaged_checkpoint_is_set_aside_and_made_again(production, build):
-    task = production()
-    assert build(task)
+def test_a_damaged_checkpoint_is_set_aside_and_made_again(finish, build):
+    task = finish()
     path = task.settings.folder("count") / "count_334.h5"
     whole = COUNTS.read(path).records
     path.write_bytes(path.read_bytes()[:20000])
@@ -233,11 +225,11 @@ def test_no_run_selected_is_a_clear_failure(production, build):
     assert not build(task)
 
 
-def test_states_count_chunks(production, build):
+def test_states_count_chunks(production, finish):
     task = production(stack__strategy="ranked")
     assert {state.n_total for state in read_states(task.settings)} == {1, -1}
 
-    assert build(task)
+    finish(stack__strategy="ranked")
 
     done = {s.stage: (s.n_done, s.n_total) for s in read_states(task.settings)}
     assert done == {
@@ -251,9 +243,8 @@ def test_states_count_chunks(production, build):
     }
 
 
-def test_entries_say_what_is_behind_each_model(production, build):
-    task = production(stack__strategy="ranked")
-    assert build(task)
+def test_entries_say_what_is_behind_each_model(finish):
+    task = finish(stack__strategy="ranked")
 
     for path in task.settings.folder("export").glob("export_*.h5"):
         for entry in ENTRIES.read(path).records.values():
@@ -263,10 +254,8 @@ def test_entries_say_what_is_behind_each_model(production, build):
             assert np.isfinite(entry.n_filled_3d)
 
 
-def test_regression_predicts_each_run_from_all(production, build):
-    task = production(smooth__method="regression", binning__per_decade="5")
-
-    assert build(task)
+def test_regression_predicts_each_run_from_all(finish):
+    task = finish(smooth__method="regression", binning__per_decade="5")
 
     summary = read_summary(task.settings)
     assert len(summary.models) == 16
@@ -304,9 +293,10 @@ def test_regression_goes_on_without_a_refused_run(production, build, tmp_path):
 
 @pytest.mark.parametrize("norm", ["run", "run_energy", "rim"])
 @pytest.mark.parametrize("method", ["gaussian", "regression"])
-def test_norm_makes_the_prediction_that_of_the_run(production, build, norm, method):
-    plain = production(smooth__method=method, binning__per_decade="5")
-    assert build(plain)
+def test_norm_makes_the_prediction_that_of_the_run(
+    finish, production, build, norm, *, method
+):
+    plain = finish(smooth__method=method, binning__per_decade="5")
     folder, smooth = plain.settings.folder("export"), plain.settings.folder("smooth")
 
     task = production(smooth__method=method, binning__per_decade="5", export__norm=norm)

@@ -21,9 +21,8 @@ from bkgpipe.tasks.rank import (
 from bkgpipe.tasks.stack import AllStacks
 
 
-def test_all_rankings_are_read_in_order(production, build):
-    task = production(stack__strategy="ranked")
-    assert build(task.sibling(AllRankings))
+def test_all_rankings_are_read_in_order(finish, production):
+    task = finish(stack__strategy="ranked")
 
     rankings = read_all_rankings(task.settings)
 
@@ -70,9 +69,8 @@ def test_unfit_runs_are_not_taken(production, build):
     assert all("too few runs look like it" in reason for reason in reasons)
 
 
-def test_ranked_and_own_share_masks_and_counts(production, build):
-    task = production(stack__strategy="ranked")
-    assert build(task)
+def test_ranked_and_own_share_masks_and_counts(finish, production, build):
+    task = finish(stack__strategy="ranked")
     output = task.settings.data.output
     before = {path: path.stat().st_mtime_ns for path in output.rglob("*_33?.h5")}
 
@@ -88,9 +86,8 @@ def test_ranked_and_own_share_masks_and_counts(production, build):
     assert n_folders["stack"] == n_folders["export"] == n_folders["report"] == 2
 
 
-def test_scales_reach_the_stack(production, build):
-    task = production(stack__strategy="ranked")
-    assert build(task.sibling(AllStacks))
+def test_scales_reach_the_stack(finish, production, build):
+    task = finish(stack__strategy="ranked")
     scaled = _exposures(task.settings)
 
     plain = production(stack__strategy="ranked", rank__scale="none")
@@ -126,9 +123,8 @@ def test_counts_are_read_once_for_all_rankings(production, build, monkeypatch):
     assert sorted(read) == sorted(each.path.name for each in counts.chunks())
 
 
-def test_candidates_are_gathered_again_when_they_change(production, build):
-    task = production(stack__strategy="ranked")
-    assert build(task.sibling(AllRankings))
+def test_candidates_are_gathered_again_when_they_change(finish, production, build):
+    task = finish(stack__strategy="ranked")
     (path,) = task.settings.data.output.glob("rank-*/candidates.h5")
     assert CANDIDATES.read_one(path).obs_ids.tolist() == list(range(1001, 1009))
     path.write_bytes(path.read_bytes()[:-700])

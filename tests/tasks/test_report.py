@@ -10,10 +10,8 @@ from bkgpipe.tasks.report import MakeReport, choose_models, write_report
 
 
 @pytest.fixture
-def task(production, build) -> MakeReport:
-    task = production().sibling(MakeReport)
-    assert build(task)
-    return task
+def task(finish) -> MakeReport:
+    return finish().sibling(MakeReport)
 
 
 def _files(task: MakeReport) -> set[str]:
@@ -80,9 +78,8 @@ def test_models_that_lose_their_page_lose_their_files(task: MakeReport):
     assert "models-1.html" in all_files
 
 
-def test_pages_lead_from_model_to_model(production, build):
-    task = production(stack__strategy="own").sibling(MakeReport)
-    assert build(task)
+def test_pages_lead_from_model_to_model(finish):
+    task = finish(stack__strategy="own").sibling(MakeReport)
     write_report(task.settings, task.header, n_models=3)
     page = (task.folder / "model-1003.html").read_text()
     assert "previous: run 1001" in page
