@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -162,6 +164,85 @@ def start() -> Callable[..., subprocess.Popen[str]]:
         )
 
     return run
+
+
+class Forked:
+    """A command in a forked process, to be used as a `subprocess.Popen`."""
+
+    def __init__(self, folder: Path, *, is_merged: bool) -> None:
+        self.pid = 0
+        self.returncode: int | None = None
+        self._code = folder / "code"
+        self._stdout = folder / "stdout"
+        self._stderr = self._stdout if is_merged else folder / "stderr"
+        os.mkfifo(folder / "alive")
+        self._alive = os.open(folder / "alive", os.O_RDONLY | os.O_NONBLOCK)
+        self.order = {
+            "alive": str(folder / "alive"),
+            "code": str(self._code),
+            "stdout": str(self._stdout),
+            "stderr": str(self._stderr),
+        }
+
+    def poll(self) -> int | None:
+        if self.returncode is None and self._code.exists():
+            self.returncode = int(self._code.read_text())
+        return self.returncode
+
+    def wait(self, timeout: float = _PATIENCE) -> int | None:
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            assert time.monotonic() < end, self.told()
+            time.sleep(0.02)
+        return self.returncode
+
+    def communicate(self, timeout: float = _PATIENCE) -> tuple[str, str]:
+        """Wait for the process, and for all that it started."""
+        self.wait(timeout)
+        if self._alive >= 0:
+            assert select.select([self._alive], [], [], timeout)[0], self.told()
+            os.close(self._alive)
+            self._alive = -1
+        stderr = "" if self._stderr == self._stdout else self._stderr.read_text()
+        return self._stdout.read_text(), stderr
+
+    def told(self) -> str:
+        files = {self._stdout, self._stderr}
+        return "".join(path.read_text() for path in files if path.exists())
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+
+@pytest.fixture(scope="session")
+def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Forked]]:
+    """Start a command as `start` does, without the imports: ``fork(folder, *words)``.
+
+    For tests of what becomes of processes, where it is the same how they began.
+    """
+    server = subprocess.Popen(  # noqa: S603
+        [sys.executable, str(Path(__file__).with_name("forker.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+
+    def run(folder: Path, *words: str, is_merged: bool = False) -> Forked:
+        process = Forked(tmp_path_factory.mktemp("forked"), is_merged=is_merged)
+        environment = {k: v for k, v in os.environ.items() if k != "GAMMAPY_DATA"}
+        more = {"folder": str(folder), "environment": environment, "words": words}
+        server.stdin.write(json.dumps(process.order | more) + "\n")
+        server.stdin.flush()
+        process.pid = int(server.stdout.readline())
+        return process
+
+    with server:
+        yield run
 
 
 @pytest.fixture(scope="session")

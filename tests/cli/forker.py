@@ -1,53 +1,75 @@
 """Run bkgpipe commands in forked processes, so that none waits for the imports.
 
-Reads one command a line as JSON, ``[folder, log, word, ...]``, and prints the number of
-its process, which leads a process group of its own; an empty line asks for the exit
-code of the last one, negative when a signal ended it.
+Reads one order a line as JSON, and prints the number of the process, which leads a
+session of its own; when it ends, its exit code is written into a file, negative when a
+signal ended it. `conftest` is the other side.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import luigi
 
 import bkgpipe.cli.demo
+import bkgpipe.cli.pilot
 import bkgpipe.cli.run  # noqa: F401
 from bkgpipe.cli.main import main
+from bkgpipe.numerics.geometry import load_earth_orientation
 
 
-def _become(folder: str, log: str, words: list[str]) -> None:
+def _become(order: dict[str, Any]) -> None:
+    """Be a process as it would have been started; returns by `SystemExit`."""
     os.setsid()
-    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for number in (0, 1, 2):
-        os.dup2(file, number)
-    os.chdir(folder)
-    try:
-        main(words)
-    except SystemExit as end:
-        sys.stdout.flush()
-        os._exit(end.code if isinstance(end.code, int) else 0)
-    finally:
-        os._exit(70)
+    # closed when the last of its processes ends
+    os.open(order["alive"], os.O_WRONLY)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    for number, name in ((1, order["stdout"]), (2, order["stderr"])):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    os.chdir(order["folder"])
+    luigi.configuration.get_config().reload()  # it has looked in another folder
+    sys.argv = ["bkgpipe", *order["words"]]
+    main()
 
 
-def _answer(number: int) -> None:
-    sys.stdout.write(f"{number}\n")
+def _mind(pid: int, place: Path) -> None:
+    """Wait for a process and write down how it ended."""
+    sys.stdout.write(f"{pid}\n")
     sys.stdout.flush()
+    _, status = os.waitpid(pid, 0)
+    part = place.with_suffix(".part")
+    part.write_text(str(os.waitstatus_to_exitcode(status)))
+    part.rename(place)
+    os._exit(0)
+
+
+def _reap() -> None:
+    """Let go of what has ended."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _serve() -> None:
-    pid = 0
+    load_earth_orientation()
+    gc.freeze()
     for line in sys.stdin:
-        if line.strip():
-            folder, log, *words = json.loads(line)
+        order = json.loads(line)
+        if os.fork() == 0:
             pid = os.fork()
             if pid == 0:
-                _become(folder, log, words)
-            _answer(pid)
-        else:
-            _, status = os.waitpid(pid, 0)
-            _answer(os.waitstatus_to_exitcode(status))
+                _become(order)
+            _mind(pid, Path(order["code"]))
+        _reap()
 
 
 if __name__ == "__main__":

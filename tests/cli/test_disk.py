@@ -19,10 +19,10 @@ _FULL = "No space left on device"
 
 
 @pytest.fixture(scope="module")
-def whole(prepare, start, tmp_path_factory) -> Path:
+def whole(prepare, fork, tmp_path_factory) -> Path:
     """Output folder of a production that nobody disturbed."""
     folder = prepare(tmp_path_factory.mktemp("whole"), data__chunk_size="1")
-    _, stderr = _run(start, folder)
+    _, stderr = _run(fork, folder)
     assert (folder / "out").is_dir(), stderr
     return folder / "out"
 
@@ -61,8 +61,8 @@ def _call(*words: str, may_skip: bool = False) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def _run(start, folder: Path, *words: str) -> tuple[int, str]:
-    process = start(folder, "bkgpipe", "run", "export", *words)
+def _run(fork, folder: Path, *words: str) -> tuple[int, str]:
+    process = fork(folder, "run", "export", *words)
     stdout, stderr = process.communicate(timeout=180)
     return process.returncode, stdout + stderr
 
@@ -88,12 +88,12 @@ def _assert_only_whole_products(out: Path) -> None:
         ("nr_inodes=40", "export", ()),
     ],
 )
-def test_a_full_disk_that_is_enlarged(small, start, assert_whole, case):
+def test_a_full_disk_that_is_enlarged(small, fork, assert_whole, case):
     size, product, words = case
     folder = small(size)
     out = folder / "out"
 
-    code, told = _run(start, folder, *words)
+    code, told = _run(fork, folder, *words)
 
     assert code == 1, told
     failures = [line for line in told.splitlines() if line.startswith("Failed: ")]
@@ -104,16 +104,16 @@ def test_a_full_disk_that_is_enlarged(small, start, assert_whole, case):
     _assert_only_whole_products(out)
 
     _call("mount", "-o", "remount,size=20m,nr_inodes=1000", str(out))
-    code, told = _run(start, folder, *words)
+    code, told = _run(fork, folder, *words)
     assert code == 0, told
     assert_whole(out)
 
 
 @pytest.mark.parametrize("n_inodes", [2, 4, 6])
-def test_a_disk_without_room_for_the_first_files(small, start, n_inodes):
+def test_a_disk_without_room_for_the_first_files(small, fork, n_inodes):
     folder = small(f"nr_inodes={n_inodes}")
 
-    code, told = _run(start, folder)
+    code, told = _run(fork, folder)
 
     assert code == 1
     assert told.startswith(f"Error: {folder / 'out'}")
@@ -121,19 +121,19 @@ def test_a_disk_without_room_for_the_first_files(small, start, n_inodes):
     assert "Traceback" not in told
 
 
-def test_a_disk_that_others_fill(small, start):
+def test_a_disk_that_others_fill(small, fork):
     """What was made stays; neither the log nor the last file finds room."""
     folder = small("size=20m")
-    assert _run(start, folder)[0] == 0
+    assert _run(fork, folder)[0] == 0
     (next((folder / "out").glob("export-*/store.json"))).unlink()
     filled = folder / "out" / "filled"
     with pytest.raises(OSError, match=_FULL):
         filled.write_bytes(bytes(30 * 2**20))
 
-    code, told = _run(start, folder)
+    code, told = _run(fork, folder)
 
     assert code == 1
     assert f"cannot be written ({_FULL})" in told
     assert "Traceback" not in told
     filled.unlink()
-    assert _run(start, folder)[0] == 0
+    assert _run(fork, folder)[0] == 0

@@ -19,10 +19,10 @@ def _last_child(pid: int) -> int:
     return int(path.read_text().split()[-1])
 
 
-def _lose_one(start, wait_until, folder, number) -> str:
+def _lose_one(fork, wait_until, folder, number) -> str:
     """Signal a process that works on a task, or has just given its result."""
     words = ("run", "count", "--workers", "2", "--set", "run.hung_after=3 s")
-    process = start(folder, "bkgpipe", *words)
+    process = fork(folder, *words)
     wait_until(lambda: list(folder.glob("out/mask-*/mask_*.h5")))
 
     os.kill(_last_child(process.pid), number)
@@ -40,12 +40,12 @@ def _lose_one(start, wait_until, folder, number) -> str:
     ],
 )
 def test_a_task_whose_process_is_lost_is_tried_again(
-    prepare, start, wait_until, tmp_path, *, number, told
+    prepare, fork, wait_until, tmp_path, *, number, told
 ):
     prepare(tmp_path, data__chunk_size="1")
     for _ in range(_TRIALS):
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        stderr = _lose_one(start, wait_until, tmp_path, number)
+        stderr = _lose_one(fork, wait_until, tmp_path, number)
         if told in stderr:
             break
     assert told in stderr

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +19,7 @@ def _counts(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in found}
 
 
-def _kill_amid_counts(process: subprocess.Popen[str], folder: Path) -> dict[Path, int]:
+def _kill_amid_counts(process: Any, folder: Path) -> dict[Path, int]:
     """Kill all workers as soon as some chunks are there; return these."""
     end = time.monotonic() + 180
     while len(_counts(folder)) < 2:
@@ -41,7 +41,7 @@ def whole(prepare, tmp_path, monkeypatch, bkgpipe):
 
 
 def test_killed_production_goes_on_where_it_was(
-    prepare, start, whole, assert_same_products
+    prepare, fork, whole, assert_same_products
 ):
     tmp_path = whole.parent
     folder = prepare(tmp_path / "killed", data__chunk_size="1")
@@ -49,14 +49,14 @@ def test_killed_production_goes_on_where_it_was(
 
     finished: dict[Path, int] = {}
     for _ in range(5):
-        finished = _kill_amid_counts(start(folder, "bkgpipe", *words), folder)
+        finished = _kill_amid_counts(fork(folder, *words), folder)
         if len(finished) < _N_RUNS:
             break
         # on a busy machine the workers may have been faster than this process
         shutil.rmtree(folder / "out")
     assert 2 <= len(finished) < _N_RUNS
 
-    process = start(folder, "bkgpipe", *words)
+    process = fork(folder, *words)
     stdout, stderr = process.communicate(timeout=180)
 
     assert process.returncode == 0, stderr

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -13,50 +12,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 _KILLS = int(os.environ.get("BKGPIPE_KILLS", "3"))
 _PATIENCE = 120.0
-
-
-class Forker:
-    """Starts commands at once, and kills them with all their processes."""
-
-    def __init__(self, folder: Path) -> None:
-        self.log = folder / "last.log"
-        self._folder = folder
-        self._process = subprocess.Popen(  # noqa: S603
-            [sys.executable, str(Path(__file__).with_name("forker.py"))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def _ask(self, line: str) -> int:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None
-        assert stdout is not None
-        stdin.write(line + "\n")
-        stdin.flush()
-        return int(stdout.readline())
-
-    def start(self, *words: str) -> int:
-        return self._ask(json.dumps([str(self._folder), str(self.log), *words]))
-
-    def wait(self) -> int:
-        return self._ask("")
-
-    def end(self, group: int, number: int) -> int:
-        """Send a signal to all processes; return the exit code of the first."""
-        os.killpg(group, number)
-        return self.wait()
-
-    def close(self) -> None:
-        self._process.communicate(timeout=_PATIENCE)
 
 
 def _finished(out: Path) -> dict[str, int]:
@@ -74,13 +39,16 @@ def _leftovers(out: Path) -> list[Path]:
 
 
 @pytest.fixture
-def forker(prepare, tmp_path: Path) -> Iterator[Forker]:
+def begin(prepare, fork, tmp_path: Path) -> Callable[..., Any]:
+    """Start a command on a production in chunks of one run."""
     prepare(tmp_path, data__chunk_size="1", smooth__method="regression")
     with (tmp_path / "luigi.cfg").open("a", encoding="utf-8") as file:
         file.write("[worker]\nmax_keep_alive_idle_duration = 4 seconds\n")
-    found = Forker(tmp_path)
-    yield found
-    found.close()
+    return lambda *words: fork(tmp_path, *words, is_merged=True)
+
+
+def _succeed(process: Any) -> None:
+    assert process.wait() == 0, process.told()
 
 
 @pytest.fixture
@@ -117,18 +85,19 @@ def central(tmp_path: Path) -> Iterator[int]:
     server.wait()
 
 
-def _undisturbed(forker: Forker, folder: Path, words: tuple[str, ...]) -> float:
+def _undisturbed(
+    begin: Callable[..., Any], folder: Path, words: tuple[str, ...]
+) -> float:
     """Run once to the end, keep the products aside; return the seconds it took."""
     started = time.monotonic()
-    forker.start(*words)
-    assert forker.wait() == 0, forker.log.read_text()
+    _succeed(begin(*words))
     seconds = time.monotonic() - started
     (folder / "out").rename(folder / "whole")
     return seconds
 
 
 def _kill_and_go_on(
-    forker: Forker,
+    begin: Callable[..., Any],
     folder: Path,
     words: tuple[str, ...],
     *,
@@ -138,16 +107,16 @@ def _kill_and_go_on(
     """End a new production after some seconds, run it again; return what it kept."""
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
-    group = forker.start(*words)
+    process = begin(*words)
     time.sleep(after)
-    code = forker.end(group, number)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
     # it may have been done, or not have begun to listen
-    assert code in {0, -number, 128 + number}, forker.log.read_text()
-    assert "Traceback" not in forker.log.read_text()
+    assert process.wait() in {0, -number, 128 + number}, process.told()
+    assert "Traceback" not in process.told()
     kept = _finished(out)
 
-    forker.start(*words)
-    assert forker.wait() == 0, forker.log.read_text()
+    _succeed(begin(*words))
 
     final = _finished(out)
     assert {name: final[name] for name in kept} == kept
@@ -156,17 +125,17 @@ def _kill_and_go_on(
 
 
 @pytest.fixture
-def kill_many(forker, tmp_path, assert_same_products):
+def kill_many(begin, tmp_path, assert_same_products):
     """End a command at as many moments as asked for, and compare each time."""
 
     def kill(*words: str, number: int = signal.SIGKILL) -> None:
         rng = np.random.default_rng(1)
-        seconds = _undisturbed(forker, tmp_path, words)
+        seconds = _undisturbed(begin, tmp_path, words)
         kept = []
         for moment in rng.uniform(0.0, seconds, _KILLS):
             kept += [
                 _kill_and_go_on(
-                    forker, tmp_path, words, after=float(moment), number=number
+                    begin, tmp_path, words, after=float(moment), number=number
                 )
             ]
             assert_same_products(tmp_path / "out", tmp_path / "whole")
@@ -202,17 +171,17 @@ def _stop_a_process(group: int) -> bool:
 
 
 def test_production_with_a_stopped_process_goes_on(
-    forker, tmp_path, assert_same_products
+    begin, tmp_path, assert_same_products
 ):
     words = ("run", "export", "--workers", "2", "--set", "run.hung_after=3 s")
-    seconds = _undisturbed(forker, tmp_path, words)
+    seconds = _undisturbed(begin, tmp_path, words)
     n_stopped = 0
     for moment in np.random.default_rng(2).uniform(0.2, 0.8, _KILLS) * seconds:
         shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        group = forker.start(*words)
+        process = begin(*words)
         time.sleep(float(moment))
-        n_stopped += _stop_a_process(group)
-        assert forker.wait() == 0, forker.log.read_text()
+        n_stopped += _stop_a_process(process.pid)
+        _succeed(process)
         assert not _leftovers(tmp_path / "out")
         assert_same_products(tmp_path / "out", tmp_path / "whole")
     assert n_stopped

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +18,7 @@ from bkgpipe.tasks.presence import announce, submitters
 _PATIENCE = 180.0
 
 
-def _finish(process: subprocess.Popen[str]) -> str:
+def _finish(process: Any) -> str:
     stdout, stderr = process.communicate(timeout=_PATIENCE)
     assert process.returncode == 0, stdout + stderr
     return stderr
@@ -28,10 +28,10 @@ def _n_done(folder: Path) -> int:
     return len(list(folder.glob("out/mask-*/mask_*.h5")))
 
 
-def test_workers_share_a_production(shared, central, start):
+def test_workers_share_a_production(shared, central, fork):
     words = ("run", "export", *central.where)
-    first = start(shared, "bkgpipe", *words)
-    second = start(shared, "bkgpipe", *words, "--workers", "2")
+    first = fork(shared, *words)
+    second = fork(shared, *words, "--workers", "2")
 
     for process in (first, second):
         _finish(process)
@@ -48,9 +48,9 @@ def test_workers_share_a_production(shared, central, start):
     assert not any(task["tracking_url"] for task in tasks)
 
 
-def test_one_that_does_not_share_is_refused(shared, start):
+def test_one_that_does_not_share_is_refused(shared, fork):
     with announce(shared / "out", scheduler="there:8082"):
-        process = start(shared, "bkgpipe", "run", "export")
+        process = fork(shared, "run", "export")
         _, stderr = process.communicate(timeout=_PATIENCE)
 
     assert process.returncode == 1
@@ -58,8 +58,8 @@ def test_one_that_does_not_share_is_refused(shared, start):
     assert "(scheduler: there:8082)" in stderr
 
 
-def test_scheduler_that_is_started_anew(shared, central, start, wait_until):
-    process = start(shared, "bkgpipe", "run", "export", *central.where)
+def test_scheduler_that_is_started_anew(shared, central, fork, wait_until):
+    process = fork(shared, "run", "export", *central.where)
     wait_until(lambda: _n_done(shared) >= 2)
 
     central.kill()
@@ -71,10 +71,10 @@ def test_scheduler_that_is_started_anew(shared, central, start, wait_until):
 
 
 def test_worker_that_is_killed_leaves_its_work_to_the_others(
-    shared, central, start, wait_until
+    shared, central, fork, wait_until
 ):
     words = ("run", "export", *central.where)
-    processes = [start(shared, "bkgpipe", *words) for _ in range(3)]
+    processes = [fork(shared, *words) for _ in range(3)]
     wait_until(lambda: _n_done(shared) >= 1)
 
     os.killpg(processes[0].pid, signal.SIGKILL)
@@ -86,10 +86,10 @@ def test_worker_that_is_killed_leaves_its_work_to_the_others(
 
 
 def test_worker_that_is_stopped_for_longer_than_the_delay(
-    shared, central, start, wait_until
+    shared, central, fork, wait_until
 ):
     words = ("run", "export", *central.where)
-    processes = [start(shared, "bkgpipe", *words) for _ in range(2)]
+    processes = [fork(shared, *words) for _ in range(2)]
     wait_until(lambda: _n_done(shared) >= 1)
 
     os.killpg(processes[0].pid, signal.SIGSTOP)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +22,7 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in path.read_text().split()]
 
 
-def _end(process: subprocess.Popen[str]) -> tuple[int, str]:
+def _end(process: Any) -> tuple[int, str]:
     _, stderr = process.communicate(timeout=_PATIENCE)
     return process.returncode, stderr
 
@@ -32,10 +32,10 @@ def _end(process: subprocess.Popen[str]) -> tuple[int, str]:
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_a_run_that_is_told_to_stop(
-    prepare, start, wait_until, tmp_path, *, whom, number, code
+    prepare, fork, wait_until, tmp_path, *, whom, number, code
 ):
     prepare(tmp_path, data__chunk_size="1")
-    process = start(tmp_path, "bkgpipe", "run", "count", "--workers", "2")
+    process = fork(tmp_path, "run", "count", "--workers", "2")
     wait_until(lambda: list(tmp_path.glob("out/mask-*/mask_*.h5")))
     workers = _children(process.pid)
 
@@ -52,7 +52,7 @@ def test_a_run_that_is_told_to_stop(
     assert not list(tmp_path.glob("out/running/*"))
     assert not list(tmp_path.glob("out/*/.*"))
 
-    again = start(tmp_path, "bkgpipe", "run", "count", "--workers", "2")
+    again = fork(tmp_path, "run", "count", "--workers", "2")
     found, stderr = _end(again)
     assert found == 0, stderr
 

@@ -129,11 +129,11 @@ def test_events_that_vanish_from_a_store_that_is_there(
 
 
 def test_a_store_that_is_gone_for_a_while(
-    prepare, start, tmp_path, assert_same_products
+    prepare, fork, tmp_path, assert_same_products
 ):
     """As it happens: workers of their own, and no stage is waited for."""
     folder = prepare(tmp_path / "a while", data__chunk_size="1")
-    process = start(folder, "bkgpipe", "run", "export", "--workers", "2")
+    process = fork(folder, "run", "export", "--workers", "2")
     end = time.monotonic() + 180
     while not list(folder.glob("out/count-*/count_*.h5")):
         assert time.monotonic() < end
@@ -150,12 +150,12 @@ def test_a_store_that_is_gone_for_a_while(
         assert "Traceback" not in stderr
 
     (folder / "away").rename(folder / "store")
-    again = start(folder, "bkgpipe", "run", "export")
+    again = fork(folder, "run", "export")
     stdout, stderr = again.communicate(timeout=180)
     assert again.returncode == 0, stdout + stderr
     assert "8 used" in stdout
     assert " 0 refused" in stdout
     whole = prepare(tmp_path / "whole", data__chunk_size="1")
-    undisturbed = start(whole, "bkgpipe", "run", "export")
+    undisturbed = fork(whole, "run", "export")
     undisturbed.communicate(timeout=180)
     assert_same_products(folder / "out", whole / "out")
