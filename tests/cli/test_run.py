@@ -267,9 +267,20 @@ def test_an_output_folder_that_cannot_be_written(bkgpipe, folder):
     assert "Set [data] output to a folder that you may write to" in result.stderr
 
 
-@pytest.mark.usefixtures("folder")
-def test_no_run_selected_fails_in_words(bkgpipe, all_told):
+def test_no_run_selected_stops_before_anything_is_made(bkgpipe, folder):
     result = bkgpipe("run", "--set", "select.min_livetime=10 h")
+
+    assert result.exit_code == 1
+    told = "Error: [select]: none of 8 runs is selected. Widen its limits.\n"
+    assert result.stderr == told
+    assert not (folder / "out").exists()
+
+
+def test_no_run_left_fails_in_words(bkgpipe, folder, all_told):
+    for path in (folder / "store" / "data").iterdir():
+        path.write_bytes(b"words")
+
+    result = bkgpipe("run", "stack", "--set", "run.allow_refused=true")
 
     assert result.exit_code == 1
     assert result.stdout.startswith("Failed in ")

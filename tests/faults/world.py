@@ -188,7 +188,9 @@ class World:
         """List the products that are there and are not as in the reference."""
         found = read_products(self.out)
         return [
-            f"{n} differs" for n, s in found.items() if self.reference.get(n, s) != s
+            f"{n} {'is cut' if s.startswith('unreadable') else 'differs'}"
+            for n, s in found.items()
+            if self.reference.get(n, s) != s
         ]
 
     def differences(self) -> list[str]:
