@@ -43,7 +43,7 @@ from bkgpipe.io.hdf5_fields import (
 )
 from bkgpipe.io.regular import require_regular
 
-__all__ = ["OpenFile", "opened", "read_header", "write_tables"]
+__all__ = ["OpenFile", "opened", "read_header", "visit_all", "write_tables"]
 
 _TABLES, _CHECKSUM, _IDS, _SUMS, _SIZE = "tables", "content_sha256", "ids", "sums", 32
 # HDF5 1.10 is old enough to be read anywhere and checksums its own metadata
@@ -169,6 +169,33 @@ def opened(path: Path) -> Iterator[OpenFile]:
         require_regular(path)
         with h5py.File(path, "r", locking=False) as file:
             yield OpenFile(file)
+
+
+def visit_all(path: Path) -> None:
+    """Read every attribute, value and name of a file, needed by a product or not.
+
+    The library compares its own checksums of what it reads: also those of the parts
+    that are passed over when values are asked for by their names.
+
+    Parameters
+    ----------
+    path : Path
+        HDF5 file.
+
+    Raises
+    ------
+    DamagedFileError
+        If any of it cannot be read.
+    """
+    with reading(path), h5py.File(path, "r", locking=False) as file:
+        dict(file.attrs)
+        file.visititems(_visit)
+
+
+def _visit(_name: str, item: h5py.Group | h5py.Dataset) -> None:
+    dict(item.attrs)
+    if isinstance(item, h5py.Dataset):
+        item[()]
 
 
 class OpenFile:

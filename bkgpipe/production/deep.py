@@ -14,6 +14,7 @@ from bkgpipe.io.count import COUNTS
 from bkgpipe.io.entries import ENTRIES, NODES, read_seals
 from bkgpipe.io.files import inflate, locate, open_fits, read_content
 from bkgpipe.io.fits_sums import has_sums
+from bkgpipe.io.hdf5 import visit_all
 from bkgpipe.io.index import find_index
 from bkgpipe.io.mask import MASKS
 from bkgpipe.io.rank import CANDIDATES, RANKINGS
@@ -83,8 +84,9 @@ def verify_all(settings: Settings) -> Iterator[Verified]:
         What came of each file; nothing is changed.
     """
     for stage, pattern, readers in _READERS:
+        everything = (visit_all,) if pattern.endswith(".h5") else ()
         for path in sorted(settings.folder(stage).glob(pattern)):
-            yield _verify("checkpoint", partial(_read, readers, path))
+            yield _verify("checkpoint", partial(_read, (*readers, *everything), path))
     record = settings.data.output / "production.json"
     if record.exists():
         yield _verify("checkpoint", partial(_read, (read_record_header,), record))

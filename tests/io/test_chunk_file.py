@@ -19,6 +19,7 @@ from bkgpipe.io.chunk_file import (
     read_table,
 )
 from bkgpipe.io.count import COUNTS
+from bkgpipe.io.hdf5 import visit_all
 
 _REFUSED = {11: "the file is missing", 8: "x" * 100_000}
 
@@ -167,6 +168,7 @@ import signal, sys
 from pathlib import Path
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.io.count import COUNTS
+from bkgpipe.io.hdf5 import visit_all
 path, size = Path(sys.argv[1]), int(sys.argv[2])
 content = path.read_bytes()
 n_refused = 0
@@ -195,3 +197,14 @@ def test_zeros_anywhere_never_hang(written: Path, size: int) -> None:
 
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > n_cases / 2
+
+
+def test_damage_where_no_product_is_read_is_found_by_visiting_all(written: Path):
+    content = bytearray(written.read_bytes())
+    content[content.index(b"FSHD") + 6] ^= 4  # the free space of a table of names
+    visit_all(written)
+    written.write_bytes(content)
+
+    assert len(COUNTS.read(written).records) == 3
+    with pytest.raises(DamagedFileError, match=r"count_1\.h5: .*checksum"):
+        visit_all(written)
