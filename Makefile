@@ -36,7 +36,7 @@ test: lint
 
 # What a change of a formula, a setting or a file format breaks first: a minute
 test-quick: $(VENV)/.installed-test
-	$(BIN)/pytest -n 2 tests/datamodel tests/numerics tests/settings tests/io
+	$(BIN)/pytest -n 2 tests/core tests/geometry tests/stages tests/settings tests/store tests/product
 
 # Productions killed at random moments, 50 with a scheduler of their own and 50 with luigid,
 # 50 each ended by SIGINT and SIGTERM, and 50 with a process that is stopped
@@ -50,7 +50,7 @@ test-faults: $(VENV)/.installed-test
 
 # Files spoilt at random, in other processes; tells what became of them
 test-fuzz: $(VENV)/.installed-test
-	BKGPIPE_FUZZ=2000 $(BIN)/pytest --log-cli-level=INFO tests/io/test_fuzz.py
+	BKGPIPE_FUZZ=2000 $(BIN)/pytest --log-cli-level=INFO tests/store/test_fuzz.py
 
 # The Apptainer image, built and tried; as root on Debian bookworm, or where Apptainer is
 test-image: $(VENV)/.installed-test

@@ -19,17 +19,11 @@ from pathlib import Path
 import numpy as np
 from bench_count import AXES
 
-from bkgpipe.datamodel import (
-    Chunk,
-    Conservation,
-    ControlEvents,
-    MaskEffect,
-    ProductHeader,
-    Run,
-    RunCounts,
-)
-from bkgpipe.io.count import COUNTS, read_heads, read_shapes, read_tallies
-from bkgpipe.io.hdf5 import read_header
+from bkgpipe.core.product import Chunk, ProductHeader
+from bkgpipe.core.run import Run
+from bkgpipe.product.hdf5 import read_header
+from bkgpipe.stages.count.data import Conservation, ControlEvents, MaskEffect, RunCounts
+from bkgpipe.stages.count.files import COUNTS, read_heads, read_shapes, read_tallies
 
 _SIZE, _EVENTS = 100, 10_000
 _HEADER = ProductHeader(

@@ -22,13 +22,14 @@ from statistics import median
 import numpy as np
 from astropy.io import fits
 
-from bkgpipe.datamodel import ExclusionRegion, Run
-from bkgpipe.io.catalogs import read_catalog
-from bkgpipe.io.store import read_events, read_runs
-from bkgpipe.numerics.count import count_run
-from bkgpipe.numerics.geometry import load_earth_orientation
-from bkgpipe.numerics.mask import make_exclusion_mask, size_regions
+from bkgpipe.core.run import Run
+from bkgpipe.geometry.frames import load_earth_orientation
 from bkgpipe.settings.sections import BinningSettings
+from bkgpipe.stages.count.histograms import count_run
+from bkgpipe.stages.mask.catalogs import read_catalog
+from bkgpipe.stages.mask.data import ExclusionRegion
+from bkgpipe.stages.mask.pixels import make_exclusion_mask, size_regions
+from bkgpipe.store.store import read_events, read_runs
 
 AXES = BinningSettings(
     energy_edges=(),

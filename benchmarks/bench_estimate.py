@@ -24,11 +24,11 @@ import luigi
 import numpy as np
 from scipy.optimize import nnls
 
+from bkgpipe.chain.cost import COEFFICIENTS, find_sizes
+from bkgpipe.chain.inputs import choose_runs
 from bkgpipe.cli.run import run_production
-from bkgpipe.production.cost import COEFFICIENTS, find_sizes
-from bkgpipe.production.inputs import choose_runs
+from bkgpipe.flow import FitRegression, StageTask
 from bkgpipe.settings import read_settings
-from bkgpipe.tasks import FitRegression, StageTask
 
 _Rows = Mapping[str, Mapping[str, float]]
 _Table = Mapping[str, Mapping[str, Mapping[str, float]]]

@@ -12,12 +12,14 @@ from dataclasses import replace
 import healpy as hp
 import numpy as np
 
-from bkgpipe.datamodel import Events, ExclusionRegion, Run, Simulation
-from bkgpipe.numerics.count import count_run
-from bkgpipe.numerics.geometry import from_fov
-from bkgpipe.numerics.mask import make_exclusion_mask
-from bkgpipe.numerics.pointings import make_runs
+from bkgpipe.core.run import Events, Run
+from bkgpipe.geometry.frames import from_fov
 from bkgpipe.settings.run_sections import BinningSettings
+from bkgpipe.simulate.archive.data import Simulation
+from bkgpipe.simulate.archive.pointings import make_runs
+from bkgpipe.stages.count.histograms import count_run
+from bkgpipe.stages.mask.data import ExclusionRegion
+from bkgpipe.stages.mask.pixels import make_exclusion_mask
 
 _AXES = BinningSettings(
     energy_edges=(),

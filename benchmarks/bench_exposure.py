@@ -13,28 +13,24 @@ from pathlib import Path
 
 import numpy as np
 
-from bkgpipe.datamodel import (
-    Binning,
-    Events,
-    ExclusionRegion,
-    PointSource,
-    Run,
-    RunCounts,
-    Simulation,
-    Truth,
-)
-from bkgpipe.io.catalogs import read_catalog
-from bkgpipe.io.store import read_events, read_runs
-from bkgpipe.numerics.count import count_run
-from bkgpipe.numerics.exposure import with_event_exposure
-from bkgpipe.numerics.mask import make_exclusion_mask, size_regions
-from bkgpipe.numerics.simulate import (
+from bkgpipe.core.binning import Binning
+from bkgpipe.core.run import Events, Run
+from bkgpipe.simulate.archive.data import PointSource, Simulation
+from bkgpipe.simulate.archive.draw import (
     make_runs,
     run_generator,
     simulate_run,
     source_regions,
 )
-from bkgpipe.numerics.truth import expected_counts_2d
+from bkgpipe.simulate.archive.truth import expected_counts_2d
+from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.stages.count.data import RunCounts
+from bkgpipe.stages.count.exposure import with_event_exposure
+from bkgpipe.stages.count.histograms import count_run
+from bkgpipe.stages.mask.catalogs import read_catalog
+from bkgpipe.stages.mask.data import ExclusionRegion
+from bkgpipe.stages.mask.pixels import make_exclusion_mask, size_regions
+from bkgpipe.store.store import read_events, read_runs
 
 _AXES = Binning(
     energy_edges=np.geomspace(0.1, 100.0, 25),

@@ -20,8 +20,10 @@ from statistics import median
 
 import numpy as np
 
-from bkgpipe.datamodel import MimicLimits, RankCriteria, Run, RunShape
-from bkgpipe.numerics.rank import rank_runs
+from bkgpipe.core.criteria import MimicLimits, RankCriteria
+from bkgpipe.core.run import Run
+from bkgpipe.stages.count.data import RunShape
+from bkgpipe.stages.rank.order import rank_runs
 
 _N_ENERGY, _N_OFFSET = 10, 20
 _BLOCK = 64  # targets at once, as in `rank_runs`

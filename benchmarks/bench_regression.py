@@ -25,23 +25,25 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from bkgpipe.datamodel import (  # noqa: E402
+from bkgpipe.core.run import Run  # noqa: E402
+from bkgpipe.geometry.sampling import solid_angle_in_disc  # noqa: E402
+from bkgpipe.settings.sections import BinningSettings  # noqa: E402
+from bkgpipe.stages.count.data import (  # noqa: E402
     Conservation,
     ControlEvents,
+    RunCounts,
+)
+from bkgpipe.stages.fit.data import (  # noqa: E402
     FitPoints,
     RegressionFit,
-    Run,
     RunConditions,
-    RunCounts,
     RunHead,
 )
-from bkgpipe.numerics.points import find_points, join_runs, make_head  # noqa: E402
-from bkgpipe.numerics.predict import predict  # noqa: E402
-from bkgpipe.numerics.regression import fit_regression  # noqa: E402
-from bkgpipe.numerics.sampling import solid_angle_in_disc  # noqa: E402
-from bkgpipe.numerics.systematics import measure_systematics  # noqa: E402
-from bkgpipe.numerics.terms import make_conditions, sky_directions  # noqa: E402
-from bkgpipe.settings.sections import BinningSettings  # noqa: E402
+from bkgpipe.stages.fit.fit import fit_regression  # noqa: E402
+from bkgpipe.stages.fit.points import find_points, join_runs, make_head  # noqa: E402
+from bkgpipe.stages.fit.predict import predict  # noqa: E402
+from bkgpipe.stages.fit.systematics import measure_systematics  # noqa: E402
+from bkgpipe.stages.fit.terms import make_conditions, sky_directions  # noqa: E402
 
 _AXES = BinningSettings(
     energy_edges=(),

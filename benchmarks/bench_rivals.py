@@ -30,21 +30,18 @@ from typing import Any
 
 from bench_count import AXES, NSIDE, SEARCH_RADIUS, read_regions
 
-from bkgpipe.datamodel import (
-    ExclusionMask,
-    ExclusionRegion,
-    ProductHeader,
-    Run,
-    RunCounts,
-)
-from bkgpipe.io.gadf import Origin, write_bkg_2d, write_bkg_3d
-from bkgpipe.io.store import read_events, read_runs
-from bkgpipe.numerics.count import count_run
-from bkgpipe.numerics.export import make_node_model, node_model_for_run
-from bkgpipe.numerics.geometry import load_earth_orientation
-from bkgpipe.numerics.mask import make_exclusion_mask
-from bkgpipe.numerics.smooth import smooth_stack
-from bkgpipe.numerics.stack import stack_runs
+from bkgpipe.core.product import ProductHeader
+from bkgpipe.core.run import Run
+from bkgpipe.geometry.frames import load_earth_orientation
+from bkgpipe.stages.count.data import RunCounts
+from bkgpipe.stages.count.histograms import count_run
+from bkgpipe.stages.export.gadf import Origin, write_bkg_2d, write_bkg_3d
+from bkgpipe.stages.export.nodes import make_node_model, node_model_for_run
+from bkgpipe.stages.mask.data import ExclusionMask, ExclusionRegion
+from bkgpipe.stages.mask.pixels import make_exclusion_mask
+from bkgpipe.stages.smooth.methods import smooth_stack
+from bkgpipe.stages.stack.groups import stack_runs
+from bkgpipe.store.store import read_events, read_runs
 
 _HEADER = ProductHeader(
     stage="export", fingerprint="000000", inputs="", seconds=0.0, version="0"

@@ -26,13 +26,15 @@ import luigi
 import numpy as np
 
 from bkgpipe.cli.run import run_production
-from bkgpipe.datamodel import PointSource, Run, Simulation, Truth
-from bkgpipe.io.simulate_index import write_simulated_index
-from bkgpipe.io.store import read_runs
-from bkgpipe.io.whole_file import write_file
+from bkgpipe.core.run import Run
+from bkgpipe.flow import StageTask
+from bkgpipe.product.whole_file import write_file
 from bkgpipe.settings import read_settings, settings_template
-from bkgpipe.simulation.store import write_simulated_store
-from bkgpipe.tasks import StageTask
+from bkgpipe.simulate.archive.data import PointSource, Simulation
+from bkgpipe.simulate.archive.index import write_simulated_index
+from bkgpipe.simulate.archive.make import write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.store.store import read_runs
 
 _SIMULATED = 200
 _MODELS = 100

@@ -13,9 +13,9 @@ import resource
 import time
 from pathlib import Path
 
-from bkgpipe.io.store import read_runs
-from bkgpipe.settings.simulation import read_simulate_settings
-from bkgpipe.simulation.store import simulate_archive
+from bkgpipe.simulate.archive.make import simulate_archive
+from bkgpipe.simulate.settings import read_simulate_settings
+from bkgpipe.store.store import read_runs
 
 _SETTINGS = (
     "simulation.duration=20 s",

@@ -21,7 +21,7 @@ import click
 import numpy as np
 from astropy.io import fits
 
-from bkgpipe.grid.jobs import Journal, find_sites, site_folder
+from bkgpipe.batch.jobs import Journal, find_sites, site_folder
 
 _PORT = 18_082
 _Models = dict[str, list[bytes]]

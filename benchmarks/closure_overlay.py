@@ -61,14 +61,14 @@ from matplotlib.figure import Figure  # noqa: E402
 from matplotlib.ticker import MaxNLocator  # noqa: E402
 from scipy.stats import norm  # noqa: E402
 
-from bkgpipe.io.provenance import read_provenance  # noqa: E402
-from bkgpipe.io.store import read_runs  # noqa: E402
+from bkgpipe.plot.axes import COLORS, MARKERS  # noqa: E402
 from bkgpipe.settings import read_settings, settings_template  # noqa: E402
-from bkgpipe.settings.simulation import read_simulate_settings  # noqa: E402
-from bkgpipe.simulation.mixing import mix_runs  # noqa: E402
-from bkgpipe.simulation.overlay import PROVENANCE, overlay_runs  # noqa: E402
-from bkgpipe.simulation.store import simulate_archive  # noqa: E402
-from bkgpipe.view.axes import COLORS, MARKERS  # noqa: E402
+from bkgpipe.simulate.archive.make import simulate_archive  # noqa: E402
+from bkgpipe.simulate.mixing.make import mix_runs  # noqa: E402
+from bkgpipe.simulate.mixing.provenance import read_provenance  # noqa: E402
+from bkgpipe.simulate.overlay.make import PROVENANCE, overlay_runs  # noqa: E402
+from bkgpipe.simulate.settings import read_simulate_settings  # noqa: E402
+from bkgpipe.store.store import read_runs  # noqa: E402
 
 # The Crab nebula, 0.5 deg and 1.5 deg off the centre
 RUNS = (23523, 23526, 23559, 23592)

@@ -18,22 +18,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bkgpipe.datamodel import (
-    Binning,
-    Conservation,
-    ControlEvents,
-    RegressionFit,
-    Run,
-    RunConditions,
-    RunCounts,
-)
-from bkgpipe.numerics.norm_error import norm_error
-from bkgpipe.numerics.points import join_runs
-from bkgpipe.numerics.predict import predict
-from bkgpipe.numerics.reference import log_centers
-from bkgpipe.numerics.regression import fit_regression
-from bkgpipe.numerics.systematics import measure_systematics
-from bkgpipe.numerics.terms import make_conditions
+from bkgpipe.core.binning import Binning
+from bkgpipe.core.run import Run
+from bkgpipe.stages.count.data import Conservation, ControlEvents, RunCounts
+from bkgpipe.stages.fit.data import RegressionFit, RunConditions
+from bkgpipe.stages.fit.fit import fit_regression
+from bkgpipe.stages.fit.norm_error import norm_error
+from bkgpipe.stages.fit.points import join_runs
+from bkgpipe.stages.fit.predict import predict
+from bkgpipe.stages.fit.reference import log_centers
+from bkgpipe.stages.fit.systematics import measure_systematics
+from bkgpipe.stages.fit.terms import make_conditions
 
 __all__ = ["AXES", "TRUTHS", "Pulls", "Truth", "closure", "draw_archive"]
 

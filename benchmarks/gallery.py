@@ -56,7 +56,7 @@ from gammapy.modeling.models import (  # noqa: E402
 )
 from matplotlib.figure import Figure  # noqa: E402
 
-from bkgpipe.view.axes import COLORS, MARKERS  # noqa: E402
+from bkgpipe.plot.axes import COLORS, MARKERS  # noqa: E402
 
 _OFFSET_MAX = 2.0 * u.deg
 _WIDTH, _PIXEL = 4.5, 0.03  # deg

@@ -12,8 +12,8 @@ from itertools import product
 
 import numpy as np
 
-from bkgpipe.datamodel.monitor import MonitorBins, RunRates, SearchLimits, ZenithLaw
-from bkgpipe.numerics.monitor_scan import find_changes
+from bkgpipe.tools.monitor.data import MonitorBins, RunRates, SearchLimits, ZenithLaw
+from bkgpipe.tools.monitor.scan import find_changes
 
 _BINS = MonitorBins(
     time_bin=120.0,

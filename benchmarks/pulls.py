@@ -16,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 
-from bkgpipe.datamodel import RunCounts
-from bkgpipe.io.count import COUNTS
-from bkgpipe.numerics.fitted import is_judged
-from bkgpipe.numerics.folds import make_folds
-from bkgpipe.numerics.points import join_runs
-from bkgpipe.numerics.predict import predict
-from bkgpipe.numerics.regression import fit_regression
-from bkgpipe.numerics.systematics import measure_systematics, run_systematics
-from bkgpipe.numerics.terms import make_conditions
 from bkgpipe.settings import read_settings
+from bkgpipe.stages.count.data import RunCounts
+from bkgpipe.stages.count.files import COUNTS
+from bkgpipe.stages.fit.fit import fit_regression
+from bkgpipe.stages.fit.fitted import is_judged
+from bkgpipe.stages.fit.points import join_runs
+from bkgpipe.stages.fit.predict import predict
+from bkgpipe.stages.fit.systematics import measure_systematics, run_systematics
+from bkgpipe.stages.fit.terms import make_conditions
+from bkgpipe.stages.validate.folds import make_folds
 
 _FOV_ALIGNMENT = "RADEC"
 _BANDS_PER_DECADE = 2

@@ -22,11 +22,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bkgpipe.datamodel import Binning
-from bkgpipe.io.count import COUNTS
-from bkgpipe.io.smooth import MODELS
-from bkgpipe.view.axes import COLORS, MARKERS, simplify_ticks
-from bkgpipe.view.images import save_figure
+from bkgpipe.core.binning import Binning
+from bkgpipe.plot.axes import COLORS, MARKERS, simplify_ticks
+from bkgpipe.plot.images import save_figure
+from bkgpipe.stages.count.files import COUNTS
+from bkgpipe.stages.smooth.files import MODELS
 
 _BANDS = ((0.55, 0.95), (0.95, 3.0), (3.0, 30.0))  # [TeV], moved to the next edges
 _FEWEST = 10  # events predicted in a bin of the spectrum that is drawn

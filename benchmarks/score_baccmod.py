@@ -30,8 +30,8 @@ import numpy as np
 from astropy.table import Table
 from bench_count import read_regions
 
-from bkgpipe.io.store import read_runs
-from bkgpipe.numerics.validate import make_folds
+from bkgpipe.stages.validate.score import make_folds
+from bkgpipe.store.store import read_runs
 
 _COLUMNS = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _NAME = "BACKGROUND"

@@ -14,22 +14,20 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 
+from bkgpipe.chain.inputs import choose_runs, forget, is_selected, load_table
+from bkgpipe.chain.models import Models, no_model
+from bkgpipe.chain.summary import read_export_entries, read_states, recall_summary
 from bkgpipe.cli.check import check_settings
 from bkgpipe.cli.child import call_command
 from bkgpipe.cli.init import write_settings_file
 from bkgpipe.cli.plan import Plan, make_plan
-from bkgpipe.datamodel import ExportEntry, RunTable, StageState, Summary
+from bkgpipe.core.run import RunTable
 from bkgpipe.errors import BkgpipeError, InputError
-from bkgpipe.production.gather import find_models
-from bkgpipe.production.inputs import choose_runs, forget, is_selected, load_table
-from bkgpipe.production.models import Models, no_model
-from bkgpipe.production.summary import (
-    read_export_entries,
-    read_states,
-    recall_summary,
-)
+from bkgpipe.flow.gather import find_models
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.view.figures import make_figure
+from bkgpipe.stages.export.data import ExportEntry
+from bkgpipe.stages.report.figures import make_figure
+from bkgpipe.stages.report.summary import StageState, Summary
 
 if TYPE_CHECKING:  # gammapy takes seconds to import
     from gammapy.data import DataStore

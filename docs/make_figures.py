@@ -28,8 +28,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from bkgpipe.plot.axes import COLORS
 from bkgpipe.settings import read_settings
-from bkgpipe.view.axes import COLORS
 
 _FIGURES = Path(__file__).with_name("figures")
 _WIDTH = 1400

@@ -22,8 +22,14 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from bkgpipe.datamodel import PointSource, Run, Simulation, Truth
-from bkgpipe.datamodel.monitor import (
+from bkgpipe.chain.inputs import forget
+from bkgpipe.core.run import Run
+from bkgpipe.flow import Production, StageTask, report
+from bkgpipe.settings import settings_template
+from bkgpipe.simulate.archive.data import PointSource, Simulation
+from bkgpipe.simulate.archive.make import write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.tools.monitor.data import (
     Change,
     Monitor,
     MonitorBins,
@@ -33,14 +39,12 @@ from bkgpipe.datamodel.monitor import (
     SearchLimits,
     ZenithLaw,
 )
-from bkgpipe.production.inputs import forget
-from bkgpipe.settings import settings_template
-from bkgpipe.simulation.store import write_simulated_store
-from bkgpipe.tasks import Production, StageTask, report
 
 # How long an example takes says how busy the machine is
 hypothesis.settings.register_profile("bkgpipe", deadline=None)
 hypothesis.settings.load_profile("bkgpipe")
+
+pytest_plugins = ["of_arrays", "of_commands", "of_files", "of_pictures", "of_settings"]
 
 _GIVEN = {
     "data.store": "store",
@@ -168,7 +172,7 @@ def simulate_archive(make_once: Callable[..., Path]) -> Callable[..., Path]:
         def fill(folder: Path) -> None:
             # like most stores without checksums: tests may change what they like
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("bkgpipe.io.fits_file.with_sums", bytes)
+                patch.setattr("bkgpipe.store.fits_file.with_sums", bytes)
                 write_simulated_store(
                     folder / "store", simulation=simulation, truth=Truth()
                 )

@@ -15,11 +15,13 @@ from matplotlib.figure import Figure
 
 from bkgpipe import Production
 from bkgpipe.api import _as_text
-from bkgpipe.datamodel import RateModel, Simulation, Truth
+from bkgpipe.chain.inputs import forget
 from bkgpipe.errors import BkgpipeError, InputError, SettingsError
-from bkgpipe.production.inputs import forget
 from bkgpipe.settings import settings_template
-from bkgpipe.simulation.store import write_simulated_store
+from bkgpipe.simulate.archive.data import Simulation
+from bkgpipe.simulate.archive.make import write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.stages.smooth.data import RateModel
 
 _GIVEN = {
     "data.store": "store",

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import click
 
-from bkgpipe.cli.estimate import (
+from bkgpipe.batch.resources import site_doubts
+from bkgpipe.batch.waves import list_waves
+from bkgpipe.chain.clocks import ClockSurvey
+from bkgpipe.chain.cost import Cost, find_costs
+from bkgpipe.chain.estimate import (
     disk_space,
     duration_words,
     estimate_bytes,
@@ -20,25 +24,17 @@ from bkgpipe.cli.estimate import (
     tell_left_out,
     workers_words,
 )
-from bkgpipe.cli.memory import memory_doubts, memory_words
-from bkgpipe.cli.sample import look_at_runs, tell_of_plane
-from bkgpipe.datamodel import RunTable, StoreSample
+from bkgpipe.chain.inputs import choose_runs
+from bkgpipe.chain.memory import memory_doubts, memory_words
+from bkgpipe.chain.refusals import Refusal, find_doubts, find_refusals, require_selected
+from bkgpipe.core.run import RunTable
 from bkgpipe.errors import BkgpipeError, InputError, NoRunsError
-from bkgpipe.grid.resources import site_doubts
-from bkgpipe.grid.waves import list_waves
-from bkgpipe.numerics.propose_energies import require_energies
-from bkgpipe.production.clocks import ClockSurvey
-from bkgpipe.production.cost import Cost, find_costs
-from bkgpipe.production.inputs import choose_runs
-from bkgpipe.production.refusals import (
-    Refusal,
-    find_doubts,
-    find_refusals,
-    require_selected,
-)
+from bkgpipe.flow.exclusion import read_exclusion_regions
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks.exclusion import read_exclusion_regions
-from bkgpipe.view.clock_words import clock_words, outside_words
+from bkgpipe.stages.report.clock_words import clock_words, outside_words
+from bkgpipe.tools.propose.data import StoreSample
+from bkgpipe.tools.propose.energies import require_energies
+from bkgpipe.tools.propose.sample import look_at_runs, tell_of_plane
 
 __all__ = [
     "Findings",

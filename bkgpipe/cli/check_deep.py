@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bkgpipe.production.deep import verify_all
+from bkgpipe.chain.deep import verify_all
 from bkgpipe.settings import read_settings
 
 __all__ = ["check_files"]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from bkgpipe.chain.leftovers import Leftover, find_leftovers
 from bkgpipe.errors import BusyError, OutputError, SettingsError
-from bkgpipe.io.whole_file import find_stale
-from bkgpipe.production.leftovers import Leftover, find_leftovers
+from bkgpipe.flow.engine.presence import announce, submitters
+from bkgpipe.product.whole_file import find_stale
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks.presence import announce, submitters
 
 __all__ = ["clean_production"]
 

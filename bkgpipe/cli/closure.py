@@ -14,32 +14,29 @@ import click
 import numpy as np
 
 from bkgpipe._version import __version__
+from bkgpipe.chain.runs import digest
 from bkgpipe.cli.run import run_production
 from bkgpipe.cli.simulate import simulate_store, store_overrides
-from bkgpipe.datamodel import (
-    Binning,
-    ProductHeader,
-    RateModel,
-    RegressionFit,
-    RunConditions,
-)
-from bkgpipe.datamodel.closure import ClosureReport, PullSet
+from bkgpipe.core.binning import Binning
+from bkgpipe.core.product import ProductHeader
 from bkgpipe.errors import NoRunsError
-from bkgpipe.io.closure import write_closure
-from bkgpipe.io.count import COUNTS
-from bkgpipe.io.regression import FIT
-from bkgpipe.io.simulate import read_truth
-from bkgpipe.io.smooth import MODELS
-from bkgpipe.io.stack import STACKS
-from bkgpipe.io.whole_file import write_file, write_text
-from bkgpipe.numerics.norm_error import norm_error
-from bkgpipe.numerics.recovery import TruthOfModel, close_models, factor_of_stack
-from bkgpipe.numerics.terms import make_conditions
-from bkgpipe.production.runs import digest
+from bkgpipe.plot.images import save_figure
+from bkgpipe.product.whole_file import write_file, write_text
 from bkgpipe.settings import Settings, read_settings, settings_template
-from bkgpipe.settings.simulation import read_simulate_settings
-from bkgpipe.view.closure import describe_closure, figure_closure
-from bkgpipe.view.images import save_figure
+from bkgpipe.simulate.archive.files import read_truth
+from bkgpipe.simulate.settings import read_simulate_settings
+from bkgpipe.stages.count.files import COUNTS
+from bkgpipe.stages.fit.data import RegressionFit, RunConditions
+from bkgpipe.stages.fit.files import FIT
+from bkgpipe.stages.fit.norm_error import norm_error
+from bkgpipe.stages.fit.terms import make_conditions
+from bkgpipe.stages.smooth.data import RateModel
+from bkgpipe.stages.smooth.files import MODELS
+from bkgpipe.stages.stack.files import STACKS
+from bkgpipe.tools.closure.data import ClosureReport, PullSet
+from bkgpipe.tools.closure.files import write_closure
+from bkgpipe.tools.closure.recovery import TruthOfModel, close_models, factor_of_stack
+from bkgpipe.tools.closure.view import describe_closure, figure_closure
 
 __all__ = [
     "ClosureOptions",

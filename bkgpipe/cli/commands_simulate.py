@@ -70,7 +70,7 @@ def store(
     that was killed goes on when it is given again.
     """
     from bkgpipe.cli.simulate import simulate_store, store_overrides
-    from bkgpipe.settings.simulation import read_simulate_settings
+    from bkgpipe.simulate.settings import read_simulate_settings
 
     given = [*overrides, *store_overrides(**shortcuts)]
     simulate_store(
@@ -100,7 +100,7 @@ def overlay(
     was killed goes on when it is given again.
     """
     from bkgpipe.cli.overlay import simulate_overlay
-    from bkgpipe.settings.simulation import read_simulate_settings
+    from bkgpipe.simulate.settings import read_simulate_settings
 
     simulate_overlay(
         folder,
@@ -129,7 +129,7 @@ def mixing(
     it is given again.
     """
     from bkgpipe.cli.mixing import simulate_mixing
-    from bkgpipe.settings.simulation import read_simulate_settings
+    from bkgpipe.simulate.settings import read_simulate_settings
 
     simulate_mixing(
         folder,
@@ -142,6 +142,6 @@ def mixing(
 @simulate.command(epilog=example("bkgpipe simulate settings"))
 def settings() -> None:
     """Print a commented settings file with every key, for `--config`."""
-    from bkgpipe.settings.simulation import simulate_template
+    from bkgpipe.simulate.settings import simulate_template
 
     click.echo(simulate_template())

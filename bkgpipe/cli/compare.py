@@ -12,36 +12,31 @@ import click
 import numpy as np
 
 from bkgpipe._version import __version__
-from bkgpipe.cli.sides import Side, open_side
-from bkgpipe.datamodel import ProductHeader
-from bkgpipe.datamodel.comparison import (
+from bkgpipe.chain.runs import digest
+from bkgpipe.core.product import ProductHeader
+from bkgpipe.errors import BinningMismatchError, InputError, NoRunsError, SettingsError
+from bkgpipe.plot.images import save_figure
+from bkgpipe.product.whole_file import write_file
+from bkgpipe.tools.compare.common_grid import (
+    CommonGrid,
+    common_grid,
+    require_same_alignment,
+)
+from bkgpipe.tools.compare.data import (
     Comparison,
     FileModel,
     RunComparison,
     StoreComparison,
 )
-from bkgpipe.errors import (
-    BinningMismatchError,
-    InputError,
-    NoRunsError,
-    SettingsError,
-)
-from bkgpipe.io.comparison import write_comparison
-from bkgpipe.io.whole_file import write_file
-from bkgpipe.numerics.common_grid import (
-    CommonGrid,
-    common_grid,
-    require_same_alignment,
-)
-from bkgpipe.numerics.compare import (
+from bkgpipe.tools.compare.files import write_comparison
+from bkgpipe.tools.compare.score import (
     compare_rates,
     mean_comparison,
     model_rates,
     summarise,
 )
-from bkgpipe.production.runs import digest
-from bkgpipe.view.compare import describe_comparison, figure_comparison
-from bkgpipe.view.images import save_figure
+from bkgpipe.tools.compare.sides import Side, open_side
+from bkgpipe.tools.compare.view import describe_comparison, figure_comparison
 
 __all__ = ["CompareOptions", "compare_models"]
 

@@ -15,7 +15,7 @@ from bkgpipe.cli.closure import (
     write_config,
 )
 from bkgpipe.settings import read_settings
-from bkgpipe.view.closure import describe_closure
+from bkgpipe.tools.closure.view import describe_closure
 
 __all__ = ["run_demo"]
 

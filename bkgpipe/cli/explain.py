@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from bkgpipe.cli.run import freeze_settings
+from bkgpipe.flow import STAGE_TASKS
+from bkgpipe.flow.rank import explain_ranking
+from bkgpipe.plot.images import save_figure
 from bkgpipe.settings import read_settings
-from bkgpipe.tasks import STAGE_TASKS
-from bkgpipe.tasks.rank import explain_ranking
-from bkgpipe.view.images import save_figure
-from bkgpipe.view.ranking import describe_ranking, figure_ranking
+from bkgpipe.stages.report.ranking import describe_ranking, figure_ranking
 
 __all__ = ["explain_run"]
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 
 from bkgpipe.errors import InputError, SettingsError
-from bkgpipe.io.make_index import (
+from bkgpipe.product.whole_file import write_file
+from bkgpipe.store.make_index import (
     IndexSurvey,
     survey_folder,
     write_hdu_table,
     write_obs_table,
 )
-from bkgpipe.io.whole_file import write_file
 
 __all__ = ["make_index"]
 

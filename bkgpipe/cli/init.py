@@ -10,21 +10,22 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from bkgpipe.cli.sample import look_at_runs, tell_of_plane
-from bkgpipe.datamodel import Proposal, RunTable, StoreSample
+from bkgpipe.core.run import RunTable
 from bkgpipe.errors import OutputError, SettingsError
-from bkgpipe.io.store import find_outside, read_runs
-from bkgpipe.io.store_folder import store_folder
-from bkgpipe.numerics.propose import propose_field
-from bkgpipe.numerics.propose_energies import propose_energies, require_energies
-from bkgpipe.numerics.propose_runs import (
+from bkgpipe.settings import Settings, read_settings, settings_template
+from bkgpipe.stages.select.rules import find_chunk_size
+from bkgpipe.store.store import find_outside, read_runs
+from bkgpipe.store.store_folder import store_folder
+from bkgpipe.tools.propose.bins import propose_field
+from bkgpipe.tools.propose.data import Proposal, StoreSample
+from bkgpipe.tools.propose.energies import propose_energies, require_energies
+from bkgpipe.tools.propose.runs import (
     propose_groups,
     propose_livetime,
     propose_method,
     propose_safe_energy,
 )
-from bkgpipe.numerics.select import find_chunk_size
-from bkgpipe.settings import Settings, read_settings, settings_template
+from bkgpipe.tools.propose.sample import look_at_runs, tell_of_plane
 
 __all__ = ["propose_settings", "write_settings_file"]
 

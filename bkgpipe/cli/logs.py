@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bkgpipe.errors import OutputError
-from bkgpipe.tasks.versions import versions
+from bkgpipe.flow.versions import versions
 
 __all__ = ["keep_log", "set_up_logging"]
 

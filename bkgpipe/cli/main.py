@@ -24,8 +24,8 @@ from bkgpipe.cli.options import (
     settings_options,
 )
 from bkgpipe.cli.signals import stoppable
+from bkgpipe.core.passing import passing_reason
 from bkgpipe.errors import BkgpipeError, SettingsError
-from bkgpipe.io.passing import passing_reason
 from bkgpipe.text import printable
 
 __all__ = ["main"]

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from bkgpipe.datamodel.mixing import Provenance
-from bkgpipe.settings.simulation import SimulateSettings
-from bkgpipe.simulation.mixing import mix_runs
-from bkgpipe.view.provenance import describe_provenance
+from bkgpipe.simulate.mixing.data import Provenance
+from bkgpipe.simulate.mixing.make import mix_runs
+from bkgpipe.simulate.mixing.view import describe_provenance
+from bkgpipe.simulate.settings import SimulateSettings
 
 __all__ = ["simulate_mixing", "totals_answer"]
 

@@ -16,28 +16,24 @@ import click
 import numpy as np
 
 from bkgpipe._version import __version__
-from bkgpipe.datamodel import ProductHeader, Run
-from bkgpipe.datamodel.monitor import (
-    Monitor,
-    MonitorBins,
-    RunRates,
-    SearchLimits,
-)
-from bkgpipe.datamodel.run_list import RunList, find_listed
+from bkgpipe.chain.runs import digest
+from bkgpipe.core.product import ProductHeader
+from bkgpipe.core.run import Run
+from bkgpipe.core.run_list import RunList, find_listed
 from bkgpipe.errors import BkgpipeError, InputError, NoRunsError, SettingsError
-from bkgpipe.io.monitor import write_changes, write_rates
-from bkgpipe.io.store import read_events, read_runs
-from bkgpipe.io.whole_file import write_file
-from bkgpipe.numerics.geometry import load_earth_orientation
-from bkgpipe.numerics.monitor import make_rates
-from bkgpipe.numerics.monitor_law import compare_runs, fit_zenith_law
-from bkgpipe.numerics.monitor_scan import find_changes, make_curve
-from bkgpipe.production.runs import digest
+from bkgpipe.geometry.frames import load_earth_orientation
+from bkgpipe.plot.images import save_figure
+from bkgpipe.product.whole_file import write_file
 from bkgpipe.settings.kinds import OBS_IDS, Kind, quantities, quantity
-from bkgpipe.simulation.pool import map_chunks
-from bkgpipe.view.images import save_figure
-from bkgpipe.view.monitor import figure_monitor
-from bkgpipe.view.monitor_words import describe_monitor
+from bkgpipe.simulate.archive.pool import map_chunks
+from bkgpipe.store.store import read_events, read_runs
+from bkgpipe.tools.monitor.data import Monitor, MonitorBins, RunRates, SearchLimits
+from bkgpipe.tools.monitor.files import write_changes, write_rates
+from bkgpipe.tools.monitor.law import compare_runs, fit_zenith_law
+from bkgpipe.tools.monitor.rates import make_rates
+from bkgpipe.tools.monitor.scan import find_changes, make_curve
+from bkgpipe.tools.monitor.view import figure_monitor
+from bkgpipe.tools.monitor.words import describe_monitor
 
 __all__ = ["MonitorOutputs", "monitor_store", "parse_bins", "parse_limits"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from bkgpipe.cli.mixing import totals_answer
-from bkgpipe.settings.simulation import SimulateSettings
-from bkgpipe.simulation.overlay import MATCHES, POOL, PROVENANCE, overlay_runs
-from bkgpipe.view.provenance import describe_provenance
+from bkgpipe.simulate.mixing.view import describe_provenance
+from bkgpipe.simulate.overlay.make import MATCHES, POOL, PROVENANCE, overlay_runs
+from bkgpipe.simulate.settings import SimulateSettings
 
 __all__ = ["simulate_overlay"]
 

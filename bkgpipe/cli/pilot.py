@@ -9,15 +9,15 @@ from enum import IntEnum
 from math import isfinite
 from pathlib import Path
 
+from bkgpipe.batch.pilot import find_limits
 from bkgpipe.cli.run import begin, working_on
 from bkgpipe.errors import SettingsError
-from bkgpipe.grid.pilot import find_limits
-from bkgpipe.io.whole_file import HOST
+from bkgpipe.flow.base import StageTask
+from bkgpipe.flow.engine.build import scheduler_address
+from bkgpipe.flow.engine.pilot import work
+from bkgpipe.flow.engine.shift import Limits, Shift
+from bkgpipe.product.whole_file import HOST
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks.base import StageTask
-from bkgpipe.tasks.engine import scheduler_address
-from bkgpipe.tasks.pilot import work
-from bkgpipe.tasks.shift import Limits, Shift
 
 __all__ = ["Outcome", "run_pilot"]
 

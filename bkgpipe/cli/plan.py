@@ -15,7 +15,10 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from bkgpipe.cli.estimate import (
+from bkgpipe.batch.resources import site_doubts
+from bkgpipe.chain.contents import add_checksums
+from bkgpipe.chain.cost import Cost, count_cells, find_costs
+from bkgpipe.chain.estimate import (
     disk_space,
     duration_words,
     estimate_bytes,
@@ -24,21 +27,18 @@ from bkgpipe.cli.estimate import (
     tell_left_out,
     workers_words,
 )
-from bkgpipe.cli.memory import memory_doubts, memory_words
+from bkgpipe.chain.inputs import choose_runs
+from bkgpipe.chain.kept import frozen_settings
+from bkgpipe.chain.memory import memory_doubts, memory_words
+from bkgpipe.chain.picture import ChainLink, draw_chain
+from bkgpipe.chain.refusals import Refusal, find_refusals
+from bkgpipe.chain.summary import count_chunks
 from bkgpipe.cli.site import plan_jobs, tell_jobs
-from bkgpipe.datamodel import RunTable
-from bkgpipe.grid.resources import site_doubts
-from bkgpipe.production.contents import add_checksums
-from bkgpipe.production.cost import Cost, count_cells, find_costs
-from bkgpipe.production.inputs import choose_runs
-from bkgpipe.production.kept import frozen_settings
-from bkgpipe.production.refusals import Refusal, find_refusals
-from bkgpipe.production.summary import count_chunks
+from bkgpipe.core.run import RunTable
+from bkgpipe.flow import Production
+from bkgpipe.flow.plan import PlannedProduct, plan_products
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.settings.stages import list_chain
-from bkgpipe.tasks import Production
-from bkgpipe.tasks.plan import PlannedProduct, plan_products
-from bkgpipe.view.chain import ChainLink, draw_chain
+from bkgpipe.stages.table import list_chain
 
 __all__ = ["Plan", "make_plan", "show_graph", "show_plan"]
 

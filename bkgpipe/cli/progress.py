@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
-from bkgpipe.datamodel import StageState
+from bkgpipe.chain.summary import read_states
+from bkgpipe.chain.workers import become_worker
 from bkgpipe.errors import BkgpipeError
-from bkgpipe.production.summary import read_states
-from bkgpipe.production.workers import become_worker
 from bkgpipe.settings import Settings
+from bkgpipe.stages.report.summary import StageState
 
 __all__ = ["show_progress"]
 

@@ -12,13 +12,13 @@ from typing import TypeVar
 
 import click
 
+from bkgpipe.chain.summary import read_states
 from bkgpipe.cli.run import freeze_settings
 from bkgpipe.errors import InputError
-from bkgpipe.production.summary import read_states
+from bkgpipe.flow.engine.targets import damaged_set_aside
+from bkgpipe.flow.report import MakeReport, write_report
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.simulation.pool import map_chunks
-from bkgpipe.tasks.report import MakeReport, write_report
-from bkgpipe.tasks.targets import damaged_set_aside
+from bkgpipe.simulate.archive.pool import map_chunks
 
 __all__ = ["make_report"]
 

@@ -11,31 +11,31 @@ from pathlib import Path
 
 import click
 
+from bkgpipe.batch.resources import site_doubts
+from bkgpipe.batch.waves import list_waves
+from bkgpipe.chain.cost import find_costs
+from bkgpipe.chain.inputs import choose_runs, read_store
+from bkgpipe.chain.kept import frozen_settings
+from bkgpipe.chain.leftovers import is_of_earlier_version
+from bkgpipe.chain.memory import memory_doubts
+from bkgpipe.chain.refusals import require_selected
+from bkgpipe.chain.summary import recall_summary
 from bkgpipe.cli.logs import keep_log
-from bkgpipe.cli.memory import memory_doubts
 from bkgpipe.cli.progress import show_progress
 from bkgpipe.cli.site import at_site
-from bkgpipe.datamodel import Summary
 from bkgpipe.errors import BkgpipeError
-from bkgpipe.grid.resources import site_doubts
-from bkgpipe.grid.waves import list_waves
-from bkgpipe.io.whole_file import remove_stale, write_text
-from bkgpipe.numerics.geometry import load_earth_orientation
-from bkgpipe.production.cost import find_costs
-from bkgpipe.production.inputs import choose_runs, read_store
-from bkgpipe.production.kept import frozen_settings
-from bkgpipe.production.leftovers import is_of_earlier_version
-from bkgpipe.production.refusals import require_selected
-from bkgpipe.production.summary import recall_summary
+from bkgpipe.flow import STAGE_TASKS, Select
+from bkgpipe.flow.base import StageTask
+from bkgpipe.flow.engine.build import build, scheduler_address
+from bkgpipe.flow.engine.presence import announce
+from bkgpipe.flow.engine.targets import damaged_set_aside
+from bkgpipe.flow.exclusion import read_exclusion_regions
+from bkgpipe.flow.production import require_no_refused
+from bkgpipe.geometry.frames import load_earth_orientation
+from bkgpipe.product.whole_file import remove_stale, write_text
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks import STAGE_TASKS, Select
-from bkgpipe.tasks.base import StageTask
-from bkgpipe.tasks.engine import build, scheduler_address
-from bkgpipe.tasks.exclusion import read_exclusion_regions
-from bkgpipe.tasks.presence import announce
-from bkgpipe.tasks.production import require_no_refused
-from bkgpipe.tasks.targets import damaged_set_aside
-from bkgpipe.view.clock_words import outside_words
+from bkgpipe.stages.report.clock_words import outside_words
+from bkgpipe.stages.report.summary import Summary
 
 __all__ = ["begin", "freeze_settings", "run_command", "run_production", "working_on"]
 

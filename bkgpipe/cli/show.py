@@ -9,27 +9,23 @@ from typing import Any
 import click
 from matplotlib.figure import Figure
 
-from bkgpipe.datamodel import Chunk
+from bkgpipe.chain.record import read_record_header, read_record_summary, read_versions
+from bkgpipe.core.product import Chunk
 from bkgpipe.errors import InputError
-from bkgpipe.io.count import COUNTS
-from bkgpipe.io.entries import ENTRIES, NODES
-from bkgpipe.io.fits_summary import read_fits_summary
-from bkgpipe.io.hdf5 import read_header
-from bkgpipe.io.mask import MASKS
-from bkgpipe.io.rank import CANDIDATES, RANKINGS
-from bkgpipe.io.record import (
-    read_record_header,
-    read_record_summary,
-    read_versions,
-)
-from bkgpipe.io.regression import FIT
-from bkgpipe.io.select import read_runs_table
-from bkgpipe.io.smooth import MODELS
-from bkgpipe.io.stack import STACKS, read_groups
-from bkgpipe.io.tables import read_groups_table
-from bkgpipe.view.figures import make_figure
-from bkgpipe.view.images import save_figure
-from bkgpipe.view.words import describe
+from bkgpipe.plot.images import save_figure
+from bkgpipe.product.hdf5 import read_header
+from bkgpipe.stages.count.files import COUNTS
+from bkgpipe.stages.export.files import ENTRIES, NODES
+from bkgpipe.stages.export.tables import read_groups_table
+from bkgpipe.stages.fit.files import FIT
+from bkgpipe.stages.mask.files import MASKS
+from bkgpipe.stages.rank.files import CANDIDATES, RANKINGS
+from bkgpipe.stages.report.figures import make_figure
+from bkgpipe.stages.report.words import describe
+from bkgpipe.stages.select.files import read_runs_table
+from bkgpipe.stages.smooth.files import MODELS
+from bkgpipe.stages.stack.files import STACKS, read_groups
+from bkgpipe.store.fits_summary import read_fits_summary
 
 __all__ = ["show_product"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from bkgpipe.errors import SettingsError
-from bkgpipe.settings.simulation import SimulateSettings
-from bkgpipe.simulation.store import simulate_archive
-from bkgpipe.view.simulation import describe_archive, summarize_archive
+from bkgpipe.simulate.archive.make import simulate_archive
+from bkgpipe.simulate.archive.view import describe_archive, summarize_archive
+from bkgpipe.simulate.settings import SimulateSettings
 
 __all__ = ["simulate_store", "store_overrides"]
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import click
 
+from bkgpipe.batch.resources import with_memory
+from bkgpipe.batch.script import job_command, job_script
+from bkgpipe.batch.waves import list_waves, split_chunks
+from bkgpipe.batch.work import require_folder, run_job
+from bkgpipe.chain.cost import Cost
+from bkgpipe.chain.kept import frozen_settings
 from bkgpipe.errors import SettingsError
-from bkgpipe.grid.resources import with_memory
-from bkgpipe.grid.script import job_command, job_script
-from bkgpipe.grid.waves import list_waves, split_chunks
-from bkgpipe.grid.work import require_folder, run_job
-from bkgpipe.production.cost import Cost
-from bkgpipe.production.kept import frozen_settings
+from bkgpipe.flow.plan import PlannedProduct
 from bkgpipe.settings import Settings, read_settings
-from bkgpipe.tasks.plan import PlannedProduct
 
 __all__ = ["at_site", "cancel_site", "do_job", "plan_jobs", "tell_jobs"]
 
@@ -50,7 +50,7 @@ def at_site(
         If the site cannot be used.
     """
     _require_law()
-    from bkgpipe.grid.site import make_on_site
+    from bkgpipe.batch.site import make_on_site
 
     if settings.run.scheduler_host:
         raise SettingsError(
@@ -84,7 +84,7 @@ def cancel_site(
         If the settings cannot be used, or the batch system refuses.
     """
     _require_law()
-    from bkgpipe.grid.site import cancel_jobs
+    from bkgpipe.batch.site import cancel_jobs
 
     jobs = cancel_jobs(read_settings(config, overrides), name)
     if as_json:

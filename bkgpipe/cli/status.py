@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from bkgpipe.datamodel import Summary
-from bkgpipe.grid.jobs import Job, Journal, find_sites, site_folder
-from bkgpipe.production.leftovers import unused_folders
-from bkgpipe.production.summary import read_states, recall_summary
+from bkgpipe.batch.jobs import Job, Journal, find_sites, site_folder
+from bkgpipe.chain.leftovers import unused_folders
+from bkgpipe.chain.summary import read_states, recall_summary
 from bkgpipe.settings import read_settings
+from bkgpipe.stages.report.summary import Summary
 
 __all__ = ["show_status"]
 
@@ -113,7 +113,7 @@ def _tell_jobs(jobs: Mapping[str, list[Job]], *, output: Path) -> None:
     if not any(job.is_open for found in jobs.values() for job in found):
         return
     # Luigi takes longer to import than all the rest of this command
-    from bkgpipe.tasks.presence import submitters
+    from bkgpipe.flow.engine.presence import submitters
 
     if not submitters(output):
         click.echo("  nobody watches these jobs: bkgpipe run --site goes on with them")

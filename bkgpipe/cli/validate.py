@@ -11,31 +11,27 @@ from pathlib import Path
 import click
 import numpy as np
 
+from bkgpipe.chain.inputs import read_store
+from bkgpipe.chain.validation import glance_at_runs
 from bkgpipe.cli.run import run_production
-from bkgpipe.cli.validate_fold import Rival, Scoring
 from bkgpipe.cli.validate_write import (
     Outputs,
     describe,
     validation_answer,
     write_outputs,
 )
-from bkgpipe.datamodel import Run, RunTable
-from bkgpipe.datamodel.axes_test import INSIDE_OFFSET, EnergyAxis
-from bkgpipe.datamodel.validation import ScoreBins, Validation
-from bkgpipe.datamodel.validation_plan import RunGlance, ScoredEnergies
+from bkgpipe.core.run import Run, RunTable
 from bkgpipe.errors import NoRunsError
-from bkgpipe.numerics.folds import make_folds
-from bkgpipe.numerics.norm import rim_start
-from bkgpipe.numerics.select import select_runs
-from bkgpipe.numerics.validate_axes import make_axes
-from bkgpipe.numerics.validate_plan import (
-    choose_energies,
-    count_in_range,
-    share_nights,
-)
-from bkgpipe.production.inputs import read_store
-from bkgpipe.production.validation import glance_at_runs
 from bkgpipe.settings import Settings, read_settings
+from bkgpipe.stages.export.norm import rim_start
+from bkgpipe.stages.select.rules import select_runs
+from bkgpipe.stages.validate.axes import make_axes
+from bkgpipe.stages.validate.axes_data import INSIDE_OFFSET, EnergyAxis
+from bkgpipe.stages.validate.data import ScoreBins, Validation
+from bkgpipe.stages.validate.folds import make_folds
+from bkgpipe.stages.validate.plan import choose_energies, count_in_range, share_nights
+from bkgpipe.stages.validate.plan_data import RunGlance, ScoredEnergies
+from bkgpipe.tools.validate.fold import Rival, Scoring
 
 __all__ = ["ValidateOptions", "validate_production"]
 

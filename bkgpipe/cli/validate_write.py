@@ -8,23 +8,23 @@ from pathlib import Path
 import click
 
 from bkgpipe._version import __version__
-from bkgpipe.datamodel import ProductHeader
-from bkgpipe.datamodel.axes_test import AxesTest, summarise_axes
-from bkgpipe.datamodel.validation import (
+from bkgpipe.chain.runs import digest
+from bkgpipe.core.product import ProductHeader
+from bkgpipe.flow.gather import axes_files, validation_files
+from bkgpipe.plot.images import save_figure
+from bkgpipe.product.whole_file import write_file
+from bkgpipe.settings import Settings
+from bkgpipe.stages.validate.axes_data import AxesTest, summarise_axes
+from bkgpipe.stages.validate.axes_files import row_values, write_axes, write_axes_table
+from bkgpipe.stages.validate.axes_view import describe_axes, figure_axes
+from bkgpipe.stages.validate.data import (
     NORMS,
     ModelScore,
     Validation,
     summarise_validation,
 )
-from bkgpipe.io.axes_test import row_values, write_axes, write_axes_table
-from bkgpipe.io.validation import write_scores, write_validation
-from bkgpipe.io.whole_file import write_file
-from bkgpipe.production.gather import axes_files, validation_files
-from bkgpipe.production.runs import digest
-from bkgpipe.settings import Settings
-from bkgpipe.view.axes_test import describe_axes, figure_axes
-from bkgpipe.view.images import save_figure
-from bkgpipe.view.validation import describe_validation, figure_validation
+from bkgpipe.stages.validate.files import write_scores, write_validation
+from bkgpipe.stages.validate.view import describe_validation, figure_validation
 
 __all__ = ["Outputs", "describe", "validation_answer", "write_outputs"]
 

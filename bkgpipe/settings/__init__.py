@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bkgpipe.settings.read import read_settings
 from bkgpipe.settings.settings import Settings
-from bkgpipe.settings.stages import STAGES
 from bkgpipe.settings.write import (
     settings_page,
     settings_template,
     settings_text,
     settings_values,
 )
+from bkgpipe.stages.table import STAGES
 
 __all__ = [
     "STAGES",

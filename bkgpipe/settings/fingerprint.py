@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bkgpipe.io.catalog_files import find_catalog
-from bkgpipe.io.sums import sum_file
-from bkgpipe.settings.stages import list_chain
+from bkgpipe.core.sums import sum_file
+from bkgpipe.stages.mask.catalog_files import find_catalog
+from bkgpipe.stages.table import list_chain
 
 __all__ = ["stage_fingerprint", "stage_values"]
 

@@ -13,9 +13,9 @@ import numpy as np
 from astropy import units as u
 from astropy.time import Time
 
-from bkgpipe.datamodel.run_list import RunList, listed_words
-from bkgpipe.io.catalog_files import CATALOG_FILES
+from bkgpipe.core.run_list import RunList, listed_words
 from bkgpipe.settings.run_lists import parse_run_list, read_run_list
+from bkgpipe.stages.mask.catalog_files import CATALOG_FILES
 
 __all__ = [
     "CATALOGS",

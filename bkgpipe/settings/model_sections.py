@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bkgpipe.datamodel import MimicLimits, RankCriteria
-from bkgpipe.datamodel.run_list import RunList
-from bkgpipe.numerics.divergence import DIVERGENCES
-from bkgpipe.numerics.terms import DEFAULT_TERMS, TERMS
+from bkgpipe.core.criteria import MimicLimits, RankCriteria
+from bkgpipe.core.run_list import RunList
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     FLAG,
@@ -19,7 +17,9 @@ from bkgpipe.settings.kinds import (
     quantities,
     quantity,
 )
-from bkgpipe.settings.stages import method_names
+from bkgpipe.stages.fit.terms import DEFAULT_TERMS, TERMS
+from bkgpipe.stages.rank.divergence import DIVERGENCES
+from bkgpipe.stages.table import method_names
 
 __all__ = [
     "ExportSettings",

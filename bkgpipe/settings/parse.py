@@ -10,8 +10,8 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from bkgpipe.core.regular import require_regular
 from bkgpipe.errors import SettingsError
-from bkgpipe.io.regular import require_regular
 from bkgpipe.text import decode_text
 
 __all__ = ["Grammar", "parse_sections", "read_texts", "refuse"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bkgpipe.datamodel.run_list import RunList
+from bkgpipe.core.run_list import RunList
 from bkgpipe.text import decode_text
 
 __all__ = ["parse_run_list", "read_run_list"]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bkgpipe.datamodel import Binning, RunCuts
-from bkgpipe.datamodel.run_list import RunList
+from bkgpipe.core.binning import Binning
+from bkgpipe.core.criteria import RunCuts
+from bkgpipe.core.run_list import RunList
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     CATALOGS,

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 
 from bkgpipe.errors import SettingsError
-from bkgpipe.io.store_folder import StoreFolder, store_folder
 from bkgpipe.settings.fingerprint import stage_fingerprint
 from bkgpipe.settings.model_sections import (
     ExportSettings,
@@ -25,7 +24,8 @@ from bkgpipe.settings.run_sections import (
 )
 from bkgpipe.settings.sections import RunSettings
 from bkgpipe.settings.site_sections import SiteSettings
-from bkgpipe.settings.stages import stage_grain
+from bkgpipe.stages.table import stage_grain
+from bkgpipe.store.store_folder import StoreFolder, store_folder
 
 __all__ = ["Settings"]
 

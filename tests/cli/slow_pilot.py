@@ -6,11 +6,11 @@ import os
 import time
 
 from bkgpipe.cli.main import main
-from bkgpipe.io.whole_file import whole_file
-from bkgpipe.tasks import Select
-from bkgpipe.tasks.base import StageTask
-from bkgpipe.tasks.count import Count
-from bkgpipe.tasks.names import task_name
+from bkgpipe.flow import Select
+from bkgpipe.flow.base import StageTask
+from bkgpipe.flow.count import Count
+from bkgpipe.flow.names import task_name
+from bkgpipe.product.whole_file import whole_file
 
 _SECONDS = float(os.environ["SLOW_SECONDS"])
 _quick = {Select: Select.run, Count: Count.run}

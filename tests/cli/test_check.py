@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table, vstack
 
-from bkgpipe.io.store import read_runs
+from bkgpipe.store.store import read_runs
 
 
 def test_no_problems(bkgpipe, folder):
@@ -151,7 +151,7 @@ def test_one_problem_of_each_kind_comes_first(
     table = read_runs(folder / "store")
     runs = [replace(run, azimuth=float("nan")) for run in table.runs[:7]]
     table = replace(table, runs=(*runs, table.runs[7]))
-    monkeypatch.setattr("bkgpipe.production.inputs.read_runs", lambda _store: table)
+    monkeypatch.setattr("bkgpipe.chain.inputs.read_runs", lambda _store: table)
     find_events(folder / "store", 1008).unlink()
 
     result = bkgpipe("check")
@@ -216,7 +216,7 @@ def test_angles_that_models_depend_on_must_be_known(
     table = read_runs(folder / "store")
     lost = replace(table.runs[2], zenith=float("nan"), azimuth=float("nan"))
     table = replace(table, runs=(*table.runs[:2], lost, *table.runs[3:]))
-    monkeypatch.setattr("bkgpipe.production.inputs.read_runs", lambda _store: table)
+    monkeypatch.setattr("bkgpipe.chain.inputs.read_runs", lambda _store: table)
 
     result = bkgpipe("check", *(word for text in settings for word in ("--set", text)))
 
@@ -335,7 +335,7 @@ def test_runs_in_the_galactic_plane_are_named_without_hgps(
     table = read_runs(folder / "store")
     plane = replace(table.runs[2], ra=266.4, dec=-29.0)
     table = replace(table, runs=(*table.runs[:2], plane, *table.runs[3:]))
-    monkeypatch.setattr("bkgpipe.production.inputs.read_runs", lambda _store: table)
+    monkeypatch.setattr("bkgpipe.chain.inputs.read_runs", lambda _store: table)
 
     result = bkgpipe("check")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from bkgpipe.io.fits_file import write_fits
+from bkgpipe.store.fits_file import write_fits
 
 _FINE = """\
 Checkpoints:  {} verified, 0 without a checksum, 0 failed

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from bkgpipe.io.whole_file import HOST
+from bkgpipe.product.whole_file import HOST
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from astropy.table import Table
 from click.testing import Result
 
 from bkgpipe.cli import closure
-from bkgpipe.io.simulate import read_truth
+from bkgpipe.simulate.archive.files import read_truth
 
 Call = Callable[..., Result]
 

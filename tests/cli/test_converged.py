@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bkgpipe.io.count import COUNTS
-from bkgpipe.numerics import array_fit, regression
-from bkgpipe.numerics.points import join_runs
 from bkgpipe.settings import read_settings
-from bkgpipe.settings.simulation import read_simulate_settings
-from bkgpipe.simulation.store import simulate_archive
+from bkgpipe.simulate.archive.make import simulate_archive
+from bkgpipe.simulate.settings import read_simulate_settings
+from bkgpipe.stages.count.files import COUNTS
+from bkgpipe.stages.fit import array_fit
+from bkgpipe.stages.fit import fit as regression
+from bkgpipe.stages.fit.points import join_runs
 
 
 @pytest.fixture

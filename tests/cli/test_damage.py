@@ -17,13 +17,15 @@ import pytest
 from click.testing import CliRunner
 from spoilt import RUNS
 
+from bkgpipe.chain.inputs import forget
 from bkgpipe.cli.check import check_settings
 from bkgpipe.cli.main import main
-from bkgpipe.datamodel import RunCounts, Simulation, Truth
-from bkgpipe.io.count import COUNTS
-from bkgpipe.production.inputs import forget
 from bkgpipe.settings import read_settings, settings_template
-from bkgpipe.simulation.store import write_simulated_store
+from bkgpipe.simulate.archive.data import Simulation
+from bkgpipe.simulate.archive.make import write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.stages.count.data import RunCounts
+from bkgpipe.stages.count.files import COUNTS
 
 _FIRST = 1001
 
@@ -71,7 +73,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     simulation = Simulation(n_runs=n_runs, first_obs_id=_FIRST, duration=60, seed=5)
     # without checksums, which would show every change before it is looked at
     with pytest.MonkeyPatch.context() as plain:
-        plain.setattr("bkgpipe.io.fits_file.with_sums", bytes)
+        plain.setattr("bkgpipe.store.fits_file.with_sums", bytes)
         write_simulated_store(folder / "store", simulation=simulation, truth=Truth())
     given = {
         "data.store": "store",

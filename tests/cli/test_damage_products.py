@@ -21,12 +21,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from bkgpipe.chain.inputs import forget
 from bkgpipe.cli.main import main
-from bkgpipe.io.count import COUNTS
-from bkgpipe.io.hdf5 import read_header
-from bkgpipe.io.stack import STACKS
-from bkgpipe.production.inputs import forget
-from bkgpipe.tasks import report
+from bkgpipe.flow import report
+from bkgpipe.product.hdf5 import read_header
+from bkgpipe.stages.count.files import COUNTS
+from bkgpipe.stages.stack.files import STACKS
 
 Spoil = Callable[[Path], Any]
 

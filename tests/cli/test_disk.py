@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.io.hdf5 import read_header
+from bkgpipe.product.hdf5 import read_header
 
 _FULL = "No space left on device"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.tasks.watch import Pulse
+from bkgpipe.flow.engine.watch import Pulse
 
 _TRIALS = 5
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from astropy.table import Table
 
-from bkgpipe.io.rank import RANKINGS
-from bkgpipe.io.stack import read_groups
+from bkgpipe.stages.rank.files import RANKINGS
+from bkgpipe.stages.stack.files import read_groups
 
 _RUNS = [1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008]
 _ONCE = {"runs.ecsv", "store.json", "index.html", "production.json"}

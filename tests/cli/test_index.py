@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bkgpipe.io.store import read_runs
+from bkgpipe.store.store import read_runs
 
 
 def _forget_index(folder):

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from bkgpipe.chain.safe_energy import run_safe_energy
 from bkgpipe.cli.init import propose_settings
-from bkgpipe.datamodel import Field, Simulation, Truth
-from bkgpipe.io.store import read_runs
-from bkgpipe.production.safe_energy import run_safe_energy
 from bkgpipe.settings import read_settings, settings_template
-from bkgpipe.settings.simulation import read_simulate_settings
-from bkgpipe.simulation.store import simulate_archive, write_simulated_store
+from bkgpipe.simulate.archive.data import Field, Simulation
+from bkgpipe.simulate.archive.make import simulate_archive, write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.simulate.settings import read_simulate_settings
+from bkgpipe.store.store import read_runs
 
 
 @pytest.fixture
@@ -163,7 +164,7 @@ def test_without_any_events_the_defaults_stay(bkgpipe, bare):
 
 
 def test_damaged_effective_areas_are_told(bkgpipe, bare, monkeypatch):
-    monkeypatch.setattr("bkgpipe.io.fov_limit._read_theta", _fail)
+    monkeypatch.setattr("bkgpipe.store.fov_limit._read_theta", _fail)
 
     result = bkgpipe("init", "--data", "store")
 

@@ -55,7 +55,7 @@ def test_verbose_shows_those_of_others(capsys):
 
 
 def test_messages_are_kept_while_the_block_runs(tmp_path):
-    logger = logging.getLogger("bkgpipe.tasks.count")
+    logger = logging.getLogger("bkgpipe.flow.count")
     set_up_logging(verbose=False)
 
     with keep_log(tmp_path / "logs") as path:

@@ -10,7 +10,7 @@ from bkgpipe.settings import settings_template
 
 _WORDS = (
     "--module",
-    "bkgpipe.tasks",
+    "bkgpipe.flow",
     "Production",
     "--local-scheduler",
     "--workers",

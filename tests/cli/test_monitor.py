@@ -10,9 +10,10 @@ from astropy.io import fits
 from astropy.table import Table
 from click.testing import Result
 
-from bkgpipe.datamodel import Simulation, Truth
-from bkgpipe.io.store import read_events, read_runs
-from bkgpipe.simulation.store import write_simulated_store
+from bkgpipe.simulate.archive.data import Simulation
+from bkgpipe.simulate.archive.make import write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.store.store import read_events, read_runs
 
 Call = Callable[..., Result]
 

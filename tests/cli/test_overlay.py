@@ -5,9 +5,10 @@ import json
 import pytest
 
 from bkgpipe.cli.mixing import totals_answer
-from bkgpipe.datamodel import Distribution, Simulation, Truth
-from bkgpipe.datamodel.mixing import MixRecord, Provenance
-from bkgpipe.simulation.store import write_simulated_store
+from bkgpipe.simulate.archive.data import Distribution, Simulation
+from bkgpipe.simulate.archive.make import write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.simulate.mixing.data import MixRecord, Provenance
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from bkgpipe.tasks import engine
+from bkgpipe.flow.engine import build as engine
 
 _ALLOW = ("--set", "run.allow_refused=true")
 

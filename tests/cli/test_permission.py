@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.io.count import COUNTS
+from bkgpipe.stages.count.files import COUNTS
 
 _DENIED = "Permission denied"
 _PRIVILEGES = "-dac_override,-dac_read_search"

@@ -6,7 +6,7 @@ import re
 import pytest
 from astropy.table import Table
 
-from bkgpipe.cli import memory
+from bkgpipe.chain import memory
 
 
 def test_plan_before_the_first_run(bkgpipe, folder):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bkgpipe.cli import progress
-from bkgpipe.datamodel import StageState
 from bkgpipe.settings import read_settings
+from bkgpipe.stages.report.summary import StageState
 
 
 @pytest.fixture

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from gammapy.data import DataStore
 
-from bkgpipe.cli import memory, run
-from bkgpipe.datamodel import Events, SimulatedEvents
-from bkgpipe.io.count import COUNTS
-from bkgpipe.io.simulate_run import write_simulated_run
-from bkgpipe.io.store import read_events, read_runs
+from bkgpipe.chain import memory
+from bkgpipe.cli import run
+from bkgpipe.core.run import Events
+from bkgpipe.simulate.archive.data import SimulatedEvents
+from bkgpipe.simulate.archive.run import write_simulated_run
+from bkgpipe.stages.count.files import COUNTS
+from bkgpipe.store.store import read_events, read_runs
 
 _ALLOW = ("--set", "run.allow_refused=true")
 

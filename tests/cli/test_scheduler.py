@@ -12,8 +12,8 @@ import pytest
 
 from bkgpipe.cli.run import freeze_settings, run_production
 from bkgpipe.errors import OutputError
+from bkgpipe.flow.engine.presence import announce, submitters
 from bkgpipe.settings import read_settings
-from bkgpipe.tasks.presence import announce, submitters
 
 _PATIENCE = 180.0
 

@@ -6,8 +6,8 @@ import signal
 import pytest
 from gammapy.data import DataStore
 
-from bkgpipe.io.simulate import read_truth
-from bkgpipe.io.store import read_runs
+from bkgpipe.simulate.archive.files import read_truth
+from bkgpipe.store.store import read_runs
 
 
 def test_simulated_store_has_runs_and_truth(bkgpipe, tmp_path):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.grid.engines import JobAnswer
-from bkgpipe.grid.jobs import Job, Journal, site_folder
+from bkgpipe.batch.engines import JobAnswer
+from bkgpipe.batch.jobs import Job, Journal, site_folder
 
 _SITE = """
 [site:north]
@@ -170,7 +170,7 @@ def test_cancel_notes_before_it_asks(site: Path, bkgpipe, monkeypatch):
         def query(self, job_ids: list[str]) -> dict[str, JobAnswer]:
             return dict.fromkeys(job_ids, JobAnswer(state="running"))
 
-    monkeypatch.setattr("bkgpipe.grid.site.make_engine", lambda _site: Engine())
+    monkeypatch.setattr("bkgpipe.batch.site.make_engine", lambda _site: Engine())
     lost = replace(SENT, name="bkgpipe-a-count-334-0", job_id="", state="sending")
     done = replace(SENT, name="bkgpipe-a-count-335-0", job_id="18", state="finished")
     _journal(site).write([SENT, lost, done])
@@ -191,7 +191,9 @@ def test_cancel_notes_before_it_asks(site: Path, bkgpipe, monkeypatch):
 @pytest.fixture
 def kept(finished: Path) -> str:
     """Settings that a production keeps, as its jobs are given them."""
-    (path,) = (finished / "out" / "settings").glob("*.cfg")
+    # commands with other settings, of other tests, keep theirs as well
+    kept = (finished / "out" / "settings").glob("*.cfg")
+    path = min(kept, key=lambda path: path.stat().st_mtime_ns)
     return str(path)
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from bkgpipe.chain import refusals
 from bkgpipe.errors import InputError
-from bkgpipe.io.chunk_file import ChunkFile
-from bkgpipe.io.count import COUNTS
-from bkgpipe.production import refusals
-from bkgpipe.tasks import count, export
+from bkgpipe.flow import count, export
+from bkgpipe.product.chunk_file import ChunkFile
+from bkgpipe.stages.count.files import COUNTS
 
 _GONE = "store: the store is gone, not only files of single runs"
 

@@ -17,10 +17,11 @@ import pytest
 from astropy.io import fits
 
 from bkgpipe import __version__
-from bkgpipe.datamodel import PointSource, Simulation, Truth
-from bkgpipe.io.count import COUNTS
 from bkgpipe.settings import settings_template
-from bkgpipe.simulation.store import write_simulated_store
+from bkgpipe.simulate.archive.data import PointSource, Simulation
+from bkgpipe.simulate.archive.make import write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.stages.count.files import COUNTS
 
 _HESS_RUNS = (20275, 20282, 20283, 20301, 20302, 20303, 20322, 20323, 20324, 20136)
 _SOURCES = {"mask__catalogs": "../store/sources.ecsv"}

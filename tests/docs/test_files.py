@@ -8,19 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.datamodel import (
-    Binning,
-    Candidates,
-    ExclusionMask,
-    ExportEntry,
-    NodeModel,
-    Ranking,
-    RateModel,
-    RegressionFit,
-    RunCounts,
-    Stack,
-)
-from bkgpipe.datamodel.mixing import BKG_TYPES, MixRecord, Provenance
+from bkgpipe.core.binning import Binning
+from bkgpipe.simulate.mixing.data import BKG_TYPES, MixRecord, Provenance
+from bkgpipe.stages.count.data import RunCounts
+from bkgpipe.stages.export.data import ExportEntry
+from bkgpipe.stages.fit.data import RegressionFit
+from bkgpipe.stages.mask.data import ExclusionMask
+from bkgpipe.stages.rank.data import Candidates, Ranking
+from bkgpipe.stages.smooth.data import NodeModel, RateModel
+from bkgpipe.stages.stack.data import Stack
 
 _PAGE = Path(__file__).parents[2] / "docs" / "files.md"
 _CLASSES = (

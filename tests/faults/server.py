@@ -20,7 +20,7 @@ from typing import Any
 import bkgpipe.cli.check
 import bkgpipe.cli.run  # noqa: F401
 from bkgpipe.cli.main import main
-from bkgpipe.numerics.geometry import load_earth_orientation
+from bkgpipe.geometry.frames import load_earth_orientation
 
 _LIBRARY = ctypes.CDLL(os.environ["LD_PRELOAD"])
 _TICK = 0.005

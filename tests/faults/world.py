@@ -14,9 +14,10 @@ from pathlib import Path
 
 from products import find_damaged, find_temporary, read_products
 
-from bkgpipe.datamodel import PointSource, Simulation, Truth
 from bkgpipe.settings import settings_template
-from bkgpipe.simulation.store import write_simulated_store
+from bkgpipe.simulate.archive.data import PointSource, Simulation
+from bkgpipe.simulate.archive.make import write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
 
 __all__ = [
     "AREAS",

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bkgpipe.settings import STAGES, stages
+from bkgpipe.settings import STAGES
+from bkgpipe.stages import table as stages
 
 
 def _changed(make_settings, *overrides, base=()):

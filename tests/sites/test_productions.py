@@ -19,10 +19,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from bkgpipe.datamodel import Simulation, Truth
-from bkgpipe.grid.jobs import Job, Journal
+from bkgpipe.batch.jobs import Job, Journal
 from bkgpipe.settings import settings_template
-from bkgpipe.simulation.store import write_simulated_store
+from bkgpipe.simulate.archive.data import Simulation
+from bkgpipe.simulate.archive.make import write_simulated_store
+from bkgpipe.simulate.archive.truth_data import Truth
 
 _UP = frozenset(os.environ.get("BKGPIPE_SITES", "").split())
 _USER = os.environ.get("BKGPIPE_SITES_USER", "bkgpipe")

@@ -1,0 +1,1 @@
+"""A production on disk: its runs, digests, states; knows no scheduler."""

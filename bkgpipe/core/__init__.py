@@ -1,0 +1,1 @@
+"""What all stages share: runs, axes, headers of products."""

@@ -1,0 +1,1 @@
+"""How Luigi is run: targets, workers, schedulers, several submitters."""

@@ -1,0 +1,1 @@
+"""Positions on the sphere and in the field of view."""

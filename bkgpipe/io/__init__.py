@@ -1,3 +1,0 @@
-"""Files to dataclasses and back."""
-
-from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Axes, images and pages: what all figures are drawn with."""

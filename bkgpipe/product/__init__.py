@@ -1,0 +1,1 @@
+"""Files that a production writes, and how they are read back."""

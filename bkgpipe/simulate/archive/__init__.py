@@ -1,0 +1,1 @@
+"""Simulated archives with a known truth."""

@@ -1,0 +1,1 @@
+"""Background events drawn from models."""

@@ -1,0 +1,1 @@
+"""Events of OFF runs, moved to other pointings."""

@@ -1,0 +1,1 @@
+"""Count: histograms of the counts and the exposure of each run."""

@@ -1,0 +1,1 @@
+"""Export: GADF files and a data store."""

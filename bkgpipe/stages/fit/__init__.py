@@ -1,0 +1,1 @@
+"""Fit: one regression for all runs."""

@@ -1,0 +1,1 @@
+"""Rank: order runs by how alike they are."""

@@ -1,0 +1,1 @@
+"""Report: figures and tables about a production."""

@@ -1,0 +1,1 @@
+"""Smooth: from counts and exposure, or from the fit, to a rate."""

@@ -1,0 +1,1 @@
+"""Stack: add up the runs of a group."""

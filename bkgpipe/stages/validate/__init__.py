@@ -1,0 +1,1 @@
+"""Validate: score models on runs that they have not seen."""

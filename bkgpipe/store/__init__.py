@@ -1,0 +1,1 @@
+"""Archives of DL3 files: indexes, headers, events, responses."""

@@ -1,0 +1,1 @@
+"""What judges models and archives beside the chain."""

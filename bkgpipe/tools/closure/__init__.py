@@ -1,0 +1,1 @@
+"""Compare models of a simulated archive with its truth."""

@@ -1,0 +1,1 @@
+"""Compare models with each other, or with the truth."""

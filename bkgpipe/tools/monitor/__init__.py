@@ -1,0 +1,1 @@
+"""Drops and bursts in the rates of runs."""

@@ -1,0 +1,1 @@
+"""Scores of one fold after the other."""
