@@ -1,4 +1,4 @@
-"""List everything that would stop a production, before it starts."""
+"""List what would stop a production before it starts, or which of its files changed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from bkgpipe.batch.resources import site_doubts
 from bkgpipe.batch.waves import list_waves
 from bkgpipe.chain.clocks import ClockSurvey
 from bkgpipe.chain.cost import Cost, find_costs
+from bkgpipe.chain.deep import verify_all
 from bkgpipe.chain.estimate import (
     disk_space,
     duration_words,
@@ -38,11 +39,13 @@ from bkgpipe.tools.propose.sample import look_at_runs, tell_of_plane
 
 __all__ = [
     "Findings",
+    "check_files",
     "check_production",
     "check_settings",
 ]
 
 _LISTED = 10
+_KINDS = ("checkpoint", "deliverable", "input")
 _MAX_READ = 200  # runs, which take some seconds
 _MAX_OUTSIDE = 0.3  # share of the events in the field that no model is made of
 
@@ -282,3 +285,41 @@ def _check_output(output: Path) -> Findings:
         told=(f"Output:   {output} ({size_words(free)} free)",),
         problems=() if is_writable else (problem,),
     )
+
+
+def check_files(config: Path, overrides: Iterable[str]) -> int:
+    """Print which files were verified, which could not be, and every one that failed.
+
+    Parameters
+    ----------
+    config : Path
+        Settings file.
+    overrides : iterable of str
+        Each ``section.key=value``.
+
+    Returns
+    -------
+    int
+        Exit code: 1 if a file is not what was written.
+
+    Raises
+    ------
+    SettingsError
+        If the settings cannot be used.
+    """
+    settings = read_settings(config, overrides)
+    found = list(verify_all(settings))
+    for kind in _KINDS:
+        some = [each for each in found if each.kind == kind]
+        n_failed = sum(bool(each.problem) for each in some)
+        n_without = sum(not each.has_sum for each in some)
+        n_verified = len(some) - n_failed - n_without
+        click.echo(
+            f"{kind.capitalize() + 's:':13} {n_verified} verified, "
+            f"{n_without} without a checksum, {n_failed} failed"
+        )
+    problems = sorted({each.problem for each in found if each.problem})
+    for problem in problems:
+        click.echo(f"Problem: {problem}")
+    click.echo(f"{len(problems)} problem(s)." if problems else "No problems.")
+    return 1 if problems else 0

@@ -231,8 +231,7 @@ def index(*, folder: Path, to: Path | None, force: bool, as_json: bool) -> None:
 @settings_options
 def check(*, deep: bool, config: Path, overrides: tuple[str, ...]) -> None:
     """Read settings and store, list every problem, change nothing."""
-    from bkgpipe.cli.check import check_production
-    from bkgpipe.cli.check_deep import check_files
+    from bkgpipe.cli.check import check_files, check_production
 
     check_one = check_files if deep else check_production
     sys.exit(check_one(config, overrides))

@@ -25,7 +25,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, diff in enumerate(_DIFF.findall(_PAGE.read_text())):
         change = folder / f"{number}.diff"
         change.write_text(diff)
-        subprocess.run(["git", "apply", change], check=True, cwd=folder)  # noqa: S607
+        subprocess.run(["git", "apply", change], check=True, cwd=folder)  # noqa: S603, S607
     return folder
 
 
