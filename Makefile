@@ -76,6 +76,7 @@ lint: $(VENV)/.installed-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/numpydoc lint $(MODULES)
+	$(BIN)/python tests/helpers/sizes.py bkgpipe
 
 bench: $(VENV)/.installed
 	set -e; for script in $(BENCHMARKS); do $(BIN)/python $$script; done

@@ -18,3 +18,7 @@ def __getattr__(name: str) -> Any:
     if name == "Production":
         return import_module("bkgpipe.api").Production
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -26,6 +26,10 @@ def test_the_version_stands_in_one_place():
     assert bkgpipe.__all__ == ["Production", "__version__"]
 
 
+def test_completion_shows_the_public_names():
+    assert dir(bkgpipe) == ["Production", "__version__"]
+
+
 def test_other_places_say_the_same_version():
     citation = (_ROOT / "CITATION.cff").read_text(encoding="utf-8")
 
