@@ -41,50 +41,49 @@ _STAGES_OF = {
 
 COEFFICIENTS: Mapping[str, Mapping[str, Mapping[str, float]]] = {
     "start": {
-        "seconds": {"one": 2.3, "stored": 8.3e-5},
-        "memory": {"one": 2.8e8, "stored": 97.0},
-        "disk": {"one": 7.8e4, "stored": 17.0},
+        "seconds": {"one": 2.4, "stored": 7.3e-4},
+        "memory": {"one": 2.8e8, "stored": 3800.0},
+        "disk": {"one": 7000.0, "stored": 590.0},
     },
     "mask": {
-        "seconds": {"run": 7.4e-4},
+        "seconds": {"run": 4.1e-4},
         "memory": {"one": 2.3e8},
-        "disk": {"run": 2.8e3},
+        "disk": {"run": 750.0},
     },
     "count": {
-        "seconds": {"run": 6.0e-3, "event": 5.2e-7, "run_bin": 2.9e-7},
-        "memory": {"one": 2.2e8, "largest": 160.0, "chunk_run_bin": 21.0},
-        "disk": {"run": 1.3e4, "run_bin": 0.15},
+        "seconds": {"run": 0.0057, "event": 4.8e-7, "run_bin": 2.5e-7},
+        "memory": {"one": 2.1e8, "largest": 150.0, "chunk_run_bin": 31.0},
+        "disk": {"run": 5300.0, "run_bin": 0.052},
     },
     "rank": {
-        "seconds": {"model": 5.0e-3},
-        "memory": {"one": 2.2e8},
-        "disk": {"model": 3.9e3},
+        "seconds": {"model": 0.0018},
+        "memory": {"one": 2.5e8},
+        "disk": {"model": 1500.0},
     },
     "fit": {
-        "seconds": {"run": 1.6e-3, "point_bin": 4.7e-7, "coefficient_cube": 2.3e-9},
-        "memory": {"one": 2.2e8, "point_bin": 40.0, "coefficient_square": 200.0},
+        "seconds": {"run": 0.0026, "point_bin": 2.9e-7, "coefficient_cube": 7.4e-10},
+        "memory": {"one": 2.5e8, "point_bin": 44.0, "coefficient_square": 120.0},
         "disk": {"coefficient_square": 24.0},
     },
     "stack": {
-        "seconds": {"summed_bin": 1.6e-7, "sum_bin": 3.4e-7},
-        # too small to be measured in the default bins: as that of smooth
-        "memory": {"one": 2.2e8, "chunk_sum_bin": 41.0},
-        "disk": {"sum_bin": 0.94},
+        "seconds": {"summed_bin": 2.0e-7, "sum_bin": 2.0e-7},
+        "memory": {"one": 2.2e8, "chunk_sum_bin": 61.0},
+        "disk": {"sum_bin": 0.72},
     },
     "smooth": {
-        "seconds": {"sum": 3.2e-3, "sum_bin": 5.0e-7},
-        "memory": {"one": 2.4e8, "chunk_sum_bin": 41.0},
-        "disk": {"sum_bin": 14.0},
+        "seconds": {"sum": 0.0013, "sum_bin": 3.9e-7},
+        "memory": {"one": 2.3e8, "chunk_sum_bin": 130.0},
+        "disk": {"sum_bin": 16.0},
     },
     "export": {
-        "seconds": {"model": 0.012, "model_bin": 2.5e-6, "copied_byte": 6.9e-9},
-        "memory": {"one": 2.3e8, "chunk_sum_bin": 64.0, "copied_largest": 2.1},
-        "disk": {"model": 9.2e4, "model_bin": 29.0, "copied_byte": 0.82},
+        "seconds": {"model": 0.0078, "model_bin": 1.4e-6, "copied_byte": 7.9e-9},
+        "memory": {"one": 2.2e8, "chunk_sum_bin": 120.0, "copied_largest": 4.2},
+        "disk": {"model": 5.8e4, "model_bin": 26.0, "copied_byte": 0.97},
     },
     "report": {
-        "seconds": {"one": 1.1, "run": 1.0e-3, "model_bin": 8.9e-7},
-        "memory": {"one": 2.5e8},
-        "disk": {"one": 6.3e5, "run": 1.1e3},
+        "seconds": {"one": 0.95, "run": 6.8e-5, "model_bin": 4.9e-7},
+        "memory": {"one": 2.8e8},
+        "disk": {"one": 6.0e5, "run": 1100.0},
     },
 }
 """By stage and by what it takes: coefficient of each size."""

@@ -10,9 +10,10 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from bkgpipe.core.run import RunTable
+from bkgpipe.core.run import Run, RunTable
 from bkgpipe.errors import OutputError, SettingsError
 from bkgpipe.settings import Settings, read_settings, settings_template
+from bkgpipe.stages.mask.catalog_files import find_catalog
 from bkgpipe.stages.select.rules import find_chunk_size
 from bkgpipe.store.store import find_outside, read_runs
 from bkgpipe.store.store_folder import store_folder
@@ -25,7 +26,7 @@ from bkgpipe.tools.propose.runs import (
     propose_method,
     propose_safe_energy,
 )
-from bkgpipe.tools.propose.sample import look_at_runs, tell_of_plane
+from bkgpipe.tools.propose.sample import look_at_runs, plane_words, tell_of_plane
 
 __all__ = ["propose_settings", "write_settings_file"]
 
@@ -73,12 +74,13 @@ def write_settings_file(
     given |= {} if catalogs else {"mask.catalogs": ""}
     allowed = {each.key: each.value for each in allow}
     defaults = _read_defaults(given | absolute | allowed)
-    proposals = [*allow, *propose_settings(data, table, defaults)]
+    plane = _propose_plane(table.runs, defaults.mask.catalogs, catalogs)
+    proposals = [*allow, *plane, *propose_settings(data, table, defaults)]
     given |= {each.key: each.value for each in proposals if not each.is_kept}
     reasons = {each.key: each.reason for each in proposals}
     _write(config, settings_template(given, reasons))
-    plane = tell_of_plane(table.runs, defaults.mask.catalogs) if catalogs else []
-    notes = [*table.doubts, *plane]
+    left = tell_of_plane(table.runs, defaults.mask.catalogs)
+    notes = [*table.doubts, *(left if catalogs and not plane else [])]
     if as_json:
         click.echo(json.dumps(_answer(config, table, proposals) | {"notes": notes}))
         return
@@ -110,6 +112,20 @@ def _read_runs(data: Path) -> tuple[RunTable, list[Proposal]]:
     )
     found = Proposal(key="data.allow", value=", ".join(folders), reason=reason)
     return allowed, [found]
+
+
+def _propose_plane(
+    runs: Sequence[Run], used: Sequence[str | Path], catalogs: Path | None
+) -> list[Proposal]:
+    """Propose the catalogue of the Galactic plane for runs that point there."""
+    words = plane_words(runs)
+    if not words or not catalogs:
+        return []
+    if not find_catalog("hgps", gammapy_data=catalogs).is_file():
+        return []
+    value = ", ".join(map(str, (*used, "hgps")))
+    reason = f"{words}, whose sources hgps has"
+    return [Proposal(key="mask.catalogs", value=value, reason=reason)]
 
 
 def _place_paths(

@@ -283,6 +283,24 @@ def test_a_field_in_the_galactic_plane_is_named(bkgpipe, bare, tmp_path, monkeyp
     assert "hgps" in note
 
 
+def test_the_catalogue_of_the_plane_is_taken_where_it_is(
+    bkgpipe, bare, tmp_path, monkeypatch
+):
+    (bare / "catalogs").mkdir()
+    (bare / "catalogs" / "hgps_catalog_v1.fits.gz").touch()
+    monkeypatch.setenv("GAMMAPY_DATA", str(bare))
+    field = Field(name="plane", ra=266.4, dec=-29.0)
+    store = _simulate(tmp_path / "plane", fields=(field,))
+
+    result = bkgpipe("init", "--data", store)
+
+    assert "Note: " not in result.stdout
+    settings = read_settings(bare / "luigi.cfg")
+    assert settings.mask.catalogs == ("gammacat", "3hwc", "hgps")
+    told = (bare / "luigi.cfg").read_text() + result.stdout
+    assert told.count("4 of 4 runs, such as 1001, point within 5 deg of the") == 2
+
+
 @pytest.mark.parametrize("layout", ["cta-like", "cta-like-point"])
 def test_safe_energies_are_those_that_count_uses(bkgpipe, bare, tmp_path, layout):
     given = [f"simulation.layout={layout}", "simulation.runs=2"]

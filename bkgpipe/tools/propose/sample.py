@@ -23,7 +23,7 @@ from bkgpipe.settings import Settings
 from bkgpipe.store.fov_limit import read_fov_limits
 from bkgpipe.tools.propose.data import StoreSample
 
-__all__ = ["Look", "look_at_runs", "tell_of_plane"]
+__all__ = ["Look", "look_at_runs", "plane_words", "tell_of_plane"]
 
 _MAX_SAMPLE = 20  # runs, which take less than a second
 _MAX_EVENTS = 1_000_000  # of a run; of more each so many, evenly over the run
@@ -175,6 +175,32 @@ def _read_limit(
     return min(limits.values(), default=float("nan")), ()
 
 
+def plane_words(runs: Sequence[Run]) -> str:
+    """Say how many runs point into the Galactic plane.
+
+    Parameters
+    ----------
+    runs : sequence of Run
+        Runs of a production.
+
+    Returns
+    -------
+    str
+        A clause; empty if none does.
+    """
+    near = [
+        run.obs_id
+        for run in runs
+        if abs(galactic_latitude(run.ra, run.dec)) < _NEAR_PLANE
+    ]
+    if not near:
+        return ""
+    return (
+        f"{len(near)} of {len(runs)} runs, such as {near[0]}, point within "
+        f"{_NEAR_PLANE:g} deg of the Galactic plane"
+    )
+
+
 def tell_of_plane(runs: Sequence[Run], catalogs: Sequence[str | Path]) -> list[str]:
     """Say which runs need the catalogue of the Galactic plane, if it is not used.
 
@@ -190,18 +216,7 @@ def tell_of_plane(runs: Sequence[Run], catalogs: Sequence[str | Path]) -> list[s
     list of str
         One line, or none.
     """
-    if any(str(name).lower() == "hgps" for name in catalogs):
-        return []
-    near = [
-        run.obs_id
-        for run in runs
-        if abs(galactic_latitude(run.ra, run.dec)) < _NEAR_PLANE
-    ]
-    if not near:
-        return []
-    told = (
-        f"{len(near)} of {len(runs)} runs, such as {near[0]}, point within "
-        f"{_NEAR_PLANE:g} deg of the Galactic plane, but hgps, the catalogue of its "
-        "sources, is not in [mask] catalogs"
-    )
-    return [told]
+    is_used = any(str(name).lower() == "hgps" for name in catalogs)
+    words = "" if is_used else plane_words(runs)
+    missing = "but hgps, the catalogue of its sources, is not in [mask] catalogs"
+    return [f"{words}, {missing}"] if words else []
