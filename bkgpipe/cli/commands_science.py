@@ -256,10 +256,18 @@ def compare(
 )
 @click.option("--plot", type=click.Path(path_type=Path), help="PNG file to draw.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.")
+@click.option(
+    "--allow",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FOLDER",
+    help="Other folder that the index and links of the store may lead into.",
+)
 @json_option
 def monitor(
     *,
     store: Path,
+    allow: tuple[Path, ...],
     runs: str,
     time_bin: str,
     workers: int | None,
@@ -276,11 +284,12 @@ def monitor(
         parse_bins,
         parse_limits,
     )
+    from bkgpipe.store.store_folder import store_folder
 
     outputs = {name: options.pop(name) for name in ("table", "rates", "plot")}
     edges = {name: options.pop(name) for name in ("energy_edges", "offset_edges")}
     monitor_store(
-        store,
+        store_folder(store, allow=allow),
         runs=runs,
         bins=parse_bins(time_bin, **edges),
         limits=parse_limits(**options),

@@ -215,7 +215,8 @@ def _watch(
         raise NoRunsError(
             what=f"no run can be looked at; the first one: {reason}",
             where=str(store),
-            fix="Check the files of the store, or --energy-edges and --offset-edges",
+            fix="Check the files of the store, --allow, --energy-edges and "
+            "--offset-edges",
         )
     law = fit_zenith_law(rates)
     search = partial(find_changes, law=law, bins=bins, limits=limits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from bkgpipe.simulate.mixing.settings import (
     MixingSettings,
 )
 from bkgpipe.simulate.overlay.settings import OverlaySettings
+from bkgpipe.store.store_folder import store_folder
 
 __all__ = [
     "SimulateSettings",
@@ -110,13 +111,26 @@ def read_simulate_settings(
         fix="Correct them; bkgpipe simulate settings prints all keys",
     )
     made: dict[str, Any] = {
-        name: section(**values[name]) for name, section in _SECTIONS.items()
+        name: _with_folders(section(**values[name]))
+        for name, section in _SECTIONS.items()
     }
     return SimulateSettings(
         **made,
         sources=_members(values, SOURCE_PREFIX),
         components=_members(values, COMPONENT_PREFIX),
     )
+
+
+def _with_folders(section: Any) -> Any:
+    """Let the stores of a section know which other folders they may lead into."""
+    if not isinstance(section, MixingSettings | OverlaySettings):
+        return section
+    stores: dict[str, Any] = {
+        name: store_folder(path, allow=section.allow)
+        for name in ("store", "off_store")
+        if (path := getattr(section, name, None)) is not None
+    }
+    return replace(section, **stores)
 
 
 def simulate_template() -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -99,6 +100,23 @@ def test_some_runs_alone_can_be_asked_for(bkgpipe: Call, cloudy: Path) -> None:
     assert answer["runs"] == 2
     assert answer["levels"] == {"exponent": None, "scatter": None, "outliers": []}
     assert [change["obs_id"] for change in answer["changes"]] == [1007]
+
+
+def test_a_store_of_links_may_lead_where_it_is_allowed_to(
+    bkgpipe: Call, cloudy: Path, tmp_path: Path
+) -> None:
+    store, archive = tmp_path / "store", tmp_path / "archive"
+    shutil.copytree(cloudy, store)
+    (store / "data").rename(archive)
+    (store / "data").symlink_to(archive)
+
+    refused = bkgpipe("monitor", store, "--runs", "1002")
+    allowed = bkgpipe("monitor", store, "--runs", "1002", "--allow", archive)
+
+    assert refused.exit_code == 1
+    assert f"{archive}/run_1002.fits.gz, outside the store. " in refused.stderr
+    assert "Check the files of the store, --allow, " in refused.stderr
+    assert allowed.exit_code == 0, allowed.output
 
 
 def test_columns_of_mixed_events_do_not_matter(

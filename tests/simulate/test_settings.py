@@ -12,6 +12,7 @@ from bkgpipe.simulate.settings import (
     simulate_page,
     simulate_template,
 )
+from bkgpipe.store.store_folder import store_folder
 
 _TEXT = """\
 [simulation]
@@ -76,6 +77,20 @@ def test_paths_start_at_the_file(path: Path) -> None:
     assert settings.simulation.like == path.parent / "real"
     assert settings.simulation.irfs == str(path.parent / "real" / "23523")
     assert settings.sources["sky"].model == path.parent / "models.yaml"
+
+
+@pytest.mark.parametrize(
+    ("section", "store"),
+    [("mixing", "store"), ("overlay", "store"), ("overlay", "off_store")],
+)
+def test_stores_know_where_they_may_lead(section: str, store: str) -> None:
+    given = [f"{section}.{store}=/a/store", f"{section}.allow=/b, /c"]
+
+    settings = read_simulate_settings(None, given)
+
+    found = getattr(getattr(settings, section), store)
+    assert found == store_folder(Path("/a/store"), allow=(Path("/b"), Path("/c")))
+    assert found != store_folder(Path("/a/store"))
 
 
 def test_sources_have_the_names_that_they_were_given(path: Path) -> None:

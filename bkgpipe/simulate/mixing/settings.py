@@ -15,6 +15,7 @@ from bkgpipe.settings.kinds import (
     NUMBER,
     OBS_IDS,
     PATH,
+    PATHS,
     Kind,
     choice,
     quantity,
@@ -55,6 +56,9 @@ class MixingSettings:
     """Which runs get drawn background, and how much of it."""
 
     store: Path | None = key(PATH, "", "Data store whose runs get it; required")
+    allow: tuple[Path, ...] = key(
+        PATHS, "", "Other folders that its index and its links may lead into"
+    )
     runs: RunList = key(OBS_IDS, "", "Runs to take; empty takes all")
     seed: int = key(INTEGER, "1", "Seed; equal seeds give equal files", minimum=0)
     keep_events: bool = key(

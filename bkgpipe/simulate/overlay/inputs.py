@@ -167,7 +167,8 @@ def _production(settings: OverlaySettings) -> Settings:
             raise _no_store()
         with tempfile.TemporaryDirectory() as folder:
             config = Path(folder) / "luigi.cfg"
-            given = {"data.store": str(store)}
+            allow = ", ".join(map(str, settings.allow))
+            given = {"data.store": str(store), "data.allow": allow}
             config.write_text(settings_template(given), encoding="utf-8")
             return read_settings(config)
     production = read_settings(_latest(path) if path.is_dir() else path)
@@ -239,7 +240,7 @@ def _masks(
 
 
 def _prepare_target(settings: OverlaySettings, run: Run) -> OverlayTarget | str:
-    store = Path(settings.store or "")
+    store = settings.store or Path()
     try:
         events, _ = read_events(store, run)
         target = OverlayTarget(

@@ -114,7 +114,7 @@ def overlay_runs(
     write_file(folder / MATCHES, partial(write_matches, matches=plan.matches))
     places = _Places(
         folder=folder,
-        store=Path(settings.store or ""),
+        store=settings.store or Path(),
         off_store=plan.inputs.off_store,
         grid=plan.inputs.grid,
         alignment=settings.alignment,

@@ -13,6 +13,7 @@ from bkgpipe.settings.kinds import (
     NUMBER,
     OBS_IDS,
     PATH,
+    PATHS,
     choice,
     quantity,
 )
@@ -29,6 +30,9 @@ class OverlaySettings:
     runs: RunList = key(OBS_IDS, "", "Runs that get them; empty takes all")
     keep_events: bool = key(FLAG, "true", "Keep the events of these runs, as signal")
     off_store: Path | None = key(PATH, "", "Data store of the OFF runs; required")
+    allow: tuple[Path, ...] = key(
+        PATHS, "", "Other folders that indexes and links of both stores may lead into"
+    )
     off_runs: RunList = key(
         OBS_IDS, "", "OFF runs; empty takes all that the production allows"
     )
