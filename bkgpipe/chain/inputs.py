@@ -16,10 +16,11 @@ from bkgpipe.chain.listing import forget_listings
 from bkgpipe.chain.runs import digest, digest_all, run_digests
 from bkgpipe.core.run import RunTable
 from bkgpipe.errors import DamagedFileError
+from bkgpipe.product.ecsv import read_table_header
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.stages.fit.data import RegressionFit
 from bkgpipe.stages.fit.files import FIT
-from bkgpipe.stages.select.files import read_runs_header, read_runs_table
+from bkgpipe.stages.select.files import read_runs_table
 from bkgpipe.stages.select.rules import select_runs
 from bkgpipe.store.store import read_runs, require_permitted
 
@@ -244,7 +245,7 @@ def is_selected(settings: Settings) -> bool:
 def _is_current(settings: Settings, path: Path, changed: int) -> bool:
     try:
         table = _load_table(path, changed)  # with all its rows, which are needed anyway
-        return read_runs_header(path).inputs == digest_selection(settings, table)
+        return read_table_header(path).inputs == digest_selection(settings, table)
     except DamagedFileError:
         return False
 

@@ -15,6 +15,7 @@ from bkgpipe.chain.whole import chunk_fault
 from bkgpipe.core.run import RunTable
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.product.chunk_file import read_refused
+from bkgpipe.product.ecsv import read_table_header
 from bkgpipe.product.hdf5 import read_header
 from bkgpipe.settings import Settings
 from bkgpipe.stages.count.data import Conservation, RunTally
@@ -22,7 +23,6 @@ from bkgpipe.stages.count.files import read_tallies
 from bkgpipe.stages.export.data import ExportEntry
 from bkgpipe.stages.export.files import ENTRIES
 from bkgpipe.stages.report.summary import StageState, Summary
-from bkgpipe.stages.select.files import read_runs_header
 from bkgpipe.stages.stack.groups import refusal
 from bkgpipe.stages.table import list_chain, stage_grain
 
@@ -305,7 +305,7 @@ def _read_timing(settings: Settings) -> dict[str, float]:
     timing = {}
     path = settings.folder("select") / "runs.ecsv"
     if path.exists():
-        timing["select"] = read_runs_header(path).seconds
+        timing["select"] = read_table_header(path).seconds
     for stage in count_chunks(settings, load_table(settings)):
         headers = [read_header(path) for path in find_chunks(settings, stage)]
         if headers:

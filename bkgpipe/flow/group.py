@@ -10,9 +10,10 @@ from bkgpipe.errors import NoRunsError
 from bkgpipe.flow.archive import read_archive
 from bkgpipe.flow.count import OfAllCounts
 from bkgpipe.flow.engine.targets import ProductTarget
+from bkgpipe.product.ecsv import read_table_header
 from bkgpipe.stages.count.data import RunShape
 from bkgpipe.stages.stack.data import Group
-from bkgpipe.stages.stack.files import read_groups_header, write_groups
+from bkgpipe.stages.stack.files import write_groups
 from bkgpipe.stages.stack.groups import make_groups
 
 __all__ = ["MakeGroups"]
@@ -27,7 +28,7 @@ class MakeGroups(OfAllCounts):
         return ProductTarget(
             self.folder / "groups.ecsv",
             inputs=self.inputs,
-            read_header=read_groups_header,
+            read_header=read_table_header,
         )
 
     def run(self) -> None:

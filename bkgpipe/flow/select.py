@@ -13,7 +13,8 @@ from bkgpipe.core.product import ProductHeader
 from bkgpipe.core.run import RunTable
 from bkgpipe.flow.base import StageTask
 from bkgpipe.flow.engine.targets import ProductTarget
-from bkgpipe.stages.select.files import read_runs_header, read_runs_table, write_runs
+from bkgpipe.product.ecsv import read_table_header
+from bkgpipe.stages.select.files import read_runs_table, write_runs
 
 __all__ = ["Select"]
 
@@ -58,4 +59,4 @@ class Select(StageTask):
 def _read_whole(path: Path) -> ProductHeader:
     """Read the header of a table of which all rows are what was written."""
     read_runs_table(path)
-    return read_runs_header(path)
+    return read_table_header(path)

@@ -24,10 +24,11 @@ import numpy as np
 from bkgpipe.chain.record import read_page_header, read_record_header
 from bkgpipe.errors import DamagedFileError, InputError
 from bkgpipe.product.chunk_file import read_checksums, read_refused
+from bkgpipe.product.ecsv import read_table_header
 from bkgpipe.product.hdf5 import read_header
 from bkgpipe.stages.count import files as count
 from bkgpipe.stages.count.files import COUNTS
-from bkgpipe.stages.select.files import read_runs_header, read_runs_table
+from bkgpipe.stages.select.files import read_runs_table
 from bkgpipe.store.store import read_events, read_runs
 
 _SECONDS = 30
@@ -197,7 +198,7 @@ _HDF5 = {
 }
 _ECSV = {
     "table": lambda path: read_runs_table(path).runs,
-    "table_header": read_runs_header,
+    "table_header": read_table_header,
 }
 _JSON = {"record": read_record_header}
 _PAGE = {"page": read_page_header}

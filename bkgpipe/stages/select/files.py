@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bkgpipe.core.product import ProductHeader
 from bkgpipe.core.run import Run, RunTable
-from bkgpipe.product.ecsv import Column, read_rows, read_table_header, write_rows
+from bkgpipe.product.ecsv import Column, read_rows, write_rows
 
-__all__ = ["read_runs_header", "read_runs_table", "write_runs"]
+__all__ = ["read_runs_table", "write_runs"]
 
 _COLUMNS = {
     "obs_id": Column(int, "", "run number"),
@@ -84,24 +84,3 @@ def read_runs_table(path: Path) -> RunTable:
         If the file is not what was written.
     """
     return RunTable(runs=tuple(read_rows(path, _COLUMNS, Run)))
-
-
-def read_runs_header(path: Path) -> ProductHeader:
-    """Read the origin of a table of runs.
-
-    Parameters
-    ----------
-    path : Path
-        ECSV file.
-
-    Returns
-    -------
-    ProductHeader
-        Header.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    """
-    return read_table_header(path)

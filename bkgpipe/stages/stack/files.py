@@ -10,13 +10,12 @@ import numpy as np
 
 from bkgpipe.core.product import ProductHeader
 from bkgpipe.product.chunk_file import ChunkFile
-from bkgpipe.product.ecsv import Column, read_rows, read_table_header, write_rows
+from bkgpipe.product.ecsv import Column, read_rows, write_rows
 from bkgpipe.stages.stack.data import Group, Stack
 
 __all__ = [
     "STACKS",
     "read_groups",
-    "read_groups_header",
     "write_groups",
 ]
 
@@ -81,27 +80,6 @@ def read_groups(path: Path) -> tuple[Group, ...]:
         If the file is not what was written.
     """
     return tuple(read_rows(path, _COLUMNS, _make_group))
-
-
-def read_groups_header(path: Path) -> ProductHeader:
-    """Read the origin of a table of groups.
-
-    Parameters
-    ----------
-    path : Path
-        ECSV file.
-
-    Returns
-    -------
-    ProductHeader
-        Header.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    """
-    return read_table_header(path)
 
 
 def _cells_to_text(cells: np.ndarray) -> str:

@@ -9,7 +9,8 @@ from astropy.table import Table
 from bkgpipe.core.product import ProductHeader
 from bkgpipe.core.run import Run, RunTable
 from bkgpipe.errors import DamagedFileError, OutputError
-from bkgpipe.stages.select.files import read_runs_header, read_runs_table, write_runs
+from bkgpipe.product.ecsv import read_table_header
+from bkgpipe.stages.select.files import read_runs_table, write_runs
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_runs_come_back_to_the_last_digit(
     assert repr(table.runs) == repr(runs)
     assert table.observations is None
     assert table.selected == table.runs[:1]
-    assert read_runs_header(path) == header
+    assert read_table_header(path) == header
 
 
 def test_every_attribute_has_a_column_that_says_what_it_is(
@@ -73,7 +74,7 @@ def test_damaged_table(
 ) -> None:
     path = tmp_path / "runs.ecsv"
     with pytest.raises(DamagedFileError, match=r"runs\.ecsv: .*Run the stage again"):
-        read_runs_header(path)
+        read_table_header(path)
     write_runs(path, header, RunTable(runs=runs))
     path.write_text(path.read_text()[:-20])
     with pytest.raises(DamagedFileError, match=r"runs\.ecsv: .*Run the stage again"):

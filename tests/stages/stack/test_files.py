@@ -9,11 +9,11 @@ from astropy.table import Table
 from bkgpipe.core.binning import Binning
 from bkgpipe.core.product import Chunk, ProductHeader
 from bkgpipe.errors import DamagedFileError, OutputError
+from bkgpipe.product.ecsv import read_table_header
 from bkgpipe.stages.stack.data import Conditions, Group, Stack
 from bkgpipe.stages.stack.files import (
     STACKS,
     read_groups,
-    read_groups_header,
     write_groups,
 )
 
@@ -94,7 +94,7 @@ def test_groups_come_back(
     write_groups(path, header, groups)
     found = read_groups(path)
 
-    assert read_groups_header(path) == header
+    assert read_table_header(path) == header
     assert len(found) == 2
     for group, expected in zip(found, groups, strict=True):
         np.testing.assert_array_equal(group.obs_ids, expected.obs_ids)
@@ -135,4 +135,4 @@ def test_damaged_groups(
         write_groups(tmp_path / "absent" / "groups.ecsv", header, groups)
     path.unlink()
     with pytest.raises(DamagedFileError, match=r"groups\.ecsv"):
-        read_groups_header(path)
+        read_table_header(path)
