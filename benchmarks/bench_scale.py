@@ -34,6 +34,7 @@ from bkgpipe.simulate.archive.data import PointSource, Simulation
 from bkgpipe.simulate.archive.index import write_simulated_index
 from bkgpipe.simulate.archive.make import write_simulated_store
 from bkgpipe.simulate.archive.truth_data import Truth
+from bkgpipe.store.fits_sums import with_sums
 from bkgpipe.store.store import read_runs
 
 _SIMULATED = 200
@@ -164,7 +165,8 @@ def _copy_run(store: Path, run: Run, content: bytes, obs_id: int) -> Run:
     if old not in content:
         sys.exit(f"Run {run.obs_id} does not name itself")
     name = run.events_file.replace(str(run.obs_id), str(obs_id))
-    packed = gzip.compress(content.replace(old, new), compresslevel=1, mtime=0)
+    renamed = with_sums(content.replace(old, new))
+    packed = gzip.compress(renamed, compresslevel=1, mtime=0)
     write_file(store / name, partial(_write_bytes, content=packed))
     return replace(run, obs_id=obs_id, events_file=name)
 
