@@ -27,7 +27,7 @@ from scipy.optimize import nnls
 from bkgpipe.chain.cost import COEFFICIENTS, find_sizes
 from bkgpipe.chain.inputs import choose_runs
 from bkgpipe.cli.run import run_production
-from bkgpipe.flow import FitRegression, StageTask
+from bkgpipe.flow import Fit, StageTask
 from bkgpipe.settings import read_settings
 
 _Rows = Mapping[str, Mapping[str, float]]
@@ -215,7 +215,7 @@ class _Meter:
 
 
 def _stage_of(task: StageTask) -> str:
-    name = "fit" if isinstance(task, FitRegression) else task.stage
+    name = "fit" if isinstance(task, Fit) else task.stage
     return name if name in COEFFICIENTS else "start"
 
 

@@ -169,7 +169,7 @@ def _write_settings(folder: Path, store: Path) -> Path:
         "data.store": str(store),
         "data.output": str(folder / "production"),
         "data.gammapy_data": os.environ["GAMMAPY_DATA"],
-        "smooth.terms": ", ".join(TERMS),
+        "fit.terms": ", ".join(TERMS),
         "export.obs_ids": " ".join(map(str, RUNS)),
     }
     config.write_text(settings_template(given), encoding="utf-8")

@@ -12,7 +12,7 @@ from bkgpipe.flow import (
     AllRankings,
     AllSmooths,
     AllStacks,
-    FitRegression,
+    Fit,
     GatherCandidates,
     Select,
     SolveNodes,
@@ -62,7 +62,7 @@ def list_waves(settings: Settings, stage: str | None) -> tuple[str, ...]:
         waves += ["candidates", "rank"]
     if stage in {"stack", "smooth"}:
         return (*waves, stage)
-    if stage == "rank":
+    if stage in {"rank", "fit"}:
         return tuple(waves)
     # the groups share one chunk, which all exports read
     return (*waves, "nodes", "export") if settings.in_groups else (*waves, "export")
@@ -84,7 +84,7 @@ def find_tasks(word: str, config: Path) -> dict[int, StageTask]:
         Task of each chunk; number 0 for what is made at once.
     """
     if word == "fit":
-        return {0: FitRegression(config=str(config))}
+        return {0: Fit(config=str(config))}
     if word == "candidates":
         return {0: GatherCandidates(config=str(config))}
     if word == "nodes":
@@ -108,7 +108,7 @@ def wave_folder(settings: Settings, word: str) -> str:
     str
         Name, with the fingerprint of the settings and of the code.
     """
-    stage = {"fit": "smooth", "candidates": "rank", "nodes": "export"}.get(word, word)
+    stage = {"candidates": "rank", "nodes": "export"}.get(word, word)
     return settings.folder(stage).name
 
 

@@ -15,7 +15,7 @@ from math import ceil, prod
 from bkgpipe.chain.runs import chunk_numbers
 from bkgpipe.core.run import Run, RunTable
 from bkgpipe.settings import Settings
-from bkgpipe.stages.table import has_stage
+from bkgpipe.stages.table import has_stage, list_chain
 from bkgpipe.store.event_size import read_event_size
 
 __all__ = [
@@ -145,8 +145,7 @@ def find_costs(
     Returns
     -------
     dict of str to Cost
-        Cost of each stage; ``start`` is what each command takes, and ``fit`` the part
-        of ``smooth`` that is made at once.
+        Cost of each stage; ``start`` is what each command takes.
     """
     sizes = find_sizes(settings, table)
     chunk_size = settings.data.chunk_size
@@ -197,12 +196,8 @@ def _sum_up(coefficients: Mapping[str, float], sizes: Mapping[str, float]) -> fl
 
 def _list_stages(settings: Settings, last: str | None) -> list[str]:
     """List what a production does up to a stage, in order."""
-    left_out = {word for word in ("rank", "stack") if not has_stage(settings, word)}
-    left_out |= {"fit"} if has_stage(settings, "stack") else set()
-    names = list(COEFFICIENTS)
-    if last in names:
-        names = names[: names.index(last) + 1]
-    return [name for name in names if name not in left_out]
+    made = {stage.word for stage in list_chain(settings, last or "report")}
+    return [word for word in COEFFICIENTS if word == "start" or word in made]
 
 
 def find_sizes(settings: Settings, table: RunTable) -> dict[str, float]:
@@ -228,7 +223,7 @@ def find_sizes(settings: Settings, table: RunTable) -> dict[str, float]:
     n_chunk = _most_in_chunk(table.used, settings.data.chunk_size)
     n_sums, n_summed = _count_sums(settings, table)
     in_chunk = n_sums if settings.in_groups else min(n_chunk, n_models)
-    n_points = min(n_runs, settings.smooth.max_points)
+    n_points = min(n_runs, settings.fit.max_points)
     n_coefficients = _COLUMNS * axes.n_energy
     return {
         "one": 1,

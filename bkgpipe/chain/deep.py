@@ -38,7 +38,7 @@ _READERS: tuple[tuple[str, str, tuple[Callable[[Path], object], ...]], ...] = (
     ("rank", "rank_*.h5", (RANKINGS.read,)),
     ("stack", "groups.ecsv", (read_groups,)),
     ("stack", "stack_*.h5", (STACKS.read,)),
-    ("smooth", "fit.h5", (FIT.read_one,)),
+    ("fit", "fit.h5", (FIT.read_one,)),
     ("smooth", "smooth_*.h5", (MODELS.read,)),
     ("export", "nodes_*.h5", (NODES.read,)),
     ("export", "export_*.h5", (ENTRIES.read,)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bkgpipe.chain.summary import find_chunks
 from bkgpipe.settings import Settings
 from bkgpipe.stages.smooth.files import MODELS
+from bkgpipe.stages.table import has_stage
 
 __all__ = ["read_excursions"]
 
@@ -27,7 +28,7 @@ def read_excursions(settings: Settings) -> dict[int, tuple[str, ...]]:
     DamagedFileError
         If a product file is not what was written.
     """
-    if settings.smooth.method != "regression":
+    if not has_stage(settings, "fit"):
         return {}
     found = {
         obs_id: values["excursions"]

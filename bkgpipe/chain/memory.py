@@ -14,7 +14,7 @@ __all__ = ["machine_memory", "memory_doubts", "memory_words"]
 
 _LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container or a batch job
 _FIXES = {
-    "fit": "lower [smooth] max_points, or make [binning] coarser",
+    "fit": "lower [fit] max_points, or make [binning] coarser",
     "report": "make [binning] coarser",
 }
 _FIX = "make [binning] coarser, or lower [data] chunk_size"

@@ -28,7 +28,7 @@ def known_inputs(settings: Settings, stage: str, chunk: int) -> str:
         Digest of all inputs, or the first part of it.
     """
     table = load_table(settings)
-    if stage_grain(settings, stage) == "groups":
+    if stage_grain(settings, stage) in {"groups", "all"}:
         return digest_selected(table)
     own = digest_targets(table, settings.data.chunk_size)[chunk]
     if stage == "rank" or (

@@ -23,6 +23,7 @@ from bkgpipe.geometry.frames import pointing_of
 from bkgpipe.settings import Settings
 from bkgpipe.stages.fit.terms import require_pointing
 from bkgpipe.stages.stack.groups import require_angles
+from bkgpipe.stages.table import has_stage
 from bkgpipe.store.aeff import require_safe_source
 from bkgpipe.store.events_header import is_promising
 from bkgpipe.store.store import read_events
@@ -187,9 +188,9 @@ def _require_place(settings: Settings, run: Run) -> None:
 
 
 def _require_zenith(settings: Settings, run: Run) -> None:
-    if settings.smooth.method == "regression":
+    if has_stage(settings, "fit"):
         alignment = settings.export.alignment
-        require_pointing(run, settings.smooth.terms, fov_alignment=alignment)
+        require_pointing(run, settings.fit.terms, fov_alignment=alignment)
 
 
 def _require_angles(settings: Settings, run: Run) -> None:
@@ -209,7 +210,7 @@ CHECKS = (
     Check(stage="count", kind="live time", require=lambda _, run: require_deadc(run)),
     Check(stage="count", kind="safe energy", require=_require_safe_energy),
     Check(stage="count", kind="place", require=_require_place),
-    Check(stage="smooth", kind="zenith", require=_require_zenith),
+    Check(stage="fit", kind="zenith", require=_require_zenith),
     Check(stage="export", kind="zenith and azimuth", require=_require_angles),
 )
 # Those of all runs, not only of runs that get a model

@@ -193,12 +193,14 @@ def find_chunks(settings: Settings, stage: str) -> list[Path]:
     folder = settings.folder(stage)
     # one look at the folder, however many chunks there are
     present = set(os.listdir(folder)) if folder.is_dir() else set()  # noqa: PTH208
-    names = sorted({f"{stage}_{number}.h5" for number in numbers} & present)
+    is_one = stage_grain(settings, stage) == "all"
+    named = [stage] if is_one else [f"{stage}_{number}" for number in numbers]
+    names = sorted({f"{name}.h5" for name in named} & present)
     return [folder / name for name in names]
 
 
 def number_chunks(settings: Settings, table: RunTable, stage: str) -> tuple[int, ...]:
-    """List the chunks of a stage; stacks of groups share chunk 0.
+    """List the chunks of a stage; all stacks of groups are in chunk 0.
 
     Parameters
     ----------
@@ -215,7 +217,7 @@ def number_chunks(settings: Settings, table: RunTable, stage: str) -> tuple[int,
         Numbers, sorted.
     """
     grain = stage_grain(settings, stage)
-    if grain == "groups":
+    if grain in {"groups", "all"}:
         return (0,) if table.used else ()
     return chunk_numbers(table, settings.data.chunk_size, exported=grain == "targets")
 

@@ -117,7 +117,8 @@ def chunk_fault(settings: Settings, stage: str, path: Path) -> str:
         empty. Of models of groups and rankings that changed although the runs are the
         same, only the run itself knows.
     """
-    number = int(path.stem.rpartition("_")[2])
+    _, _, last = path.stem.rpartition("_")
+    number = int(last) if last.isdigit() else 0
     try:
         if stage_grain(settings, stage) == "runs":
             table, size = load_table(settings), settings.data.chunk_size

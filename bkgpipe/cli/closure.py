@@ -33,6 +33,7 @@ from bkgpipe.stages.fit.terms import make_conditions
 from bkgpipe.stages.smooth.data import RateModel
 from bkgpipe.stages.smooth.files import MODELS
 from bkgpipe.stages.stack.files import STACKS
+from bkgpipe.stages.table import has_stage
 from bkgpipe.tools.closure.data import ClosureReport, PullSet
 from bkgpipe.tools.closure.files import write_closure
 from bkgpipe.tools.closure.recovery import TruthOfModel, close_models, factor_of_stack
@@ -267,9 +268,9 @@ def close_production(settings: Settings) -> ClosureReport:
 
 def _total_errors(settings: Settings) -> dict[int, Callable[[np.ndarray], float]]:
     """Make what propagates the covariance of a regression to sums of bins."""
-    if settings.smooth.method != "regression":
+    if not has_stage(settings, "fit"):
         return {}
-    fit = FIT.read_one(settings.folder("smooth") / "fit.h5")
+    fit = FIT.read_one(settings.folder("fit") / "fit.h5")
     errors: dict[int, Callable[[np.ndarray], float]] = {}
     for path in sorted(settings.folder("count").glob("count_*.h5")):
         for key, run in COUNTS.read(path).records.items():
@@ -309,7 +310,7 @@ def _read_facts(settings: Settings) -> dict[int, dict[str, Any]]:
 
 def _read_members(settings: Settings) -> dict[int, list[int]]:
     """Read which runs are in each stack; a regression has none."""
-    if settings.smooth.method == "regression":
+    if has_stage(settings, "fit"):
         return {}
     members: dict[int, list[int]] = {}
     for path in sorted(settings.folder("stack").glob("stack_*.h5")):

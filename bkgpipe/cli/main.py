@@ -30,7 +30,17 @@ from bkgpipe.text import printable
 
 __all__ = ["main"]
 
-_STAGES = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
+_STAGES = (
+    "select",
+    "mask",
+    "count",
+    "rank",
+    "stack",
+    "fit",
+    "smooth",
+    "export",
+    "report",
+)
 
 # read by NumPy's libraries when they are loaded, which no command has done yet
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -237,7 +247,7 @@ def check(*, deep: bool, config: Path, overrides: tuple[str, ...]) -> None:
     sys.exit(check_one(config, overrides))
 
 
-@main.command(epilog=example("bkgpipe plan --set smooth.penalty=2"))
+@main.command(epilog=example("bkgpipe plan --set fit.penalty=2"))
 @click.option("--site", metavar="NAME", help="Show the jobs for this batch site too.")
 @click.option(
     "--graph",

@@ -181,12 +181,11 @@ class Plan:
     @property
     def _to_do(self) -> dict[str, Cost]:
         """Cost of what is to do of each stage, what is not certain included."""
-        names = {product.path.name for product in self.products}
         shares = {
             stage: 1 - n_done / n_all if n_all else 0.0
             for stage, (n_done, n_all) in self.stages.items()
         }
-        shares |= {"start": 1.0, "report": 1.0, "fit": float("fit.h5" in names)}
+        shares |= {"start": 1.0, "report": 1.0}
         return {
             stage: cost.part(shares[stage])
             for stage, cost in self.costs.items()
@@ -291,7 +290,7 @@ def _count_done(
 ) -> dict[str, list[int]]:
     """Chunks of each stage with nothing to do, and all."""
     counts = {"select": 1} | count_chunks(settings, table)
-    is_chunk = re.compile(r"(runs\.ecsv|(?!nodes)[a-z]+_\d+\.h5)")
+    is_chunk = re.compile(r"(runs\.ecsv|fit\.h5|(?!nodes)[a-z]+_\d+\.h5)")
     to_do = Counter(
         product.stage for product in products if is_chunk.fullmatch(product.path.name)
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bkgpipe.flow.base import StageTask
 from bkgpipe.flow.count import AllCounts, Count
 from bkgpipe.flow.export import AllExports, Export
+from bkgpipe.flow.fit import Fit
 from bkgpipe.flow.group import MakeGroups
 from bkgpipe.flow.mask import AllMasks, Mask
 from bkgpipe.flow.nodes import SolveNodes
+from bkgpipe.flow.predict import Predict
 from bkgpipe.flow.production import Production
 from bkgpipe.flow.rank import AllRankings, GatherCandidates, Rank
-from bkgpipe.flow.regression import FitRegression, Predict
 from bkgpipe.flow.report import MakeReport
 from bkgpipe.flow.select import Select
 from bkgpipe.flow.smooth import AllSmooths, Smooth
@@ -27,7 +28,7 @@ __all__ = [
     "AllStacks",
     "Count",
     "Export",
-    "FitRegression",
+    "Fit",
     "GatherCandidates",
     "MakeGroups",
     "MakeReport",
@@ -51,6 +52,7 @@ STAGE_TASKS: dict[str, type[StageTask]] = {
     "count": AllCounts,
     "rank": AllRankings,
     "stack": AllStacks,
+    "fit": Fit,
     "smooth": AllSmooths,
     "export": MakeStore,
     "report": MakeReport,

@@ -33,6 +33,7 @@ from bkgpipe.stages.report.curves import (
 from bkgpipe.stages.report.dependence import ConditionCurve, Dependence, RunSpectrum
 from bkgpipe.stages.smooth.files import MODELS
 from bkgpipe.stages.stack.files import read_groups
+from bkgpipe.stages.table import has_stage
 from bkgpipe.stages.validate.axes_data import AxesSummary
 from bkgpipe.stages.validate.axes_files import read_axes
 from bkgpipe.stages.validate.data import ValidationSummary
@@ -239,8 +240,8 @@ def read_regression(settings: Settings) -> RegressionFit | None:
     RegressionFit or None
         The fit; None for other methods, or without the file.
     """
-    path = settings.folder("smooth") / "fit.h5"
-    if settings.smooth.method != "regression" or not path.exists():
+    path = settings.folder("fit") / "fit.h5"
+    if not has_stage(settings, "fit") or not path.exists():
         return None
     return load_fit(path)
 

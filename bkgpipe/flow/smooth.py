@@ -7,7 +7,7 @@ from pathlib import Path
 from bkgpipe.flow.base import ChunkTask
 from bkgpipe.flow.chunks import AllStackChunks
 from bkgpipe.flow.collect import collect
-from bkgpipe.flow.regression import Predict
+from bkgpipe.flow.predict import Predict
 from bkgpipe.flow.stack import STRATEGIES
 from bkgpipe.settings import Settings
 from bkgpipe.stages.smooth.data import RateModel

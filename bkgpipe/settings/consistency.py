@@ -9,6 +9,7 @@ from pathlib import Path
 from bkgpipe.settings.model_sections import StackSettings
 from bkgpipe.settings.run_sections import BinningSettings, MaskSettings
 from bkgpipe.settings.settings import Settings
+from bkgpipe.stages.table import has_stage
 
 __all__ = ["find_contradictions"]
 
@@ -40,7 +41,7 @@ def find_contradictions(settings: Settings) -> list[str]:
 
 def _method_problems(settings: Settings) -> list[str]:
     problems = []
-    is_regression = settings.smooth.method == "regression"
+    is_regression = has_stage(settings, "fit")
     if is_regression and settings.stack.strategy != "groups":
         problems.append(
             f"[stack] strategy = {settings.stack.strategy} says which runs to add up, "

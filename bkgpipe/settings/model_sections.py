@@ -23,6 +23,7 @@ from bkgpipe.stages.table import method_names
 
 __all__ = [
     "ExportSettings",
+    "FitSettings",
     "RankSettings",
     "SmoothSettings",
     "StackSettings",
@@ -141,43 +142,31 @@ class StackSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SmoothSettings:
-    """From counts and exposure to a rate."""
+class FitSettings:
+    """The regression of all runs, which [smooth] method = regression asks for."""
 
-    method: str = key(
-        choice(*method_names("smooth")),
-        "regression",
-        "How the sums become a rate; regression fits all runs at once",
-    )
-    sigma: float = key(
-        NUMBER, "1", "Width of the Gaussian [bins]", minimum=0, maximum=100
-    )
     terms: tuple[str, ...] = key(
-        choices(*TERMS),
-        ", ".join(DEFAULT_TERMS),
-        "Conditions that the regression looks at",
+        choices(*TERMS), ", ".join(DEFAULT_TERMS), "Conditions that it looks at"
     )
     energy_splines: int = key(
         INTEGER,
         "0",
-        "Splines of the regression per decade; 0 takes one for each energy bin",
+        "Splines per decade of energy; 0 takes one for each energy bin",
         minimum=0,
         maximum=40,
     )
-    offset_splines: int = key(
-        INTEGER, "6", "Splines of the regression in offset", minimum=4, maximum=30
-    )
+    offset_splines: int = key(INTEGER, "6", "Splines in offset", minimum=4, maximum=30)
     penalty: float = key(
-        NUMBER, "1", "Strength of its penalty on bends of the splines", minimum=0
+        NUMBER, "1", "Strength of the penalty on bends of the splines", minimum=0
     )
     term_penalty: float = key(
         NUMBER,
         "1000",
-        "Strength of its penalty on steps of a term in energy",
+        "Strength of the penalty on steps of a term in energy",
         minimum=0,
     )
     ridge: float = key(
-        NUMBER, "10", "Strength of its pull of the terms to zero", minimum=0
+        NUMBER, "10", "Strength of the pull of the terms to zero", minimum=0
     )
     choose_penalties: bool = key(
         FLAG,
@@ -190,6 +179,20 @@ class SmoothSettings:
         "More runs than these are joined by like conditions before the fit",
         minimum=1,
         maximum=100000,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothSettings:
+    """From sums, or from the fit, to a rate."""
+
+    method: str = key(
+        choice(*method_names("smooth")),
+        "regression",
+        "How the sums become a rate; regression fits all runs at once",
+    )
+    sigma: float = key(
+        NUMBER, "1", "Width of the Gaussian [bins]", minimum=0, maximum=100
     )
 
 

@@ -29,11 +29,14 @@ class Grammar:
         Likewise for sections of which the user chooses the names, by their prefix.
     ignored : frozenset of str
         Sections that belong to others.
+    moved : mapping of str to str
+        ``section.key`` of today, by that of an earlier version.
     """
 
     sections: Mapping[str, type]
     families: Mapping[str, type] = field(default_factory=dict)
     ignored: frozenset[str] = frozenset()
+    moved: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, names: Iterable[str]) -> dict[str, type]:
         """Return the dataclass of each known section, those that are named included.
@@ -89,7 +92,7 @@ def parse_sections(
     known = grammar.find([*texts, *overriding])
     for given in (texts, overriding):
         others = {k: v for k, v in given.items() if k not in grammar.ignored}
-        problems += _unknown_names(others, known, tuple(grammar.families))
+        problems += _unknown_names(others, known, grammar)
     return {
         name: _parse_section(
             name,
@@ -187,21 +190,28 @@ def _nearest(word: str, known: Iterable[str]) -> str:
 def _unknown_names(
     texts: Mapping[str, Mapping[str, str]],
     sections: Mapping[str, type],
-    families: tuple[str, ...],
+    grammar: Grammar,
 ) -> list[str]:
     problems = []
     for name, keys in texts.items():
         if name not in sections:
-            near = _nearest(name, [*sections, *families])
+            near = _nearest(name, [*sections, *grammar.families])
             problems.append(f"[{name}] is not a section{near}")
             continue
         known = [key.name for key in fields(sections[name])]
         problems += [
-            f"[{name}] {key} is not a key{_nearest(key, known)}"
+            _moved_words(name, key, grammar.moved)
+            or f"[{name}] {key} is not a key{_nearest(key, known)}"
             for key in keys
             if key not in known
         ]
     return problems
+
+
+def _moved_words(section: str, key: str, moved: Mapping[str, str]) -> str:
+    """Say where a key of an earlier version is now; empty if it never was one."""
+    section_now, _, key_now = moved.get(f"{section}.{key}", "").partition(".")
+    return f"[{section}] {key} is now [{section_now}] {key_now}" if key_now else ""
 
 
 def _parse_section(

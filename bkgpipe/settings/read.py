@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,13 @@ _LUIGI_SECTIONS = frozenset(
         "worker",
     }
 )
+# In 0.1 the keys of the regression were in the section of its rates
+_MOVED = {f"smooth.{key.name}": f"fit.{key.name}" for key in fields(SECTIONS["fit"])}
 _GRAMMAR = Grammar(
-    sections=SECTIONS, families={SITE_PREFIX: SiteSettings}, ignored=_LUIGI_SECTIONS
+    sections=SECTIONS,
+    families={SITE_PREFIX: SiteSettings},
+    ignored=_LUIGI_SECTIONS,
+    moved=_MOVED,
 )
 _NO_FILE = "Name the file with --config, or write one with bkgpipe init"
 

@@ -8,6 +8,7 @@ from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import FLAG, INTEGER, TEXT, quantity
 from bkgpipe.settings.model_sections import (
     ExportSettings,
+    FitSettings,
     RankSettings,
     SmoothSettings,
     StackSettings,
@@ -62,6 +63,7 @@ SECTIONS: dict[str, type] = {
     "count": CountSettings,
     "rank": RankSettings,
     "stack": StackSettings,
+    "fit": FitSettings,
     "smooth": SmoothSettings,
     "export": ExportSettings,
     "run": RunSettings,

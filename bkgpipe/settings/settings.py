@@ -11,6 +11,7 @@ from bkgpipe.errors import SettingsError
 from bkgpipe.settings.fingerprint import stage_fingerprint
 from bkgpipe.settings.model_sections import (
     ExportSettings,
+    FitSettings,
     RankSettings,
     SmoothSettings,
     StackSettings,
@@ -38,7 +39,7 @@ class Settings:
     ----------
     path : Path
         File that they were read from.
-    data, select, mask, binning, count, rank, stack, smooth, export, run : object
+    data, select, mask, binning, count, rank, stack, fit, smooth, export, run : object
         One object for each section of the file.
     sites : mapping of str to SiteSettings
         Each section ``[site:NAME]``, by its name.
@@ -52,6 +53,7 @@ class Settings:
     count: CountSettings
     rank: RankSettings
     stack: StackSettings
+    fit: FitSettings
     smooth: SmoothSettings
     export: ExportSettings
     run: RunSettings

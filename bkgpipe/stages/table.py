@@ -60,7 +60,8 @@ class Stage:
     grain : str
         What shares a file: ``once``, there is one; ``runs``, blocks of all runs that
         are read; ``targets``, blocks of the runs that get a model; ``groups``, all
-        groups of runs; or the word of a parent that tells it.
+        groups of runs; ``all``, one file of all runs; or the word of a parent that
+        tells it.
     revision : int
         To be raised when the stage makes something else of the same settings.
     choice : str
@@ -199,6 +200,13 @@ STAGE_TABLE = (
         },
     ),
     Stage(
+        word="fit",
+        does="one regression of all runs",
+        parents=("select", "count"),
+        keys=("mask.min_kept_fraction", "fit"),
+        grain="all",
+    ),
+    Stage(
         word="smooth",
         does="from sums or a fit to rates",
         parents=("stack",),
@@ -209,20 +217,7 @@ STAGE_TABLE = (
         methods={
             "none": Method(),
             "gaussian": Method(keys=("smooth.sigma",)),
-            "regression": Method(
-                keys=(
-                    "smooth.terms",
-                    "smooth.energy_splines",
-                    "smooth.offset_splines",
-                    "smooth.penalty",
-                    "smooth.term_penalty",
-                    "smooth.ridge",
-                    "smooth.choose_penalties",
-                    "smooth.max_points",
-                ),
-                parents=("select", "count"),
-                grain="targets",
-            ),
+            "regression": Method(parents=("count", "fit"), grain="targets"),
         },
     ),
     Stage(
@@ -297,7 +292,7 @@ def stage_grain(settings: Any, word: str) -> str:
     Returns
     -------
     str
-        ``once``, ``runs``, ``targets`` or ``groups``.
+        ``once``, ``runs``, ``targets``, ``groups`` or ``all``.
     """
     stage = _BY_WORD[word]
     grains = [method.grain for method in stage.chosen(settings) if method.grain]

@@ -45,7 +45,7 @@ def _run(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
 def test_command_names_chunks_settings_and_products(settings: Settings):
     assert job_command(settings, "fit", (0,)) == [
         *("job", "fit", "0", "--config", str(settings.path)),
-        *("--folder", settings.folder("smooth").name),
+        *("--folder", settings.folder("fit").name),
     ]
 
 

@@ -52,7 +52,7 @@ def test_tasks_of_a_wave(desk: Desk):
     assert sorted(counts) == [333, 334, 335, 336]
     assert all(task.stage == "count" for task in counts.values())
     assert [task.output().path for task in find_tasks("fit", config).values()] == [
-        str(desk.settings.folder("smooth") / "fit.h5")
+        str(desk.settings.folder("fit") / "fit.h5")
     ]
     assert list(find_tasks("nodes", config)) == [0]
 

@@ -80,7 +80,7 @@ def test_sizes_of_a_small_archive(settings_with, table):
         "binning.offset_bins=5",
         "binning.energy_edges=1, 2, 4, 8 TeV",
         "data.chunk_size=3",
-        "smooth.max_points=6",
+        "fit.max_points=6",
     )
     runs = tuple(replace(run, exported=run.obs_id > 1006) for run in table.runs)
 

@@ -9,7 +9,7 @@ from bkgpipe.stages.smooth.files import MODELS
 def test_runs_beyond_the_fit_are_found(production, build):
     task = production(
         smooth__method="regression",
-        smooth__terms="zenith",
+        fit__terms="zenith",
         binning__per_decade="5",
         select__max_zenith="40 deg",
         export__obs_ids=", ".join(map(str, range(1001, 1009))),

@@ -16,7 +16,7 @@ from bkgpipe.chain.inputs import (
     read_store,
 )
 from bkgpipe.errors import InputError, SettingsError
-from bkgpipe.flow import FitRegression
+from bkgpipe.flow import Fit
 from bkgpipe.flow.select import Select
 from bkgpipe.product.hdf5 import read_header
 from bkgpipe.stages.fit.files import FIT
@@ -43,7 +43,7 @@ def test_settings_that_are_not_there(tmp_path):
 
 def test_a_fit_is_read_again_when_its_file_changes(production, build):
     task = production(smooth__method="regression", binning__per_decade="5")
-    fit = task.sibling(FitRegression)
+    fit = task.sibling(Fit)
     assert build(fit)
     path = fit.folder / "fit.h5"
     first = load_fit(path)

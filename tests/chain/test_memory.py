@@ -47,7 +47,7 @@ def test_fewer_workers_are_not_proposed_where_they_do_not_help(monkeypatch):
 
     assert doubt.startswith("fit needs about 7.0 GB for each of 1 worker")
     assert "--workers" not in doubt
-    assert "lower [smooth] max_points" in doubt
+    assert "lower [fit] max_points" in doubt
 
 
 def test_a_limit_of_the_container_counts(monkeypatch, tmp_path):

@@ -39,8 +39,8 @@ def _n_outdated(settings):
         ({"stack__strategy": "own"}, _CHUNK | dict.fromkeys(_OF_ALL_RUNS, 1)),
         ({"stack__strategy": "ranked"}, _CHUNK | dict.fromkeys(_OF_ALL_RUNS, 1)),
         (
-            {"smooth__method": "regression", "smooth__terms": "zenith"},
-            _CHUNK | {"smooth": 4, "export": 4},
+            {"smooth__method": "regression", "fit__terms": "zenith"},
+            _CHUNK | {"fit": 1, "smooth": 4, "export": 4},
         ),
     ],
 )

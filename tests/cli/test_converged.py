@@ -43,16 +43,16 @@ def fit(monkeypatch, caplog):
     monkeypatch.setattr(regression, "fit_arrays", keep)
 
     def run(points, settings):
-        smooth = settings.smooth
+        fit = settings.fit
         regression.fit_regression(
             points,
             fov_alignment=settings.export.alignment,
-            terms=smooth.terms,
-            energy_splines=smooth.energy_splines,
-            offset_splines=smooth.offset_splines,
-            penalty=smooth.penalty,
-            term_penalty=smooth.term_penalty,
-            ridge=smooth.ridge,
+            terms=fit.terms,
+            energy_splines=fit.energy_splines,
+            offset_splines=fit.offset_splines,
+            penalty=fit.penalty,
+            term_penalty=fit.term_penalty,
+            ridge=fit.ridge,
         )
         assert "converged" not in caplog.text
         return found[-1]

@@ -184,7 +184,7 @@ def test_bins_that_take_long_and_much_memory_are_told(bkgpipe, monkeypatch):
     assert re.search(r"Takes:   about \d+ min", result.stdout)
     (warning,) = (line for line in result.stdout.splitlines() if "Warning: fit" in line)
     assert "for each of 1 worker, but this machine has 1.0 GB: " in warning
-    assert "lower [smooth] max_points, or make [binning] coarser" in warning
+    assert "lower [fit] max_points, or make [binning] coarser" in warning
 
 
 def test_store_without_an_index_is_an_error(bkgpipe, folder):

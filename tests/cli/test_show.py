@@ -82,12 +82,12 @@ def test_the_table_of_groups_in_words(bkgpipe, folder):
 def test_a_regression_in_words(bkgpipe, folder):
     changes = ("--set", "smooth.method=regression", "--set", "binning.per_decade=5")
     assert bkgpipe("run", "smooth", *changes).exit_code == 0
-    (path,) = (folder / "out").glob("smooth-*/fit.h5")
+    (path,) = (folder / "out").glob("fit-*/fit.h5")
 
     result = bkgpipe("show", path)
 
     assert result.exit_code == 0
-    assert result.stdout.startswith("Product of stage smooth, settings ")
+    assert result.stdout.startswith("Product of stage fit, settings ")
     assert "Regression of 8 runs, 0.48 h live time" in result.stdout
 
 

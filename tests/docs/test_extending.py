@@ -49,6 +49,6 @@ def test_a_method_of_the_page_has_folders_of_its_own(folder: Path, extended: Pat
 
 
 def test_a_term_of_the_page_is_fitted(folder: Path, extended: Path):
-    terms = "smooth.terms=zenith, muon_squared"
+    terms = "fit.terms=zenith, muon_squared"
     _run(folder, extended, "smooth.method=regression", terms)
     assert list((folder / "out").glob("smooth-*/*.h5"))

@@ -31,7 +31,17 @@ from astropy.io import fits
 from world import World, make_world
 
 _COMMAND = ("run", "export")
-_ORDER = ("select", "mask", "count", "rank", "stack", "smooth", "export", "report")
+_ORDER = (
+    "select",
+    "mask",
+    "count",
+    "rank",
+    "stack",
+    "fit",
+    "smooth",
+    "export",
+    "report",
+)
 _KINDS = ("inputs", "checkpoints", "deliverables")
 _PATTERNS = {
     "inputs": ("store/*index.fits", "store/data/*.fits"),

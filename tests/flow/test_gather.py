@@ -100,7 +100,7 @@ def test_runs_stand_beside_their_models(production, build, strategy):
 def test_a_regression_has_curves_of_its_terms(production, build):
     task = production(
         smooth__method="regression",
-        smooth__terms="zenith, gradient",
+        fit__terms="zenith, gradient",
         binning__per_decade="5",
     )
     assert build(task.sibling(AllSmooths))

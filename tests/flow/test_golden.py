@@ -28,7 +28,7 @@ _GOLDEN: dict[tuple[str, str, int], list[float]] = {
     ("fitted", "export", 7): [4.2998375, 15519.331],
 }
 _RANKED = {"stack__strategy": "ranked", "rank__hours": "0.2 h"}
-_FITTED = {"smooth__method": "regression", "smooth__terms": "zenith"}
+_FITTED = {"smooth__method": "regression", "fit__terms": "zenith"}
 
 
 def _moments(*arrays: np.ndarray) -> list[float]:

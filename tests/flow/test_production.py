@@ -259,7 +259,7 @@ def test_regression_predicts_each_run_from_all(finish):
 
     summary = read_summary(task.settings)
     assert len(summary.models) == 16
-    fit = FIT.read_one(task.settings.folder("smooth") / "fit.h5")
+    fit = FIT.read_one(task.settings.folder("fit") / "fit.h5")
     assert fit.n_runs == 8
     counts, predicted = 0.0, 0.0
     for path in task.settings.folder("count").glob("count_*.h5"):

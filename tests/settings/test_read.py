@@ -59,6 +59,18 @@ def test_all_problems_are_listed_at_once_with_the_nearest_name(config):
     assert "bkgpipe init" in caught.value.fix
 
 
+def test_keys_of_the_regression_have_a_section_of_their_own(config):
+    config.write_text(config.read_text() + "\n[smooth]\nridge = 3\n")
+
+    with pytest.raises(SettingsError) as caught:
+        read_settings(config, ["smooth.max_points=50", "fit.penlty=2"])
+
+    text = str(caught.value)
+    assert "[smooth] ridge is now [fit] ridge" in text
+    assert "[smooth] max_points is now [fit] max_points" in text
+    assert "[fit] penlty is not a key (did you mean penalty?)" in text
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

@@ -12,6 +12,7 @@ from bkgpipe.settings import (
     settings_template,
     settings_text,
 )
+from bkgpipe.settings.parse import read_texts
 from bkgpipe.settings.sections import SECTIONS
 
 _UNUSUAL = (
@@ -68,12 +69,19 @@ def test_page_in_the_docs_is_up_to_date():
     assert page.read_text(encoding="utf-8") == settings_page()
 
 
-def test_example_of_the_repository_reads():
+def test_example_of_the_repository_is_up_to_date():
     example = Path(__file__).parents[2] / "luigi.cfg"
+    texts = read_texts(example, fix="")
+    given = {
+        f"{name}.{key}": text
+        for name in SECTIONS
+        for key, text in texts.get(name, {}).items()
+    }
 
     settings = read_settings(example, ["mask.catalogs="])
 
     assert settings.store.name == "store-1"
+    assert example.read_text(encoding="utf-8").endswith(settings_template(given))
 
 
 @pytest.mark.parametrize("name", list(SECTIONS))

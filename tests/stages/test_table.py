@@ -9,6 +9,7 @@ import pytest
 
 from bkgpipe.settings import STAGES
 from bkgpipe.settings.run_sections import BinningSettings
+from bkgpipe.settings.sections import SECTIONS
 from bkgpipe.stages import table as stages
 from bkgpipe.stages.smooth.methods import SMOOTH_METHODS
 from bkgpipe.stages.table import (
@@ -29,25 +30,12 @@ _NOT_OF_RESULTS = {
     "data.allow",
     "data.gammapy_data",
 }
-_SECTIONS = ("data", "select", "mask", "binning", "count", "rank", "stack", "smooth")
+_SECTIONS = tuple(name for name in SECTIONS if name != "run")
 # What must be set for a key to matter at all
 _MATTERS_WITH = {
     "mask.star_radius": ("mask.catalogs=stars",),
     "mask.star_magnitude": ("mask.catalogs=stars",),
     "smooth.sigma": ("smooth.method=gaussian",),
-    **{
-        f"smooth.{key}": ("smooth.method=regression",)
-        for key in (
-            "terms",
-            "energy_splines",
-            "offset_splines",
-            "penalty",
-            "term_penalty",
-            "ridge",
-            "choose_penalties",
-            "max_points",
-        )
-    },
 }
 _BINNING = tuple(each.name for each in fields(BinningSettings))
 _FIRST_STAGE = {
@@ -62,7 +50,7 @@ _FIRST_STAGE = {
 def _all_keys(settings):
     return [
         f"{section}.{each.name}"
-        for section in (*_SECTIONS, "export")
+        for section in _SECTIONS
         for each in fields(getattr(settings, section))
     ]
 
@@ -129,7 +117,11 @@ def test_masks_and_counts_serve_every_selection(make_settings, key):
 @pytest.mark.parametrize(
     ("overrides", "words", "grain"),
     [
-        (["smooth.method=regression"], "select mask count smooth export", "targets"),
+        (
+            ["smooth.method=regression"],
+            "select mask count fit smooth export",
+            "targets",
+        ),
         (["smooth.method=none"], "select mask count stack smooth export", "groups"),
         (
             ["smooth.method=gaussian", "stack.strategy=ranked"],

@@ -231,13 +231,13 @@ def _check(terms: tuple[str, ...], strengths: tuple[float, ...]) -> None:
     if unknown:
         raise SettingsError(
             what=f"unknown terms {', '.join(unknown)}",
-            where="section [smooth], terms",
+            where="section [fit], terms",
             fix=f"Choose among {', '.join(TERMS)}",
         )
     if not min(strengths) >= 0:
         raise SettingsError(
             what=f"negative strength among {strengths}",
-            where="section [smooth], penalties",
+            where="section [fit], penalties",
             fix="Make them zero or more",
         )
 

@@ -231,7 +231,7 @@ def _make_folds(points: FitPoints, n_folds: int) -> np.ndarray:
         raise NoRunsError(
             what=f"{points.n_points} run(s), of which none can be left out",
             where="choice of penalties",
-            fix="Select more runs, or set [smooth] choose_penalties = false",
+            fix="Select more runs, or set [fit] choose_penalties = false",
         )
     return spread_blocks(find_nights(points), n_folds)
 

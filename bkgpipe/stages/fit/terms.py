@@ -189,7 +189,7 @@ def require_pointing(run: Run, terms: Sequence[str], *, fov_alignment: str) -> N
             what="the direction of the zenith is unknown",
             where=where,
             fix="Add GEOLON and GEOLAT to the events, or take gradient_zenith out of "
-            "[smooth] terms",
+            "[fit] terms",
         )
 
 

@@ -1,4 +1,4 @@
-"""Fit all runs at once, and predict the rate of each run that gets a model."""
+"""Fit all runs at once."""
 
 from __future__ import annotations
 
@@ -7,21 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from bkgpipe.chain.inputs import load_fit
 from bkgpipe.chain.refusals import require
 from bkgpipe.core.run import Run
 from bkgpipe.errors import InputError, NoRunsError
-from bkgpipe.flow.base import ChunkTask, StageTask
-from bkgpipe.flow.collect import collect
-from bkgpipe.flow.count import Count, OfAllCounts
+from bkgpipe.flow.base import ChunkTask
+from bkgpipe.flow.count import OfAllCounts
 from bkgpipe.flow.engine.targets import ProductTarget
 from bkgpipe.product.hdf5 import read_header
 from bkgpipe.settings import Settings
 from bkgpipe.stages.count.data import RunCounts
-from bkgpipe.stages.count.files import COUNTS, read_each, read_heads
-from bkgpipe.stages.fit.data import FitPoints, RegressionFit, RegressionRate, RunHead
+from bkgpipe.stages.count.files import read_each, read_heads
+from bkgpipe.stages.fit.data import FitPoints, RegressionFit, RunHead
 from bkgpipe.stages.fit.files import FIT
 from bkgpipe.stages.fit.fit import fit_regression
 from bkgpipe.stages.fit.penalties import (
@@ -32,25 +28,21 @@ from bkgpipe.stages.fit.penalties import (
     trial_table,
 )
 from bkgpipe.stages.fit.points import find_points, join_runs, make_head
-from bkgpipe.stages.fit.predict import predict
-from bkgpipe.stages.fit.systematics import measure_systematics, run_systematics
-from bkgpipe.stages.fit.terms import make_conditions
+from bkgpipe.stages.fit.systematics import measure_systematics
 from bkgpipe.stages.report.fit_words import misfit_words, residual_lines
-from bkgpipe.stages.smooth.data import RateModel
-from bkgpipe.stages.smooth.files import MODELS
-from bkgpipe.stages.stack.groups import refusal, stack_runs
+from bkgpipe.stages.stack.groups import refusal
 
-__all__ = ["FitRegression", "Predict"]
+__all__ = ["Fit"]
 
 _log = logging.getLogger(__name__)
 
 _MAX_SCATTER_RUNS = 2000  # give the scatter to 2 per cent of itself
 
 
-class FitRegression(OfAllCounts):
+class Fit(OfAllCounts):
     """Fit all runs at once: reads all counts, writes ``fit.h5``."""
 
-    stage = "smooth"
+    stage = "fit"
 
     def output(self) -> ProductTarget:
         return ProductTarget(
@@ -67,8 +59,8 @@ class FitRegression(OfAllCounts):
             FIT.write_one(Path(path), self.header(), fit)
 
     def _fit(self, runs: _FitRuns) -> RegressionFit:
-        smooth, alignment = self.settings.smooth, self.settings.export.alignment
-        point = find_points(runs.heads, smooth.terms, max_points=smooth.max_points)
+        keys, alignment = self.settings.fit, self.settings.export.alignment
+        point = find_points(runs.heads, keys.terms, max_points=keys.max_points)
         points = join_runs(runs.read(), point, fov_alignment=alignment)
         strengths, trials = self._choose_strengths(points)
         fit = replace(self._fit_points(points, strengths), trials=trial_table(trials))
@@ -84,9 +76,9 @@ class FitRegression(OfAllCounts):
     def _choose_strengths(
         self, points: FitPoints
     ) -> tuple[Strengths, tuple[PenaltyTrial, ...]]:
-        smooth = self.settings.smooth
-        start = (smooth.penalty, smooth.term_penalty, smooth.ridge)
-        if not smooth.choose_penalties:
+        keys = self.settings.fit
+        start = (keys.penalty, keys.term_penalty, keys.ridge)
+        if not keys.choose_penalties:
             return start, ()
         trials = choose_penalties(points, self._fit_points, start=start)
         for *strengths, deviance, error in trial_table(trials):
@@ -102,42 +94,18 @@ class FitRegression(OfAllCounts):
         return chosen, trials
 
     def _fit_points(self, points: FitPoints, strengths: Strengths) -> RegressionFit:
-        smooth = self.settings.smooth
+        keys = self.settings.fit
         penalty, term_penalty, ridge = strengths
         return fit_regression(
             points,
             fov_alignment=self.settings.export.alignment,
-            terms=smooth.terms,
-            energy_splines=smooth.energy_splines,
-            offset_splines=smooth.offset_splines,
+            terms=keys.terms,
+            energy_splines=keys.energy_splines,
+            offset_splines=keys.offset_splines,
             penalty=penalty,
             term_penalty=term_penalty,
             ridge=ridge,
         )
-
-
-class Predict(ChunkTask):
-    """Predict rates: reads the fit and counts, writes ``smooth_{chunk}.h5``."""
-
-    stage = "smooth"
-
-    def requires(self) -> list[StageTask]:
-        return [self.sibling(FitRegression), self.sibling(Count)]
-
-    def run(self) -> None:
-        fit = load_fit(Path(self.input()[0].path))
-        counts = COUNTS.read(Path(self.input()[1].path))
-
-        def rate(obs_id: int) -> RateModel:
-            run = counts.records[obs_id]
-            require(self.settings, run.run, stage="smooth")
-            return _predict(fit, run)
-
-        obs_ids = [run.obs_id for run in self.exported]
-        chunk = collect(obs_ids, rate, refused=counts.refused, tell=self.tell)
-
-        with self.output().temporary_path() as path:
-            MODELS.write(Path(path), self.header(), chunk)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +124,7 @@ class _FitRuns:
 def _has_conditions(settings: Settings, run: Run) -> bool:
     """Tell whether a run has what its model will need, as where the zenith is."""
     try:
-        require(settings, run, stage="smooth")
+        require(settings, run, stage="fit")
     except InputError as error:
         _log.warning("Not fitted: %s", error)
         return False
@@ -197,55 +165,6 @@ def _tell_residual(fit: RegressionFit) -> None:
     if misfits:
         _log.warning(
             "The regression does not follow the counts of all runs at %s. Lower "
-            "[smooth] penalty, or set energy_splines = 0",
+            "[fit] penalty, or set energy_splines = 0",
             misfits,
         )
-
-
-def _warn_of_excursions(run: RunCounts, predicted: RegressionRate) -> None:
-    for excursion in predicted.excursions:
-        _log.warning(
-            "Run %d: %s; the model extrapolates, or takes the mean, with an error of "
-            "%.0f %% for that",
-            run.obs_id,
-            excursion,
-            100 * predicted.excursion_error,
-        )
-
-
-def _predict(fit: RegressionFit, run: RunCounts) -> RateModel:
-    """Model of a run under its own conditions, per live time."""
-    conditions = make_conditions(run, fov_alignment=fit.fov_alignment)
-    predicted = predict(fit, conditions, run.binning)
-    _warn_of_excursions(run, predicted)
-    systematic, systematic_energy = run_systematics(
-        fit,
-        conditions,
-        run.binning,
-        pointing=(run.run.ra, run.run.dec),
-        excursion_error=predicted.excursion_error,
-    )
-    return RateModel(
-        stack_id=run.obs_id,
-        binning=run.binning,
-        method="regression",
-        rate_3d=predicted.rate_3d,
-        exposure_3d=np.broadcast_to(
-            fit.livetime * run.binning.solid_angle_3d, run.binning.shape_3d
-        ),
-        rate_2d=predicted.rate_2d,
-        exposure_2d=np.broadcast_to(
-            fit.livetime * run.binning.solid_angle_2d, run.binning.shape_2d
-        ),
-        n_runs=fit.n_runs,
-        livetime=fit.livetime,
-        conditions=stack_runs([run], stack_id=run.obs_id).conditions,
-        error_3d=predicted.error_3d,
-        error_2d=predicted.error_2d,
-        systematic=systematic,
-        systematic_energy=systematic_energy,
-        is_fitted=predicted.is_fitted,
-        has_safe_runs=predicted.has_safe_runs,
-        low_scatter=fit.low_scatter,
-        excursions=tuple(map(str, predicted.excursions)),
-    )

@@ -8,7 +8,8 @@ from astropy.io import fits
 from astropy.table import Table
 
 from bkgpipe.errors import NoRunsError
-from bkgpipe.flow import AllSmooths, FitRegression, regression
+from bkgpipe.flow import AllSmooths, Fit
+from bkgpipe.flow import fit as fit_module
 from bkgpipe.product.chunk_file import read_refused
 from bkgpipe.settings import settings_text
 from bkgpipe.stages.fit.files import FIT
@@ -21,11 +22,11 @@ def test_more_runs_than_points_are_joined(production, build):
     for max_points in (500, 4):
         task = production(
             smooth__method="regression",
-            smooth__terms="zenith, gradient",
-            smooth__max_points=str(max_points),
+            fit__terms="zenith, gradient",
+            fit__max_points=str(max_points),
             binning__per_decade="5",
         )
-        fit = task.sibling(FitRegression)
+        fit = task.sibling(Fit)
         assert build(fit)
         found[max_points] = FIT.read_one(fit.folder / "fit.h5")
     single, joined = found[500], found[4]
@@ -39,7 +40,7 @@ def test_more_runs_than_points_are_joined(production, build):
 
 
 def test_scatter_is_of_a_sample_of_many_runs(production, build, monkeypatch):
-    monkeypatch.setattr(regression, "_MAX_SCATTER_RUNS", 3)
+    monkeypatch.setattr(fit_module, "_MAX_SCATTER_RUNS", 3)
     read = []
 
     def measure(fit, _, *, runs, point):
@@ -47,11 +48,11 @@ def test_scatter_is_of_a_sample_of_many_runs(production, build, monkeypatch):
         assert len(point) == len(read)
         return replace(fit, scatter=0.25, low_scatter=0.5)
 
-    monkeypatch.setattr(regression, "measure_systematics", measure)
+    monkeypatch.setattr(fit_module, "measure_systematics", measure)
     task = production(
-        smooth__method="regression", smooth__max_points="4", binning__per_decade="5"
+        smooth__method="regression", fit__max_points="4", binning__per_decade="5"
     )
-    fit = task.sibling(FitRegression)
+    fit = task.sibling(Fit)
     assert build(fit)
     assert read == [1001, 1004, 1007]
     found = FIT.read_one(fit.folder / "fit.h5")
@@ -61,7 +62,7 @@ def test_scatter_is_of_a_sample_of_many_runs(production, build, monkeypatch):
 def test_the_residual_of_each_energy_is_told(production, build, caplog):
     caplog.set_level("INFO", logger="bkgpipe")
     task = production(smooth__method="regression", binning__per_decade="5")
-    fit = task.sibling(FitRegression)
+    fit = task.sibling(Fit)
     assert build(fit)
     found = FIT.read_one(fit.folder / "fit.h5")
     told = [text for text in caplog.messages if text.startswith("Regression at ")]
@@ -75,15 +76,15 @@ def test_energies_that_the_fit_does_not_follow_are_told(production, build, caplo
     """One cubic from the first to the last energy, held straight."""
     task = production(
         smooth__method="regression",
-        smooth__terms="zenith",
-        smooth__energy_splines="1",
-        smooth__penalty="1e7",
+        fit__terms="zenith",
+        fit__energy_splines="1",
+        fit__penalty="1e7",
         binning__per_decade="5",
     )
-    assert build(task.sibling(FitRegression))
+    assert build(task.sibling(Fit))
     (told,) = [text for text in caplog.messages if "does not follow" in text]
     assert "counted/expected" in told
-    assert "Lower [smooth] penalty" in told
+    assert "Lower [fit] penalty" in told
 
 
 def test_no_run_left_is_told(production, build):
@@ -92,7 +93,7 @@ def test_no_run_left_is_told(production, build):
         binning__per_decade="5",
         mask__min_kept_fraction="1",
     )
-    fit = task.sibling(FitRegression)
+    fit = task.sibling(Fit)
     assert build(fit.requires())
 
     with pytest.raises(NoRunsError, match="no run is left to fit") as caught:
@@ -104,12 +105,12 @@ def test_no_run_left_is_told(production, build):
 def test_settings_of_a_regression_reach_the_fit(production, build):
     task = production(
         smooth__method="regression",
-        smooth__terms="zenith, control_outer",
-        smooth__ridge="7",
-        smooth__offset_splines="5",
+        fit__terms="zenith, control_outer",
+        fit__ridge="7",
+        fit__offset_splines="5",
         binning__per_decade="5",
     )
-    fit = task.sibling(FitRegression)
+    fit = task.sibling(Fit)
     assert build(fit)
 
     found = FIT.read_one(fit.folder / "fit.h5")
@@ -122,12 +123,12 @@ def test_settings_of_a_regression_reach_the_fit(production, build):
 def test_penalties_are_chosen_by_nights_left_out(production, build):
     task = production(
         smooth__method="regression",
-        smooth__terms="zenith, gradient",
-        smooth__ridge="1000",
-        smooth__choose_penalties="true",
+        fit__terms="zenith, gradient",
+        fit__ridge="1000",
+        fit__choose_penalties="true",
         binning__per_decade="5",
     )
-    fit = task.sibling(FitRegression)
+    fit = task.sibling(Fit)
     assert build(fit)
 
     found = FIT.read_one(fit.folder / "fit.h5")
@@ -142,9 +143,7 @@ def test_penalties_are_chosen_by_nights_left_out(production, build):
 
 
 def test_given_penalties_are_not_tried(production, build):
-    fit = production(smooth__method="regression", binning__per_decade="5").sibling(
-        FitRegression
-    )
+    fit = production(smooth__method="regression", binning__per_decade="5").sibling(Fit)
     assert build(fit)
     assert FIT.read_one(fit.folder / "fit.h5").trials.shape == (0, 5)
 
@@ -156,18 +155,19 @@ def test_a_run_of_unknown_zenith_angle_is_refused(production, build, tmp_path, c
 
     assert build(task.sibling(AllSmooths))
 
-    fit = task.sibling(FitRegression)
+    fit = task.sibling(Fit)
     assert FIT.read_one(fit.folder / "fit.h5").n_runs == 7
-    reason = read_refused(fit.folder / "smooth_335.h5")[1005]
+    path = task.settings.folder("smooth") / "smooth_335.h5"
+    reason = read_refused(path)[1005]
     assert reason.startswith("run 1005: the zenith angle is unknown. Add ZEN_PNT")
-    assert list(MODELS.read(fit.folder / "smooth_335.h5").records) == [1006, 1007]
+    assert list(MODELS.read(path).records) == [1006, 1007]
     assert "Not fitted: run 1005: the zenith angle is unknown" in caplog.text
 
 
 def test_runs_beyond_those_of_the_fit_are_told(production, build, caplog):
     task = production(
         smooth__method="regression",
-        smooth__terms="zenith, time",
+        fit__terms="zenith, time",
         select__exclude_obs_ids="1008",
         export__obs_ids="1003, 1008",
         binning__per_decade="5",
