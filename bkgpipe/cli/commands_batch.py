@@ -8,11 +8,13 @@ from pathlib import Path
 import click
 
 from bkgpipe.cli.options import (
+    config_option,
     example,
     json_option,
     placed,
     placement_options,
     settings_options,
+    site_option,
 )
 
 __all__ = ["cancel", "job", "pilot"]
@@ -78,13 +80,13 @@ def pilot(
 
 
 @click.command(epilog=example("bkgpipe cancel --site cluster"))
-@click.option("--site", metavar="NAME", required=True, help="The batch site.")
+@site_option(required=True, help="The batch site.")
 @settings_options
 @json_option
 def cancel(
     *, site: str, config: Path, overrides: tuple[str, ...], as_json: bool
 ) -> None:
-    """Take back the batch jobs of a production that wait or run."""
+    """Cancel pending and running batch jobs."""
     from bkgpipe.cli.site import cancel_site
 
     cancel_site(config, overrides, name=site, as_json=as_json)
@@ -97,15 +99,14 @@ def cancel(
 )
 @click.argument("word", type=click.Choice(_WORDS))
 @click.argument("chunks", type=int, nargs=-1, required=True)
-@click.option(
-    "--config",
+@config_option(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     required=True,
     help="Settings that a production keeps in its output folder.",
 )
 @click.option("--folder", default="", help="Folder that the products belong into.")
 def job(*, word: str, chunks: tuple[int, ...], config: Path, folder: str) -> None:
-    """Make CHUNKS of WORD, as `count`: what the jobs of `run --site` do."""
+    """Make CHUNKS of WORD, as `count`, in a batch job."""
     from bkgpipe.cli.site import do_job
 
     sys.exit(do_job(config, word=word, chunks=chunks, folder=folder))

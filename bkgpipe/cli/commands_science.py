@@ -7,7 +7,22 @@ from typing import Any
 
 import click
 
-from bkgpipe.cli.options import example, json_option, settings_options
+from bkgpipe.cli.options import (
+    energy_range_option,
+    example,
+    file_option,
+    json_option,
+    minutes_option,
+    offset_max_option,
+    overrides_option,
+    placed,
+    plot_option,
+    runs_option,
+    seed_option,
+    settings_options,
+    table_option,
+    workers_option,
+)
 
 __all__ = ["closure", "compare", "monitor", "report", "validate"]
 
@@ -43,7 +58,7 @@ def _model_number(
     callback=_model_number,
     help="Most models that get a page of their own.",
 )
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.")
+@workers_option(show_default="run.workers")
 @settings_options
 @json_option
 def report(
@@ -60,7 +75,7 @@ def report(
     """
     from bkgpipe.cli.report import make_report
 
-    given = [*overrides, *([f"run.workers={workers}"] if workers else [])]
+    given = placed(overrides, {"workers": workers})
     make_report(config, given, models=models, as_json=as_json)
 
 
@@ -82,19 +97,11 @@ def report(
     help="Score the models of this store on the same runs and bins.",
 )
 @click.option("--against-livetime", is_flag=True, help="Its models are per live time.")
-@click.option(
-    "--energy-range",
-    type=(float, float),
-    help="Lowest and highest energy [TeV]; from the events if not given.",
-)
+@energy_range_option(show_default="from the events")
 @click.option(
     "--energy-bins", type=click.IntRange(1), help="Four per decade if not given."
 )
-@click.option(
-    "--offset-max",
-    type=click.FloatRange(0, min_open=True),
-    help="Largest offset [deg]; 2 or that of the models if not given.",
-)
+@offset_max_option(show_default="2, or that of the models")
 @click.option(
     "--min-events",
     default=300,
@@ -105,19 +112,11 @@ def report(
 @click.option(
     "--axes", is_flag=True, help="Judge models also on other energy axes than theirs."
 )
-@click.option("--table", type=click.Path(path_type=Path), help="ECSV file of the runs.")
-@click.option("--plot", type=click.Path(path_type=Path), help="PNG file to draw.")
-@click.option(
-    "--axes-table",
-    type=click.Path(path_type=Path),
-    help="ECSV file of the axes; implies --axes.",
-)
-@click.option(
-    "--axes-plot",
-    type=click.Path(path_type=Path),
-    help="PNG file of the axes; implies --axes.",
-)
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.")
+@table_option(help="ECSV file of the runs.")
+@plot_option
+@file_option("--axes-table", help="ECSV file of the axes; implies --axes.")
+@file_option("--axes-plot", help="PNG file of the axes; implies --axes.")
+@workers_option(show_default="run.workers")
 @settings_options
 @json_option
 def validate(
@@ -135,10 +134,9 @@ def validate(
     names = ("table", "plot", "axes_table", "axes_plot")
     outputs = Outputs(**{name: options.pop(name) for name in names})
     options["axes"] |= bool(outputs.axes_table or outputs.axes_plot)
-    given = [*overrides, *([f"run.workers={workers}"] if workers else [])]
     validate_production(
         config,
-        given,
+        placed(overrides, {"workers": workers}),
         options=ValidateOptions(outputs=outputs, **options),
         as_json=as_json,
     )
@@ -163,26 +161,23 @@ def validate(
 )
 @click.option("--livetime-a", is_flag=True, help="A is per live time, not on-time.")
 @click.option("--livetime-b", is_flag=True, help="B is per live time, not on-time.")
-@click.option(
-    "--energy-range", type=(float, float), help="Lowest and highest energy [TeV]."
-)
-@click.option("--offset-max", type=float, help="Largest offset [deg].")
+@energy_range_option()
+@offset_max_option()
 @click.option(
     "--energy-bands",
     callback=_numbers,
     help="Edges of the bands of the images [TeV], as 0.5,2,10.",
 )
-@click.option(
-    "--table", type=click.Path(path_type=Path), help="ECSV file of the runs or bins."
-)
-@click.option("--plot", type=click.Path(path_type=Path), help="PNG file to draw.")
+@table_option(help="ECSV file of the runs or bins.")
+@plot_option
 @json_option
 def compare(
     *, a: Path, b: Path, kind: str, truth: bool, as_json: bool, **options: Any
 ) -> None:
-    """Compare A with B: stores, model files, checkpoints, or the truth of a store.
+    """Compare models A and B, or A with the truth of simulated data.
 
-    Rates are compared per on-time, bin by bin, as gammapy interpolates them.
+    A and B are stores, model files or checkpoints; with --truth, B is a simulated
+    store. Rates are compared per on-time, bin by bin, as gammapy interpolates them.
     """
     from bkgpipe.cli.compare import CompareOptions, compare_models
 
@@ -248,14 +243,10 @@ def compare(
     type=click.IntRange(5),
     help="Runs near in time that a whole run is compared with.",
 )
-@click.option(
-    "--table", type=click.Path(path_type=Path), help="ECSV file of the changes."
-)
-@click.option(
-    "--rates", type=click.Path(path_type=Path), help="ECSV file of all rates."
-)
-@click.option("--plot", type=click.Path(path_type=Path), help="PNG file to draw.")
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.")
+@table_option(help="ECSV file of the changes.")
+@file_option("--rates", help="ECSV file of all rates.")
+@plot_option
+@workers_option(show_default="one per core")
 @click.option(
     "--allow",
     type=click.Path(path_type=Path),
@@ -274,7 +265,7 @@ def monitor(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Watch the rate of the runs of a STORE in time: find drops, bursts and gaps.
+    """Find drops, bursts and gaps in the event rate of a STORE.
 
     Any DL3 store will do, recorded or simulated; no settings file is needed.
     """
@@ -305,22 +296,21 @@ def monitor(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Real store whose pointings, times and conditions are copied.",
 )
-@click.option("--runs", "n_runs", type=click.IntRange(1), help="Number of runs.")
-@click.option("--minutes", type=float, help="Length of a run.")
-@click.option("--seed", default=1, show_default=True, help="Seed of the simulation.")
-@click.option("--workers", default=2, show_default=True, help="Worker processes.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="SECTION.KEY=VALUE",
-    help="Replace one value of the settings of archive or production.",
+@runs_option("n_runs")
+@minutes_option
+@seed_option(default=1, show_default=True)
+@workers_option(default=2)
+@overrides_option(
+    help="Replace one value of the settings of archive or production; may be repeated."
 )
 @json_option
 def closure(
     *, output: Path, overrides: tuple[str, ...], as_json: bool, **options: Any
 ) -> None:
-    """Simulate an archive, run the chain, compare with the truth, into OUTPUT."""
+    """Test the chain on a simulated archive, whose truth is known.
+
+    Archive, products and the comparison are written into OUTPUT.
+    """
     from bkgpipe.cli.closure import ClosureOptions, run_closure
 
     run_closure(output, overrides, options=ClosureOptions(**options), as_json=as_json)

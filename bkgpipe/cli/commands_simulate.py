@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bkgpipe.cli.options import example, json_option, overrides_option
+from bkgpipe.cli.options import (
+    example,
+    minutes_option,
+    runs_option,
+    seed_option,
+    simulate_options,
+)
 
 __all__ = ["simulate"]
-
-
-def simulate_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that all simulations share.
-
-    Parameters
-    ----------
-    command : callable
-        The command.
-
-    Returns
-    -------
-    callable
-        The command with them.
-    """
-    config = click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        help="Settings file; bkgpipe simulate settings prints one to start from.",
-    )
-    workers = click.option(
-        "--workers", default=1, type=click.IntRange(1), help="Worker processes."
-    )
-    return config(overrides_option(workers(json_option(command))))
 
 
 @click.group(epilog=example("bkgpipe simulate store simulated --runs 30 --seed 1"))
@@ -50,9 +31,9 @@ def simulate() -> None:
 )
 @click.argument("folder", type=click.Path(path_type=Path))
 @simulate_options
-@click.option("--runs", type=click.IntRange(1), help="Number of runs.")
-@click.option("--minutes", type=float, help="Length of a run.")
-@click.option("--seed", type=click.IntRange(0), help="Equal seeds give equal stores.")
+@runs_option()
+@minutes_option
+@seed_option(help="Equal seeds give equal stores.")
 @click.option("--like", metavar="STORE", help="Copy the runs of a real data store.")
 @click.option("--layout", help="How the files are laid out, such as veritas or fact.")
 def store(
@@ -66,8 +47,8 @@ def store(
 ) -> None:
     """Write a simulated DL3 store, with its truth, into FOLDER.
 
-    Without --config there is background alone, as [truth] describes it. A command
-    that was killed goes on when it is given again.
+    Without --config there is background alone, as [truth] describes it. It can be
+    stopped at any time and resumes where it left off.
     """
     from bkgpipe.cli.simulate import simulate_store, store_overrides
     from bkgpipe.simulate.settings import read_simulate_settings
@@ -94,10 +75,10 @@ def overlay(
     workers: int,
     as_json: bool,
 ) -> None:
-    """Add events of OFF runs to the runs of a store, in a new store in FOLDER.
+    """Add events of OFF runs to the runs of a store, into FOLDER.
 
-    What the OFF runs exclude is never copied; other OFF runs fill it. A command that
-    was killed goes on when it is given again.
+    What the OFF runs exclude is never copied; other OFF runs fill it. It can be stopped
+    at any time and resumes where it left off.
     """
     from bkgpipe.cli.overlay import simulate_overlay
     from bkgpipe.simulate.settings import read_simulate_settings
@@ -123,10 +104,10 @@ def mixing(
     workers: int,
     as_json: bool,
 ) -> None:
-    """Draw background events for runs of a store, and write them into FOLDER.
+    """Draw background events for runs of a store, into FOLDER.
 
-    Components are sections [component:NAME]. A command that was killed goes on when
-    it is given again.
+    Components are sections [component:NAME]. It can be stopped at any time and resumes
+    where it left off.
     """
     from bkgpipe.cli.mixing import simulate_mixing
     from bkgpipe.simulate.settings import read_simulate_settings

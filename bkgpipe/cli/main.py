@@ -17,11 +17,18 @@ from bkgpipe.cli.commands_batch import cancel, job, pilot
 from bkgpipe.cli.commands_science import closure, compare, monitor, report, validate
 from bkgpipe.cli.commands_simulate import simulate
 from bkgpipe.cli.options import (
+    config_option,
     example,
+    file_option,
+    force_option,
     json_option,
     placed,
     placement_options,
+    plot_option,
+    seed_option,
     settings_options,
+    site_option,
+    workers_option,
 )
 from bkgpipe.cli.signals import stoppable
 from bkgpipe.core.passing import passing_reason
@@ -64,7 +71,7 @@ _TOPICS = {
         "explain",
         "clean",
     ),
-    "Believing them": ("report", "validate", "compare", "closure", "monitor"),
+    "Quality checks": ("report", "validate", "compare", "closure", "monitor"),
     "Simulating": ("simulate",),
     "Batch systems": ("pilot", "cancel", "job"),
 }
@@ -163,43 +170,36 @@ def main(*, verbose: bool) -> None:
 
 
 @main.command(epilog=example("bkgpipe demo --output bkgpipe-demo --workers 2"))
-@click.option(
+@file_option(
     "--output",
-    type=click.Path(path_type=Path),
     default=Path("bkgpipe-demo"),
     show_default=True,
     help="Folder for the simulated archive and all products.",
 )
-@click.option("--seed", default=1, show_default=True, help="Seed of the simulation.")
-@click.option("--workers", default=2, show_default=True, help="Worker processes.")
+@seed_option(default=1, show_default=True)
+@workers_option(default=2)
 def demo(*, output: Path, seed: int, workers: int) -> None:
-    """Simulate a small archive, run the whole chain on it, compare with the truth."""
+    """Simulate a small archive, make models, compare with the truth."""
     from bkgpipe.cli.demo import run_demo
 
     run_demo(output, seed=seed, workers=workers)
 
 
 @main.command(epilog=example("bkgpipe init --data /data/hess-dl3-dr1 --output models"))
-@click.option(
+@file_option(
     "--data",
-    type=click.Path(path_type=Path),
     required=True,
     help="Folder of the DL3 data store, or the file with both indexes.",
 )
-@click.option(
+@file_option(
     "--output",
-    type=click.Path(path_type=Path),
     show_default="bkgpipe-output beside the settings file",
     help="Folder for all products.",
 )
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    default=Path("luigi.cfg"),
-    show_default=True,
-    help="Settings file to write.",
+@config_option(
+    default=Path("luigi.cfg"), show_default=True, help="Settings file to write."
 )
-@click.option("--force", is_flag=True, help="Replace an existing settings file.")
+@force_option(help="Replace an existing settings file.")
 @json_option
 def init(
     *, data: Path, output: Path | None, config: Path, force: bool, as_json: bool
@@ -217,13 +217,8 @@ def init(
 
 @main.command(epilog=example("bkgpipe index /data/runs"))
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option(
-    "--to",
-    type=click.Path(path_type=Path),
-    show_default="FOLDER",
-    help="Folder for the index files.",
-)
-@click.option("--force", is_flag=True, help="Replace existing index files.")
+@file_option("--to", show_default="FOLDER", help="Folder for the index files.")
+@force_option(help="Replace existing index files.")
 @json_option
 def index(*, folder: Path, to: Path | None, force: bool, as_json: bool) -> None:
     """Make the index files for a FOLDER of DL3 files that has none.
@@ -248,7 +243,7 @@ def check(*, deep: bool, config: Path, overrides: tuple[str, ...]) -> None:
 
 
 @main.command(epilog=example("bkgpipe plan --set fit.penalty=2"))
-@click.option("--site", metavar="NAME", help="Show the jobs for this batch site too.")
+@site_option(help="Show the jobs for this batch site too.")
 @click.option(
     "--graph",
     type=click.Choice(("text", "dot", "mermaid")),
@@ -264,7 +259,7 @@ def plan(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Say what would run, how long, and how large the products will be."""
+    """Show what a run would do, and the time and disk it takes."""
     from bkgpipe.cli.plan import show_graph, show_plan
 
     if graph:
@@ -280,7 +275,7 @@ def plan(
 )
 @click.argument("stage", type=click.Choice(_STAGES), required=False)
 @placement_options
-@click.option("--site", metavar="NAME", help="Batch site that makes the chunks.")
+@site_option(help="Batch site that makes the chunks.")
 @click.option("--test", is_flag=True, help="A handful of runs in coarse bins.")
 @settings_options
 @json_option
@@ -294,7 +289,10 @@ def run(
     as_json: bool,
     **placement: str | int | None,
 ) -> None:
-    """Run the chain, or the chain up to STAGE; what is whole is not made again."""
+    """Run the chain, or the chain up to STAGE.
+
+    Finished products are not recomputed.
+    """
     from bkgpipe.cli.run import run_command
 
     given = placed(overrides, placement)
@@ -307,7 +305,7 @@ def run(
 @settings_options
 @json_option
 def status(*, config: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Tell how far a production is, which runs were refused, and why."""
+    """Show progress and refused runs, with reasons."""
     from bkgpipe.cli.status import show_status
 
     show_status(config, overrides, as_json=as_json)
@@ -332,9 +330,9 @@ def clean(
     config: Path,
     overrides: tuple[str, ...],
 ) -> None:
-    """Remove what no present setting uses, after asking.
+    """Delete products that the settings no longer use (asks first).
 
-    That is folders of other settings, damaged files that were set aside, chunks
+    These are folders of other settings, damaged files that were set aside, chunks
     without runs, kept settings and what killed processes left.
     """
     from bkgpipe.cli.clean import clean_production
@@ -349,7 +347,7 @@ def clean(
 )
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--id", "number", type=int, help="Run or stack to show of several.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG.")
+@plot_option
 def show(*, file: Path, number: int | None, plot: Path | None) -> None:
     """Describe any product FILE in words."""
     from bkgpipe.cli.show import show_product
@@ -359,12 +357,12 @@ def show(*, file: Path, number: int | None, plot: Path | None) -> None:
 
 @main.command(epilog=example("bkgpipe explain 23523 --plot ranking.png"))
 @click.argument("obs_id", type=int)
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw it into this PNG.")
+@plot_option
 @settings_options
 def explain(
     *, obs_id: int, plot: Path | None, config: Path, overrides: tuple[str, ...]
 ) -> None:
-    """Tell which runs are taken for run OBS_ID, and why not the others.
+    """Show which runs are used for run OBS_ID, and why.
 
     All candidates are ranked again from the counts on disk, by the [rank] settings.
     """

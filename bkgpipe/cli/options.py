@@ -1,95 +1,123 @@
-"""Options that several commands share."""
+"""Options of commands, each declared once.
+
+Those that are the same in all commands are decorators. Those that a command completes,
+with a help text or a default, are called first: ``@workers_option(default=2)``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 __all__ = [
+    "config_option",
+    "energy_range_option",
     "example",
+    "file_option",
+    "force_option",
     "json_option",
+    "minutes_option",
+    "offset_max_option",
     "overrides_option",
     "placed",
     "placement_options",
+    "plot_option",
+    "runs_option",
+    "seed_option",
     "settings_options",
+    "simulate_options",
+    "site_option",
+    "table_option",
+    "workers_option",
 ]
 
-
-def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which settings it uses.
-
-    Parameters
-    ----------
-    command : callable
-        The command.
-
-    Returns
-    -------
-    callable
-        The command with them.
-    """
-    config = click.option(
-        "--config",
-        type=click.Path(path_type=Path),
-        default=Path("luigi.cfg"),
-        show_default=True,
-        help="Settings file.",
-    )
-    return config(overrides_option(command))
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-def overrides_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the option to replace values of its settings.
+def _all_of(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    """Give a command several options, in this order of its help."""
 
-    Parameters
-    ----------
-    command : callable
-        The command.
+    def give(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
 
-    Returns
-    -------
-    callable
-        The command with it.
-    """
-    return click.option(
-        "--set",
-        "overrides",
-        multiple=True,
-        metavar="SECTION.KEY=VALUE",
-        help="Replace one value of the settings; may be repeated.",
-    )(command)
+    return give
 
 
-def placement_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say where it works.
+config_option = partial(
+    click.option, "--config", type=click.Path(path_type=Path), help="Settings file."
+)
+energy_range_option = partial(
+    click.option,
+    "--energy-range",
+    type=(float, float),
+    help="Lowest and highest energy [TeV].",
+)
+file_option = partial(click.option, type=click.Path(path_type=Path))
+force_option = partial(click.option, "--force", is_flag=True)
+offset_max_option = partial(
+    click.option,
+    "--offset-max",
+    type=click.FloatRange(0, min_open=True),
+    help="Largest offset [deg].",
+)
+overrides_option = partial(
+    click.option,
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Replace one value of the settings; may be repeated.",
+)
+runs_option = partial(
+    click.option, "--runs", type=click.IntRange(1), help="Number of runs."
+)
+seed_option = partial(
+    click.option, "--seed", type=click.IntRange(0), help="Seed of the simulation."
+)
+site_option = partial(click.option, "--site", metavar="NAME")
+table_option = partial(file_option, "--table")
+workers_option = partial(
+    click.option,
+    "--workers",
+    type=click.IntRange(1),
+    show_default=True,
+    help="Worker processes.",
+)
 
-    Parameters
-    ----------
-    command : callable
-        The command.
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Answer in one line of JSON."
+)
+minutes_option = click.option("--minutes", type=float, help="Length of a run.")
+plot_option = file_option("--plot", help="PNG file to draw.")
 
-    Returns
-    -------
-    callable
-        The command with them.
-    """
-    workers = click.option(
-        "--workers", type=click.IntRange(1), help="Worker processes."
-    )
-    host = click.option(
+settings_options = _all_of(
+    config_option(default=Path("luigi.cfg"), show_default=True), overrides_option()
+)
+placement_options = _all_of(
+    workers_option(show_default="run.workers"),
+    click.option(
         "--scheduler-host", help="Machine of a luigid that shares out the work."
-    )
-    port = click.option(
-        "--scheduler-port", type=click.IntRange(1, 65535), help="Its port."
-    )
-    return workers(host(port(command)))
+    ),
+    click.option("--scheduler-port", type=click.IntRange(1, 65535), help="Its port."),
+)
+simulate_options = _all_of(
+    config_option(
+        help="Settings file; bkgpipe simulate settings prints one to start from."
+    ),
+    overrides_option(),
+    workers_option(default=1),
+    json_option,
+)
 
 
 def placed(overrides: tuple[str, ...], placement: dict[str, Any]) -> list[str]:
-    """Add what `placement_options` were given to the overrides of settings.
+    """Add options that stand for keys of ``[run]`` to the overrides of settings.
 
     Parameters
     ----------
@@ -105,24 +133,6 @@ def placed(overrides: tuple[str, ...], placement: dict[str, Any]) -> list[str]:
     """
     given = [f"run.{key}={value}" for key, value in placement.items() if value]
     return [*overrides, *given]
-
-
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the option to answer in JSON.
-
-    Parameters
-    ----------
-    command : callable
-        The command.
-
-    Returns
-    -------
-    callable
-        The command with them.
-    """
-    return click.option(
-        "--json", "as_json", is_flag=True, help="Answer in one line of JSON."
-    )(command)
 
 
 def example(*lines: str) -> str:

@@ -68,6 +68,25 @@ def test_examples_end_the_help_line_by_line(name):
     assert lines[-len(shown) :] == shown
 
 
+@pytest.mark.parametrize("words", [[], ["simulate"]])
+def test_each_summary_is_shown_to_its_end(words):
+    shown = CliRunner().invoke(main, [*words, "--help"], terminal_width=80).stdout
+
+    assert "..." not in shown.replace("COMMAND [ARGS]...", "")
+
+
+@pytest.mark.parametrize("option", ["--json", "--set", "--workers", "--plot"])
+def test_an_option_is_the_same_in_all_commands(option):
+    helps = {
+        parameter.help.partition("settings")[0]
+        for command in _ALL.values()
+        for parameter in command.params
+        if option in parameter.opts
+    }
+
+    assert len(helps) == 1
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -36,7 +36,7 @@ def test_help_lists_each_command_once_by_topic():
     assert sorted(rows) == sorted(main.commands)
     assert rows[:5] == ["demo", "index", "init", "check", "plan"]
     assert "Making models:" in lines
-    assert "Believing them:" in lines
+    assert "Quality checks:" in lines
     assert not [line for line in lines if len(line) > 80]
 
 
