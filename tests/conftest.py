@@ -24,7 +24,7 @@ from astropy.io import fits
 
 from bkgpipe.chain.inputs import forget
 from bkgpipe.core.run import Run
-from bkgpipe.flow import Production, StageTask, report
+from bkgpipe.flow import MakeProduction, StageTask, report
 from bkgpipe.settings import settings_template
 from bkgpipe.simulate.archive.data import PointSource, Simulation
 from bkgpipe.simulate.archive.make import write_simulated_store
@@ -187,17 +187,19 @@ def _archive(simulate_archive: Callable[..., Path]) -> Path:
     return simulate_archive(duration=300, seed=3)
 
 
-def _make_production(folder: Path, changes: dict[str, str]) -> Production:
+def _make_production(folder: Path, changes: dict[str, str]) -> MakeProduction:
     given = _GIVEN | {key.replace("__", "."): text for key, text in changes.items()}
     config = folder / "luigi.cfg"
     config.write_text(settings_template(given), encoding="utf-8")
     forget()
-    return Production(config=str(config))
+    return MakeProduction(config=str(config))
 
 
 @pytest.fixture
-def production(_archive: Path, tmp_path: Path) -> Iterator[Callable[..., Production]]:
-    """Make a `Production` on a copy of the archive that a test may damage."""
+def production(
+    _archive: Path, tmp_path: Path
+) -> Iterator[Callable[..., MakeProduction]]:
+    """Make a `MakeProduction` on a copy of the archive that a test may damage."""
     shutil.copytree(_archive, tmp_path / "store")
     yield lambda **changes: _make_production(tmp_path, changes)
     forget()
@@ -219,18 +221,18 @@ def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[StageTask], bool]:
 
 @pytest.fixture
 def finish(
-    production: Callable[..., Production],
+    production: Callable[..., MakeProduction],
     build: Callable[[StageTask], bool],
     make_once: Callable[..., Path],
     _archive: Path,
     tmp_path: Path,
-) -> Callable[..., Production]:
-    """Make a `Production` that is done: a copy of the one that the session makes.
+) -> Callable[..., MakeProduction]:
+    """Make a `MakeProduction` that is done: a copy of the one that the session makes.
 
     Copies take milliseconds more than links, and tests may cut and change them.
     """
 
-    def make(**changes: str) -> Production:
+    def make(**changes: str) -> MakeProduction:
         def fill(folder: Path) -> None:
             shutil.copytree(_archive, folder / "store")
             assert build(_make_production(folder, changes))

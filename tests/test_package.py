@@ -90,6 +90,13 @@ def test_the_api_is_imported_late():
     assert module == "bkgpipe.api"
 
 
+def test_one_class_is_the_production():
+    modules = (_ROOT / "bkgpipe").rglob("*.py")
+    found = [each for each in modules if "\nclass Production" in each.read_text()]
+
+    assert [each.name for each in found] == ["api.py"]
+
+
 def test_a_name_that_is_not_there():
     with pytest.raises(AttributeError, match="'bkgpipe' has no attribute 'Producton'"):
         bkgpipe.Producton  # noqa: B018

@@ -35,7 +35,7 @@ from bkgpipe.chain.refusals import Refusal, find_refusals
 from bkgpipe.chain.summary import count_chunks
 from bkgpipe.cli.site import plan_jobs, tell_jobs
 from bkgpipe.core.run import RunTable
-from bkgpipe.flow import Production
+from bkgpipe.flow import MakeProduction
 from bkgpipe.flow.plan import PlannedProduct, plan_products
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.stages.table import list_chain
@@ -282,7 +282,7 @@ def _plan(settings: Settings, table: RunTable) -> list[PlannedProduct]:
     with TemporaryDirectory() as folder:
         config = Path(folder) / "luigi.cfg"
         config.write_text(frozen_settings(settings)[1], encoding="utf-8")
-        return plan_products(Production(config=str(config)), table)
+        return plan_products(MakeProduction(config=str(config)), table)
 
 
 def _count_done(

@@ -10,7 +10,7 @@ from bkgpipe.flow.group import MakeGroups
 from bkgpipe.flow.mask import AllMasks, Mask
 from bkgpipe.flow.nodes import SolveNodes
 from bkgpipe.flow.predict import Predict
-from bkgpipe.flow.production import Production
+from bkgpipe.flow.production import MakeProduction
 from bkgpipe.flow.rank import AllRankings, GatherCandidates, Rank
 from bkgpipe.flow.report import MakeReport
 from bkgpipe.flow.select import Select
@@ -31,11 +31,11 @@ __all__ = [
     "Fit",
     "GatherCandidates",
     "MakeGroups",
+    "MakeProduction",
     "MakeReport",
     "MakeStore",
     "Mask",
     "Predict",
-    "Production",
     "Rank",
     "Select",
     "Smooth",
@@ -56,5 +56,5 @@ STAGE_TASKS: dict[str, type[StageTask]] = {
     "smooth": AllSmooths,
     "export": MakeStore,
     "report": MakeReport,
-    "production": Production,
+    "production": MakeProduction,
 }

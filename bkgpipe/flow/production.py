@@ -18,10 +18,10 @@ from bkgpipe.flow.versions import versions
 from bkgpipe.settings import settings_values
 from bkgpipe.stages.report.summary import Summary
 
-__all__ = ["Production", "require_no_refused"]
+__all__ = ["MakeProduction", "require_no_refused"]
 
 
-class Production(StageTask):
+class MakeProduction(StageTask):
     """The whole chain: writes ``production.json``.
 
     Fails at its very end, when all other runs have their models, if runs were refused

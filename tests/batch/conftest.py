@@ -16,7 +16,7 @@ from bkgpipe.batch.work import run_job
 from bkgpipe.chain.inputs import forget, load_settings, read_store
 from bkgpipe.cli.run import freeze_settings
 from bkgpipe.errors import SiteError
-from bkgpipe.flow import Production, Select
+from bkgpipe.flow import MakeProduction, Select
 from bkgpipe.flow.engine.build import build
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.settings.site_sections import SiteSettings
@@ -96,7 +96,7 @@ def _run_here(settings: Settings, job: Job) -> None:
 
 
 @pytest.fixture
-def desk(production: Callable[..., Production]) -> Iterator[Desk]:
+def desk(production: Callable[..., MakeProduction]) -> Iterator[Desk]:
     """Desk of a production in chunks of 3 runs, of which the runs are selected."""
     desk = _make_desk(production())
     yield desk
@@ -106,7 +106,7 @@ def desk(production: Callable[..., Production]) -> Iterator[Desk]:
     forget()
 
 
-def _make_desk(task: Production) -> Desk:
+def _make_desk(task: MakeProduction) -> Desk:
     config = Path(str(task.config))
     with config.open("a", encoding="utf-8") as file:
         file.write(_SITE)

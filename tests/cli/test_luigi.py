@@ -11,7 +11,7 @@ from bkgpipe.settings import settings_template
 _WORDS = (
     "--module",
     "bkgpipe.flow",
-    "Production",
+    "MakeProduction",
     "--local-scheduler",
     "--workers",
     "2",

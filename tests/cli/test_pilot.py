@@ -207,7 +207,7 @@ def test_task_that_fails(shared, pilots, find_events):
     assert "exit code 1" in told
     # one that did not see it fail
     told = _finish(pilots.start("--set", "run.retries=0"), 1)
-    assert "Given up, as it failed too often: Production" in told
+    assert "Given up, as it failed too often: MakeProduction" in told
 
 
 def test_task_whose_process_dies(pilots):
