@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from bkgpipe.chain.inputs import choose_runs, forget, is_selected, load_table
 from bkgpipe.chain.models import Models, no_model
-from bkgpipe.chain.summary import read_export_entries, read_states, recall_summary
+from bkgpipe.chain.summary import read_export_entries, read_states, read_status
 from bkgpipe.cli.check import check_settings
 from bkgpipe.cli.child import call_command
 from bkgpipe.cli.init import write_settings_file
@@ -198,7 +198,8 @@ class Production:
             Stage, files done and in all, and folder; -1 in all as long as the runs are
             not selected.
         """
-        states = self._states()
+        forget()
+        states = read_states(self.settings)
         names = ("stage", "done", "total", "folder")
         rows = [(one.stage, one.n_done, one.n_total, one.folder) for one in states]
         return Table(rows=rows, names=names)
@@ -207,7 +208,7 @@ class Production:
     def summary(self) -> Summary:
         """Runs, hours, models, refused runs with reasons, events, times."""
         forget()
-        return recall_summary(self.settings)
+        return read_status(self.settings)[1]
 
     @property
     def runs(self) -> Table:
@@ -219,7 +220,7 @@ class Production:
         for name, unit in _RUN_COLUMNS.items():
             runs[name].unit = unit or None
             runs[name].format = "%.3f" if runs[name].dtype.kind == "f" else None
-        decided = _decisions(table, recall_summary(self.settings))
+        decided = _decisions(table, read_status(self.settings)[1])
         runs["decision"] = [decision for decision, _ in decided]
         runs["reason"] = [reason for _, reason in decided]
         return runs
@@ -313,7 +314,8 @@ class Production:
         yield "data", str(self.settings.store)
         yield "output", str(self._output)
         try:
-            summary, states = self.summary, self._states()
+            forget()
+            states, summary = read_status(self.settings)
         except BkgpipeError as error:
             yield "problem", str(error)
             return
@@ -327,10 +329,6 @@ class Production:
     @property
     def _output(self) -> Path:
         return self.settings.data.output
-
-    def _states(self) -> list[StageState]:
-        forget()
-        return read_states(self.settings)
 
     def _store_folder(self) -> Path:
         folder = self.settings.folder("export") / "store"

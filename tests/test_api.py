@@ -97,7 +97,7 @@ def test_a_damaged_product_is_shown_in_place_of_numbers(production, monkeypatch)
     def fail(_settings: object) -> None:
         raise InputError(what="broken", where="here", fix="mend it")
 
-    monkeypatch.setattr("bkgpipe.api.recall_summary", fail)
+    monkeypatch.setattr("bkgpipe.api.read_status", fail)
 
     assert "<td style='text-align:left'>here: broken. mend it.</td>" in (
         production._repr_html_()
@@ -156,7 +156,7 @@ def test_runs_are_known_before_the_first_stage(folder):
 
 def test_runs_that_may_not_be_stacked_are_told(production, monkeypatch):
     summary = replace(production.summary, unfit={1001: "no events are kept"})
-    monkeypatch.setattr("bkgpipe.api.recall_summary", lambda _settings: summary)
+    monkeypatch.setattr("bkgpipe.api.read_status", lambda _settings: ([], summary))
 
     assert production.runs["decision"][0] == "not stacked"
     assert production.runs["reason"][0] == "no events are kept"

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from bkgpipe.chain.inputs import digest_record, is_selected, load_table
+from bkgpipe.chain.look import ChunkFacts, ChunkLook, look_into
 from bkgpipe.chain.record import read_record_header, read_record_summary
 from bkgpipe.chain.runs import chunk_numbers, used_ids
-from bkgpipe.chain.whole import chunk_fault
 from bkgpipe.core.run import RunTable
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.product.chunk_file import read_refused
 from bkgpipe.product.ecsv import read_table_header
-from bkgpipe.product.hdf5 import read_header
 from bkgpipe.settings import Settings
 from bkgpipe.stages.count.data import Conservation, RunTally
 from bkgpipe.stages.count.files import read_tallies
@@ -32,10 +31,13 @@ __all__ = [
     "number_chunks",
     "read_export_entries",
     "read_states",
+    "read_status",
     "read_summary",
     "read_used_tallies",
-    "recall_summary",
 ]
+
+_Each = TypeVar("_Each")
+_Looks = dict[str, list[ChunkLook]]
 
 
 def read_summary(settings: Settings) -> Summary:
@@ -56,27 +58,14 @@ def read_summary(settings: Settings) -> Summary:
     DamagedFileError
         If a product file is not what was written.
     """
-    table = load_table(settings)
-    entries = read_export_entries(settings)
-    refused = _read_refused(settings)
-    tallies = read_used_tallies(settings)
-    return Summary(
-        store=_store(settings),
-        models=tuple(
-            name for entry in entries for name in (entry.bkg_3d, entry.bkg_2d) if name
-        ),
-        n_used=len(tallies),
-        hours=sum(tally.livetime for tally in tallies.values()) / 3600,
-        refused=refused,
-        left_out={run.obs_id: run.reason for run in table.runs if not run.selected},
-        timing=_read_timing(settings),
-        conservation=_add_up(tallies),
-        unfit=_find_unfit(settings, tallies, refused),
-    )
+    return _add_up(settings, _look(settings, with_runs=True))
 
 
-def recall_summary(settings: Settings) -> Summary:
-    """Read the numbers of a production, from its record when it is done.
+def read_status(settings: Settings) -> tuple[list[StageState], Summary]:
+    """Tell how far a production is, by one look at its files.
+
+    Each folder is listed once, and each chunk file is read once; those of a production
+    whose record is right, while a product is gone, are read once more.
 
     Parameters
     ----------
@@ -85,47 +74,22 @@ def recall_summary(settings: Settings) -> Summary:
 
     Returns
     -------
-    Summary
-        Numbers; those of stages that did not run yet are empty.
+    tuple of list of StageState and Summary
+        As `read_states` and `read_summary` return them; the numbers of a production
+        that is done are those of its record.
 
     Raises
     ------
     DamagedFileError
         If a product file is not what was written.
     """
-    path = settings.data.output / "production.json"
-    is_done = all(state.n_done == state.n_total for state in read_states(settings))
-    if is_done and path.exists():
-        # it is made again by the next run, and the products tell the same
-        with suppress(DamagedFileError):
-            present = digest_record(settings, load_table(settings))
-            if read_record_header(path).inputs == present:
-                # the folder may have been moved since
-                return replace(read_record_summary(path), store=_store(settings))
-    return read_summary(settings)
-
-
-def _store(settings: Settings) -> str:
-    return str(settings.folder("export") / "store")
-
-
-def read_export_entries(settings: Settings) -> list[ExportEntry]:
-    """Read what was written for each run.
-
-    Parameters
-    ----------
-    settings : Settings
-        Settings of the production.
-
-    Returns
-    -------
-    list of ExportEntry
-        In order of ``obs_id``.
-    """
-    entries: dict[int, ExportEntry] = {}
-    for path in find_chunks(settings, "export"):
-        entries.update(ENTRIES.read(path).records)
-    return [entries[obs_id] for obs_id in sorted(entries)]
+    recorded = _recall(settings)
+    looks = _look(settings, with_runs=recorded is None)
+    states = _make_states(settings, looks)
+    if recorded is None:
+        return states, _add_up(settings, looks)
+    is_done = all(state.n_done == state.n_total for state in states)
+    return states, recorded if is_done else read_summary(settings)
 
 
 def read_states(settings: Settings) -> list[StageState]:
@@ -141,35 +105,105 @@ def read_states(settings: Settings) -> list[StageState]:
     list of StageState
         In order of the chain; `rank` only where it is needed.
     """
-    table = load_table(settings) if is_selected(settings) else RunTable(runs=())
-    totals = count_chunks(settings, table)
-    selected = int(is_selected(settings))
+    return _make_states(settings, _look(settings, with_runs=False))
+
+
+def _recall(settings: Settings) -> Summary | None:
+    """Read the record of a production, if it is of the present runs and settings."""
+    path = settings.data.output / "production.json"
+    if path.exists():
+        # it is made again by the next run, and the products tell the same
+        with suppress(DamagedFileError):
+            present = digest_record(settings, load_table(settings))
+            if read_record_header(path).inputs == present:
+                # the folder may have been moved since
+                return replace(read_record_summary(path), store=_store(settings))
+    return None
+
+
+def _store(settings: Settings) -> str:
+    return str(settings.folder("export") / "store")
+
+
+def _look(settings: Settings, *, with_runs: bool) -> _Looks:
+    looks: _Looks = {}
+    for stage in count_chunks(settings, load_table(settings)):
+        found = (
+            look_into(settings, stage, path, with_runs=with_runs)
+            for path in find_chunks(settings, stage)
+        )
+        looks[stage] = [look for look in found if look]
+    return looks
+
+
+def _make_states(settings: Settings, looks: _Looks) -> list[StageState]:
+    selected = is_selected(settings)
+    table = load_table(settings) if selected else RunTable(runs=())
+    totals = {"select": 1} | count_chunks(settings, table)
+    faults = {stage: [look.fault for look in found] for stage, found in looks.items()}
+    faults["select"] = [""] * selected
     return [
         StageState(
-            stage="select",
-            folder=str(settings.folder("select")),
-            n_done=selected,
-            n_total=1,
-        ),
-        *(
-            _state(settings, stage, n_total=total if selected else -1)
-            for stage, total in totals.items()
-            if total or not selected
-        ),
+            stage=stage,
+            folder=str(settings.folder(stage)),
+            n_done=faults[stage].count(""),
+            n_total=total if selected or stage == "select" else -1,
+            n_outdated=faults[stage].count("outdated"),
+        )
+        for stage, total in totals.items()
+        if total or not selected
     ]
 
 
-def _state(settings: Settings, stage: str, *, n_total: int) -> StageState:
-    faults = [
-        chunk_fault(settings, stage, path) for path in find_chunks(settings, stage)
-    ]
-    return StageState(
-        stage=stage,
-        folder=str(settings.folder(stage)),
-        n_done=faults.count(""),
-        n_total=n_total,
-        n_outdated=faults.count("outdated"),
+def _add_up(settings: Settings, looks: _Looks) -> Summary:
+    table = load_table(settings)
+    facts = {stage: [look.facts for look in found] for stage, found in looks.items()}
+    used = used_ids(table)
+    tallies = _merge((one.tallies for one in facts["count"]), only=used)
+    # of a run that `count` refused it has the reason
+    both = (*facts["export"], *facts["count"])
+    refused = _merge((one.refused for one in both), only=used)
+    entries = _merge(one.entries for one in facts["export"]).values()
+    return Summary(
+        store=_store(settings),
+        models=tuple(
+            name for entry in entries for name in (entry.bkg_3d, entry.bkg_2d) if name
+        ),
+        n_used=len(tallies),
+        hours=sum(tally.livetime for tally in tallies.values()) / 3600,
+        refused=refused,
+        left_out={run.obs_id: run.reason for run in table.runs if not run.selected},
+        timing=_read_timing(settings, facts),
+        conservation=_sum_events(tallies),
+        unfit=_find_unfit(settings, tallies, refused),
     )
+
+
+def _merge(
+    parts: Iterable[Mapping[int, _Each]], *, only: Container[int] | None = None
+) -> dict[int, _Each]:
+    """Join what several files say of runs, in order of their numbers."""
+    merged: dict[int, _Each] = {}
+    for part in parts:
+        merged.update(part)
+    return {key: merged[key] for key in sorted(merged) if only is None or key in only}
+
+
+def read_export_entries(settings: Settings) -> list[ExportEntry]:
+    """Read what was written for each run.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    list of ExportEntry
+        In order of ``obs_id``.
+    """
+    files = (ENTRIES.read(path).records for path in find_chunks(settings, "export"))
+    return list(_merge(files).values())
 
 
 def find_chunks(settings: Settings, stage: str) -> list[Path]:
@@ -245,16 +279,6 @@ def count_chunks(settings: Settings, table: RunTable) -> dict[str, int]:
     }
 
 
-def _read_refused(settings: Settings) -> dict[int, str]:
-    """Reasons of `count`, then of `export` for runs that `count` had no fault with."""
-    refused: dict[int, str] = {}
-    for stage in ("export", "count"):
-        for path in find_chunks(settings, stage):
-            refused.update(read_refused(path))
-    used = used_ids(load_table(settings))
-    return {key: why for key, why in sorted(refused.items()) if key in used}
-
-
 def read_used_tallies(settings: Settings) -> dict[int, RunTally]:
     """Read what was counted of each run that is read with these settings.
 
@@ -274,15 +298,11 @@ def read_used_tallies(settings: Settings) -> dict[int, RunTally]:
         If a product file is not what was written.
     """
     used = used_ids(load_table(settings))
-    return {
-        obs_id: tally
-        for path in find_chunks(settings, "count")
-        for obs_id, tally in read_tallies(path).items()
-        if obs_id in used
-    }
+    files = (read_tallies(path) for path in find_chunks(settings, "count"))
+    return _merge(files, only=used)
 
 
-def _add_up(tallies: Mapping[int, RunTally]) -> Conservation:
+def _sum_events(tallies: Mapping[int, RunTally]) -> Conservation:
     return Conservation(
         **{
             place: sum(getattr(tally.conservation, place) for tally in tallies.values())
@@ -303,13 +323,14 @@ def _find_unfit(
     return {obs_id: reason for obs_id, reason in sorted(reasons.items()) if reason}
 
 
-def _read_timing(settings: Settings) -> dict[str, float]:
+def _read_timing(
+    settings: Settings, facts: Mapping[str, Sequence[ChunkFacts]]
+) -> dict[str, float]:
     timing = {}
     path = settings.folder("select") / "runs.ecsv"
     if path.exists():
         timing["select"] = read_table_header(path).seconds
-    for stage in count_chunks(settings, load_table(settings)):
-        headers = [read_header(path) for path in find_chunks(settings, stage)]
-        if headers:
-            timing[stage] = sum(header.seconds for header in headers)
+    for stage, found in facts.items():
+        if found:
+            timing[stage] = sum(one.header.seconds for one in found)
     return timing

@@ -11,23 +11,19 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-from bkgpipe.chain.inputs import load_table
 from bkgpipe.chain.listing import find_lost
-from bkgpipe.chain.outdated import known_inputs
-from bkgpipe.chain.runs import chunk_identities
 from bkgpipe.core.product import ProductHeader
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.product.chunk_file import read_identities
-from bkgpipe.product.hdf5 import read_header
-from bkgpipe.settings import Settings
+from bkgpipe.product.hdf5 import opened
 from bkgpipe.stages.export.files import read_seals
-from bkgpipe.stages.table import stage_grain
 
 __all__ = [
-    "chunk_fault",
+    "file_state",
     "find_unsealed",
     "made_from",
     "product_fault",
+    "require_place",
     "runs_fault",
 ]
 
@@ -90,49 +86,28 @@ def made_from(path: Path, read_header: ReadHeader) -> str | None:
     PassingError
         If it cannot be read at the moment.
     """
+    state = file_state(path)
+    return _read_once(read_header, path, state).inputs if state else None
+
+
+def file_state(path: Path) -> tuple[int, int, int] | None:
+    """Tell one state of a file from another, without opening it.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    tuple of int or None
+        Time of the last change, size, number on the disk; None if it is not there.
+    """
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    state = found.st_mtime_ns, found.st_size, found.st_ino
-    return _read_once(read_header, path, state).inputs
-
-
-def chunk_fault(settings: Settings, stage: str, path: Path) -> str:
-    """Tell why a chunk must be made, without knowing of its task.
-
-    Parameters
-    ----------
-    settings : Settings
-        Settings of the production.
-    stage : str
-        Its stage.
-    path : Path
-        Its file.
-
-    Returns
-    -------
-    str
-        ``missing``, ``outdated``, ``damaged``, what it stands for that is gone, or
-        empty. Of models of groups and rankings that changed although the runs are the
-        same, only the run itself knows.
-    """
-    _, _, last = path.stem.rpartition("_")
-    number = int(last) if last.isdigit() else 0
-    try:
-        if stage_grain(settings, stage) == "runs":
-            table, size = load_table(settings), settings.data.chunk_size
-            return runs_fault(path, chunk_identities(table, size, number))
-        known = known_inputs(settings, stage, number)
-        fault = product_fault(
-            path,
-            read_header=read_header,
-            is_current=lambda found: found.startswith(known),
-        )
-        is_sealed = stage == "export" and not fault
-        return find_unsealed(path) if is_sealed else fault
-    except DamagedFileError:
-        return "damaged"
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def runs_fault(path: Path, wanted: Mapping[int, str]) -> str:
@@ -158,10 +133,9 @@ def runs_fault(path: Path, wanted: Mapping[int, str]) -> str:
     PassingError
         If it cannot be read at the moment.
     """
-    if made_from(path, read_header) is None:
+    state = file_state(path)
+    if state is None:
         return "missing"
-    found = path.stat()
-    state = found.st_mtime_ns, found.st_size, found.st_ino
     return "" if wanted.items() <= _read_identities(path, state) else "outdated"
 
 
@@ -192,7 +166,7 @@ def _read_once(
     read_header: ReadHeader, path: Path, _state: tuple[int, int, int]
 ) -> ProductHeader:
     header = read_header(path)
-    _require_place(path, header)
+    require_place(path, header)
     return header
 
 
@@ -200,11 +174,26 @@ def _read_once(
 def _read_identities(
     path: Path, _state: tuple[int, int, int]
 ) -> frozenset[tuple[int, str]]:
-    return frozenset(read_identities(path).items())
+    with opened(path) as file:
+        require_place(path, file.header)
+        return frozenset(read_identities(file).items())
 
 
-def _require_place(path: Path, header: ProductHeader) -> None:
-    """Raise when a product was moved here from another production or stage."""
+def require_place(path: Path, header: ProductHeader) -> None:
+    """Refuse a product that was moved here from another production or stage.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    header : ProductHeader
+        Its header.
+
+    Raises
+    ------
+    DamagedFileError
+        If it belongs elsewhere.
+    """
     expected = path.parent.name
     found = f"{header.stage}-{header.fingerprint}"
     if _STAGE_FOLDER.fullmatch(expected) and found != expected:

@@ -19,7 +19,7 @@ from bkgpipe.chain.kept import frozen_settings
 from bkgpipe.chain.leftovers import is_of_earlier_version
 from bkgpipe.chain.memory import memory_doubts
 from bkgpipe.chain.refusals import require_selected
-from bkgpipe.chain.summary import recall_summary
+from bkgpipe.chain.summary import read_status
 from bkgpipe.cli.logs import keep_log
 from bkgpipe.cli.progress import show_progress
 from bkgpipe.cli.site import at_site
@@ -94,7 +94,7 @@ def run_command(
     started = time.monotonic()
     is_done, ran_something = run_production(settings, stage=stage, site=site)
     with damaged_set_aside():
-        summary = recall_summary(settings)
+        _, summary = read_status(settings)
     _warn(summary)
     if as_json:
         click.echo(json.dumps(_answer(summary)))

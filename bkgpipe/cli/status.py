@@ -11,7 +11,7 @@ import click
 
 from bkgpipe.batch.jobs import Job, Journal, find_sites, site_folder
 from bkgpipe.chain.leftovers import unused_folders
-from bkgpipe.chain.summary import read_states, recall_summary
+from bkgpipe.chain.summary import read_status
 from bkgpipe.settings import read_settings
 from bkgpipe.stages.report.summary import Summary
 
@@ -36,8 +36,7 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
         If the settings or a product cannot be used.
     """
     settings = read_settings(config, overrides)
-    states = read_states(settings)
-    summary = recall_summary(settings)
+    states, summary = read_status(settings)
     unused = [path.name for path in unused_folders([settings])]
     jobs = _read_jobs(settings.data.output)
     if as_json:

@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 
 from bkgpipe.core.product import Chunk, ProductHeader
 from bkgpipe.errors import InputError
-from bkgpipe.product.damage import reading
 from bkgpipe.product.fields import field_kinds
 from bkgpipe.product.hdf5 import OpenFile, opened, write_tables
 
@@ -105,12 +104,14 @@ class ChunkFile(Generic[_Record]):
         }
         write_tables(path, header, {_RECORDS: chunk.records, **rows, **(tables or {})})
 
-    def read(self, path: Path, *, keys: Sequence[int] | None = None) -> Chunk[_Record]:
+    def read(
+        self, path: Path | OpenFile, *, keys: Sequence[int] | None = None
+    ) -> Chunk[_Record]:
         """Read the products of a block of runs.
 
         Parameters
         ----------
-        path : Path
+        path : Path or OpenFile
             HDF5 file.
         keys : sequence of int, optional
             Numbers of those to read; all when not given.
@@ -128,9 +129,9 @@ class ChunkFile(Generic[_Record]):
             If it has no such product.
         """
         kind: Any = self.record_class
-        found = self.read_fields(path, tuple(field_kinds(kind)), keys=keys)
         # records refuse arrays that do not fit together
-        with reading(path):
+        with opened(path) as file:
+            found = self.read_fields(file, tuple(field_kinds(kind)), keys=keys)
             records = {
                 key: self.record_class(**values)
                 for key, values in found.records.items()
@@ -181,13 +182,17 @@ class ChunkFile(Generic[_Record]):
         return self.read(path, keys=[key]).records[key]
 
     def read_fields(
-        self, path: Path, names: Sequence[str], *, keys: Sequence[int] | None = None
+        self,
+        path: Path | OpenFile,
+        names: Sequence[str],
+        *,
+        keys: Sequence[int] | None = None,
     ) -> Chunk[dict[str, Any]]:
         """Read some fields of products, and leave the other bytes alone.
 
         Parameters
         ----------
-        path : Path
+        path : Path or OpenFile
             HDF5 file.
         names : sequence of str
             Fields.
@@ -214,13 +219,17 @@ class ChunkFile(Generic[_Record]):
         )
 
     def read_columns(
-        self, path: Path, names: Sequence[str], *, keys: Sequence[int] | None = None
+        self,
+        path: Path | OpenFile,
+        names: Sequence[str],
+        *,
+        keys: Sequence[int] | None = None,
     ) -> Columns:
         """Read some fields of products, those of each field together.
 
         Parameters
         ----------
-        path : Path
+        path : Path or OpenFile
             HDF5 file.
         names : sequence of str
             Fields.
@@ -244,7 +253,7 @@ class ChunkFile(Generic[_Record]):
             index = None
             if keys is not None:
                 places = {key: place for place, key in enumerate(known)}
-                _require_known(keys, places, refused, where=str(path))
+                _require_known(keys, places, refused, where=str(file.path))
                 index = [places[key] for key in keys]
             values = file.read(_RECORDS, self.record_class, names, index=index)
             found = known if keys is None else keys
@@ -290,12 +299,12 @@ def read_checksums(path: Path) -> dict[int, str]:
         return file.row_sums(_RECORDS)
 
 
-def read_refused(path: Path) -> dict[int, str]:
+def read_refused(path: Path | OpenFile) -> dict[int, str]:
     """Read why products are missing.
 
     Parameters
     ----------
-    path : Path
+    path : Path or OpenFile
         HDF5 file.
 
     Returns
@@ -312,12 +321,12 @@ def read_refused(path: Path) -> dict[int, str]:
         return _read_notes(file, _REFUSED)
 
 
-def read_identities(path: Path) -> dict[int, str]:
+def read_identities(path: Path | OpenFile) -> dict[int, str]:
     """Read what the runs of a file were made from.
 
     Parameters
     ----------
-    path : Path
+    path : Path or OpenFile
         HDF5 file.
 
     Returns
@@ -335,13 +344,13 @@ def read_identities(path: Path) -> dict[int, str]:
 
 
 def read_table(
-    path: Path, name: str, record_class: type[_Record]
+    path: Path | OpenFile, name: str, record_class: type[_Record]
 ) -> dict[int, _Record]:
     """Read a further table of a file.
 
     Parameters
     ----------
-    path : Path
+    path : Path or OpenFile
         HDF5 file.
     name : str
         Its name.

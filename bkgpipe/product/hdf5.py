@@ -146,13 +146,13 @@ def read_header(path: Path) -> ProductHeader:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[OpenFile]:
+def opened(path: Path | OpenFile) -> Iterator[OpenFile]:
     """Open a file, and look whether its header is what was written.
 
     Parameters
     ----------
-    path : Path
-        HDF5 file.
+    path : Path or OpenFile
+        HDF5 file; one that is open is left so, for the block that opened it to close.
 
     Yields
     ------
@@ -164,11 +164,14 @@ def opened(path: Path) -> Iterator[OpenFile]:
     DamagedFileError
         If the file is not what was written.
     """
+    if isinstance(path, OpenFile):
+        yield path
+        return
     # products are never changed in place, and locks fail on some site file systems
     with reading(path):
         require_regular(path)
         with h5py.File(path, "r", locking=False) as file:
-            yield OpenFile(file)
+            yield OpenFile(file, path)
 
 
 def visit_all(path: Path) -> None:
@@ -205,16 +208,21 @@ class OpenFile:
     ----------
     file : h5py.File
         The file.
+    path : Path
+        Where it is.
 
     Attributes
     ----------
+    path : Path
+        Where it is.
     header : ProductHeader
         Origin of the product.
     """
 
-    def __init__(self, file: h5py.File) -> None:
+    def __init__(self, file: h5py.File, path: Path) -> None:
         if not h5a.exists(file.id, _TABLES.encode()):
             raise ValueError("its layout is not that of this version of bkgpipe")
+        self.path = path
         self._file = file
         self._known: dict[str, tuple[list[int], np.ndarray]] = {}
         self.header = _read_header(file)

@@ -8,8 +8,8 @@ from bkgpipe.chain.inputs import forget
 from bkgpipe.chain.summary import (
     read_export_entries,
     read_states,
+    read_status,
     read_summary,
-    recall_summary,
 )
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.flow.count import AllCounts
@@ -121,13 +121,14 @@ def test_a_production_that_is_done_is_recalled_from_its_record(finish, monkeypat
     task = finish(select__exclude_obs_ids="1005")
     found = read_summary(task.settings)
 
-    recalled = recall_summary(task.settings)
+    _, recalled = read_status(task.settings)
 
     assert recalled.timing.keys() == found.timing.keys()
     assert asdict(recalled) == asdict(found)
     # of the products nothing but their headers is read
-    monkeypatch.setattr("bkgpipe.chain.summary.read_summary", None)
-    assert recall_summary(task.settings).n_used == found.n_used == 7
+    monkeypatch.setattr("bkgpipe.chain.look.read_tallies", None)
+    monkeypatch.setattr("bkgpipe.chain.look.ENTRIES", None)
+    assert read_status(task.settings)[1].n_used == found.n_used == 7
 
 
 @pytest.mark.parametrize("change", ["damaged", "lost chunk", "changed store"])
@@ -142,7 +143,7 @@ def test_a_record_of_something_else_is_not_taken(finish, tmp_path, change):
         next((tmp_path / "store" / "data").glob("*1003*")).unlink()
         forget()
 
-    summary = recall_summary(task.settings)
+    _, summary = read_status(task.settings)
 
     assert summary.n_used == read_summary(task.settings).n_used
     assert (summary.n_used == 8) == (change != "lost chunk")

@@ -4,8 +4,8 @@ import pytest
 
 from bkgpipe.chain.inputs import forget
 from bkgpipe.chain.listing import find_lost, forget_listings
+from bkgpipe.chain.look import look_into
 from bkgpipe.chain.summary import read_states
-from bkgpipe.chain.whole import chunk_fault
 from bkgpipe.core.seal import Seal
 from bkgpipe.flow import AllExports, Export
 from bkgpipe.flow.plan import plan_products
@@ -71,14 +71,14 @@ def test_a_checkpoint_that_is_gone_is_made_again(made, build, stage, is_damaged)
         path.rename(f"{path}.damaged")
     forget()
 
-    fault = "damaged" if is_damaged else "missing"
-    assert chunk_fault(made.settings, stage, path) == fault
+    look = look_into(made.settings, stage, path)
+    assert (look and look.fault) == ("damaged" if is_damaged else None)
     assert _n_done(made.settings, stage) == 3
     assert path in [found.path for found in plan_products(made, made.table)]
     assert not made.complete()
 
     assert build(made)
-    assert chunk_fault(made.settings, stage, path) == ""
+    assert look_into(made.settings, stage, path).fault == ""
     assert _n_done(made.settings, stage) == 4
 
 

@@ -14,7 +14,7 @@ from bkgpipe.core.binning import Binning
 from bkgpipe.core.checks import require_shape
 from bkgpipe.core.product import Chunk
 from bkgpipe.product.chunk_file import ChunkFile, Columns
-from bkgpipe.product.damage import reading
+from bkgpipe.product.hdf5 import OpenFile, opened
 from bkgpipe.stages.count.data import RunCounts, RunShape, RunTally, lowest_energy
 
 __all__ = [
@@ -83,8 +83,8 @@ def read_shapes(path: Path) -> Chunk[RunShape]:
     DamagedFileError
         If the file is not what was written.
     """
-    found = COUNTS.read_columns(path, (*_SAFE, *_IN_SHAPES))
-    with reading(path):
+    with opened(path) as file:
+        found = COUNTS.read_columns(file, (*_SAFE, *_IN_SHAPES))
         return Chunk(records=_make_shapes(found), refused=found.refused)
 
 
@@ -159,12 +159,12 @@ def _make_head(values: dict[str, Any]) -> RunCounts:
     return RunCounts(**values, counts_3d=counts_3d, solid_angle_3d=solid_angle_3d)
 
 
-def read_tallies(path: Path) -> dict[int, RunTally]:
+def read_tallies(path: Path | OpenFile) -> dict[int, RunTally]:
     """Read what the summary of a production tells of each run.
 
     Parameters
     ----------
-    path : Path
+    path : Path or OpenFile
         HDF5 file.
 
     Returns
@@ -177,9 +177,8 @@ def read_tallies(path: Path) -> dict[int, RunTally]:
     DamagedFileError
         If the file is not what was written.
     """
-    found = COUNTS.read_columns(path, (*_SAFE, *_IN_TALLIES))
-    with reading(path):
-        return _make_tallies(found)
+    with opened(path) as file:
+        return _make_tallies(COUNTS.read_columns(file, (*_SAFE, *_IN_TALLIES)))
 
 
 def _make_tallies(found: Columns) -> dict[int, RunTally]:

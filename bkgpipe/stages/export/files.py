@@ -8,6 +8,7 @@ from pathlib import Path
 from bkgpipe.core.product import Chunk, ProductHeader
 from bkgpipe.core.seal import Seal
 from bkgpipe.product.chunk_file import ChunkFile, read_table
+from bkgpipe.product.hdf5 import OpenFile
 from bkgpipe.stages.export.data import ExportEntry
 from bkgpipe.stages.smooth.data import NodeModel
 
@@ -42,12 +43,12 @@ def write_entries(
     ENTRIES.write(path, header, chunk, tables={_SEALS: dict(enumerate(seals))})
 
 
-def read_seals(path: Path) -> list[Seal]:
+def read_seals(path: Path | OpenFile) -> list[Seal]:
     """Read which files a chunk stands for.
 
     Parameters
     ----------
-    path : Path
+    path : Path or OpenFile
         HDF5 file.
 
     Returns
