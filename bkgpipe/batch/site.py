@@ -12,7 +12,8 @@ from bkgpipe.batch.resources import with_memory
 from bkgpipe.batch.submit import Desk
 from bkgpipe.batch.waves import find_tasks, list_waves
 from bkgpipe.chain.cost import find_costs
-from bkgpipe.chain.inputs import load_settings, load_table
+from bkgpipe.chain.inputs import load_table
+from bkgpipe.chain.kept import load_settings
 from bkgpipe.settings import Settings
 from bkgpipe.settings.site_sections import SiteSettings
 

@@ -15,7 +15,15 @@ from bkgpipe.product.contents import Contents, read_contents, write_contents
 from bkgpipe.settings import Settings
 from bkgpipe.store.files import locate
 
-__all__ = ["add_checksums", "contents_file", "find_checksums", "forget_contents"]
+__all__ = [
+    "add_checksums",
+    "contents_file",
+    "find_checksums",
+    "forget_contents",
+    "keep_checksums",
+]
+
+_unkept: dict[Path, Contents] = {}
 
 
 def contents_file(settings: Settings) -> Path:
@@ -34,7 +42,7 @@ def contents_file(settings: Settings) -> Path:
     return settings.folder("count").parent / "contents.json"
 
 
-def add_checksums(settings: Settings, table: RunTable, *, keep: bool) -> RunTable:
+def add_checksums(settings: Settings, table: RunTable) -> RunTable:
     """Add to runs what their files hold.
 
     Parameters
@@ -43,15 +51,13 @@ def add_checksums(settings: Settings, table: RunTable, *, keep: bool) -> RunTabl
         Settings of the production.
     table : RunTable
         Runs of the store, with the decision on each.
-    keep : bool
-        Whether to keep the checksums, also when none were kept before.
 
     Returns
     -------
     RunTable
         The same, with the checksums of all runs that are read.
     """
-    found = find_checksums(settings, table.used, keep=keep)
+    found = find_checksums(settings, table.used)
     nothing = "", ""
     runs = []
     for run in table.runs:
@@ -61,7 +67,7 @@ def add_checksums(settings: Settings, table: RunTable, *, keep: bool) -> RunTabl
 
 
 def find_checksums(
-    settings: Settings, runs: Iterable[Run], *, keep: bool
+    settings: Settings, runs: Iterable[Run]
 ) -> dict[int, tuple[str, str]]:
     """Find out what the files of runs hold; those that are as before are not read.
 
@@ -71,8 +77,6 @@ def find_checksums(
         Settings of the production.
     runs : iterable of Run
         Runs of the store.
-    keep : bool
-        Whether to keep the checksums, also when none were kept before.
 
     Returns
     -------
@@ -82,24 +86,38 @@ def find_checksums(
     """
     paths = {run.obs_id: _find_files(settings.store, run) for run in runs}
     wanted = {path for files in paths.values() for path in files if path is not None}
-    contents = _look(contents_file(settings), frozenset(wanted), keep=keep)
+    contents = _look(contents_file(settings), frozenset(wanted))
     return {obs_id: _put_together(contents, *files) for obs_id, files in paths.items()}
+
+
+def keep_checksums(settings: Settings) -> None:
+    """Write down the checksums that were found, for the next process to know.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    """
+    path = contents_file(settings)
+    if path in _unkept:
+        # they can be found again
+        with suppress(OutputError):
+            write_contents(path, _unkept.pop(path))
 
 
 def forget_contents() -> None:
     """Look at files anew."""
     _look.cache_clear()
+    _unkept.clear()
 
 
 # a production keeps the runs that it started with
 @lru_cache(maxsize=4)
-def _look(path: Path, wanted: frozenset[Path], *, keep: bool) -> Contents:
-    before = read_contents(path)
+def _look(path: Path, wanted: frozenset[Path]) -> Contents:
+    before = _unkept.get(path) or read_contents(path)
     contents = before.look(wanted)
-    if contents is not before and (keep or path.exists()):
-        # they can be found again
-        with suppress(OutputError):
-            write_contents(path, contents)
+    if contents is not before:
+        _unkept[path] = contents
     return contents
 
 

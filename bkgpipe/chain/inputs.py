@@ -1,23 +1,23 @@
-"""What tasks are made from: settings, the store, and the selected runs.
+"""What tasks are made from: the store, and the selected runs.
 
 All of it is kept for the life of the process, so that a thousand tasks read it once.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 from bkgpipe.chain.contents import find_checksums, forget_contents
+from bkgpipe.chain.kept import forget_settings
 from bkgpipe.chain.listing import forget_listings
 from bkgpipe.chain.runs import digest, digest_all, run_digests
 from bkgpipe.core.run import RunTable
 from bkgpipe.errors import DamagedFileError
 from bkgpipe.product.ecsv import read_table_header
-from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings import Settings
 from bkgpipe.stages.fit.data import RegressionFit
 from bkgpipe.stages.fit.files import FIT
 from bkgpipe.stages.select.files import read_runs_table
@@ -32,39 +32,12 @@ __all__ = [
     "forget",
     "is_selected",
     "load_fit",
-    "load_settings",
     "load_table",
     "preview",
     "read_store",
 ]
 
 _previews: dict[Path, RunTable] = {}
-
-
-def load_settings(config: str) -> Settings:
-    """Read a settings file, once for each state of it.
-
-    Parameters
-    ----------
-    config : str
-        Path of the file.
-
-    Returns
-    -------
-    Settings
-        Settings.
-
-    Raises
-    ------
-    SettingsError
-        If the file cannot be used.
-    """
-    # tasks ask for it ten thousand times in a production of a hundred runs
-    try:
-        changed = os.stat(config).st_mtime_ns  # noqa: PTH116
-    except OSError:  # which reading it tells of
-        changed = 0
-    return _load_settings(config, changed)
 
 
 def load_table(settings: Settings) -> RunTable:
@@ -136,11 +109,6 @@ def preview(settings: Settings, table: RunTable) -> Iterator[None]:
         yield
     finally:
         del _previews[path]
-
-
-@lru_cache(maxsize=8)
-def _load_settings(config: str, _changed: int) -> Settings:
-    return read_settings(Path(config))
 
 
 @lru_cache(maxsize=4)
@@ -266,7 +234,7 @@ def digest_selection(settings: Settings, table: RunTable) -> str:
         Digest of the index of the store, and of what the files of the runs that are
         read hold at this moment.
     """
-    found = find_checksums(settings, table.used, keep=False)
+    found = find_checksums(settings, table.used)
     return digest([digest_store(settings), sorted(found.items())])
 
 
@@ -298,7 +266,8 @@ def digest_record(settings: Settings, table: RunTable) -> str:
 
 def forget() -> None:
     """Forget all that is kept, so that a new production in this process looks anew."""
-    for cached in (_load_settings, _load_table, _load_fit, _read_store, _is_current):
+    for cached in (_load_table, _load_fit, _read_store, _is_current):
         cached.cache_clear()
+    forget_settings()
     forget_contents()
     forget_listings()

@@ -1,19 +1,89 @@
-"""Settings that are kept beside the products of a production."""
+"""Settings that tasks find in their process, or beside the products."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from bkgpipe.errors import SettingsError
 from bkgpipe.settings import Settings, read_settings, settings_text
 from bkgpipe.settings.fingerprint import stage_values
+from bkgpipe.settings.sections import RunSettings
 
-__all__ = ["find_changes", "frozen_settings"]
+__all__ = [
+    "find_changes",
+    "forget_settings",
+    "frozen_settings",
+    "load_settings",
+    "register",
+]
 
 _MAX_READ = 30
+
+_registered: dict[str, Settings] = {}
+
+
+def register(settings: Settings) -> str:
+    """Let tasks of this process find settings without a file.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings.
+
+    Returns
+    -------
+    str
+        Name for tasks and `load_settings`, which has a hash of what they are: the path
+        of the file that tells the same to other processes, if it is written.
+    """
+    path, _ = frozen_settings(settings)
+    name = str(path)
+    _registered[name] = replace(settings, path=path, run=_anywhere(settings))
+    return name
+
+
+def load_settings(name: str) -> Settings:
+    """Find settings that are registered, else read their file once for each state.
+
+    Parameters
+    ----------
+    name : str
+        What `register` returned, or the path of a settings file.
+
+    Returns
+    -------
+    Settings
+        Settings.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be used.
+    """
+    if name in _registered:
+        return _registered[name]
+    # tasks ask for it ten thousand times in a production of a hundred runs
+    try:
+        changed = os.stat(name).st_mtime_ns  # noqa: PTH116
+    except OSError:  # which reading it tells of
+        changed = 0
+    return _read_once(name, changed)
+
+
+@lru_cache(maxsize=8)
+def _read_once(name: str, _changed: int) -> Settings:
+    return read_settings(Path(name))
+
+
+def forget_settings() -> None:
+    """Forget what was registered or read."""
+    _registered.clear()
+    _read_once.cache_clear()
 
 
 def frozen_settings(settings: Settings) -> tuple[Path, str]:
@@ -29,11 +99,14 @@ def frozen_settings(settings: Settings) -> tuple[Path, str]:
     tuple
         File in the output folder, and its text.
     """
-    # where it runs is not part of what it is: all that share a scheduler name it alike
-    run = replace(settings.run, workers=1, scheduler_host="", scheduler_port=1)
-    text = settings_text(replace(settings, run=run))
+    text = settings_text(replace(settings, run=_anywhere(settings)))
     name = f"settings-{hashlib.sha256(text.encode()).hexdigest()[:6]}.cfg"
     return settings.data.output / "settings" / name, text
+
+
+def _anywhere(settings: Settings) -> RunSettings:
+    # where it runs is not part of what it is: all that share a scheduler name it alike
+    return replace(settings.run, workers=1, scheduler_host="", scheduler_port=1)
 
 
 def find_changes(settings: Settings, stage: str) -> list[str]:

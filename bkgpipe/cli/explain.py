@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from bkgpipe.cli.run import freeze_settings
+from bkgpipe.chain.kept import register
 from bkgpipe.flow import STAGE_TASKS
 from bkgpipe.flow.rank import explain_ranking
 from bkgpipe.plot.images import save_figure
@@ -38,8 +38,8 @@ def explain_run(
     BkgpipeError
         If the settings cannot be used, or the runs were not counted yet.
     """
-    frozen = freeze_settings(read_settings(config, overrides))
-    ranking = explain_ranking(STAGE_TASKS["rank"](config=str(frozen)), obs_id)
+    name = register(read_settings(config, overrides))
+    ranking = explain_ranking(STAGE_TASKS["rank"](config=name), obs_id)
     click.echo(describe_ranking(ranking, n_listed=ranking.obs_ids.size))
     if plot is not None:
         save_figure(figure_ranking(ranking), plot)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import click
 
@@ -28,7 +27,7 @@ from bkgpipe.chain.estimate import (
     workers_words,
 )
 from bkgpipe.chain.inputs import choose_runs
-from bkgpipe.chain.kept import frozen_settings
+from bkgpipe.chain.kept import register
 from bkgpipe.chain.memory import memory_doubts, memory_words
 from bkgpipe.chain.picture import ChainLink, draw_chain
 from bkgpipe.chain.refusals import Refusal, find_refusals
@@ -264,8 +263,8 @@ def make_plan(settings: Settings, *, site: str | None = None) -> Plan:
     BkgpipeError
         If store or site cannot be used.
     """
-    table = add_checksums(settings, choose_runs(settings), keep=False)
-    products = _plan(settings, table)
+    table = add_checksums(settings, choose_runs(settings))
+    products = plan_products(MakeProduction(config=register(settings)), table)
     return Plan(
         settings=settings,
         table=table,
@@ -275,14 +274,6 @@ def make_plan(settings: Settings, *, site: str | None = None) -> Plan:
         costs=find_costs(settings, table),
         site=site or "",
     )
-
-
-def _plan(settings: Settings, table: RunTable) -> list[PlannedProduct]:
-    """Plan with the settings as `run` keeps them, but elsewhere."""
-    with TemporaryDirectory() as folder:
-        config = Path(folder) / "luigi.cfg"
-        config.write_text(frozen_settings(settings)[1], encoding="utf-8")
-        return plan_products(MakeProduction(config=str(config)), table)
 
 
 def _count_done(

@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import click
 
+from bkgpipe.chain.kept import register
 from bkgpipe.chain.summary import read_states
-from bkgpipe.cli.run import freeze_settings
 from bkgpipe.errors import InputError
 from bkgpipe.flow.engine.targets import damaged_set_aside
 from bkgpipe.flow.report import MakeReport, write_report
@@ -57,7 +57,7 @@ def make_report(
     started = time.monotonic()
     settings = read_settings(config, overrides)
     _require_done(settings)
-    task = MakeReport(config=str(freeze_settings(settings)))
+    task = MakeReport(config=register(settings))
     with damaged_set_aside():
         files = write_report(
             task.settings,

@@ -13,9 +13,10 @@ import click
 
 from bkgpipe.batch.resources import site_doubts
 from bkgpipe.batch.waves import list_waves
+from bkgpipe.chain.contents import keep_checksums
 from bkgpipe.chain.cost import find_costs
-from bkgpipe.chain.inputs import choose_runs, read_store
-from bkgpipe.chain.kept import frozen_settings
+from bkgpipe.chain.inputs import choose_runs, is_selected, read_store
+from bkgpipe.chain.kept import frozen_settings, register
 from bkgpipe.chain.leftovers import is_of_earlier_version
 from bkgpipe.chain.memory import memory_doubts
 from bkgpipe.chain.refusals import require_selected
@@ -210,7 +211,10 @@ def begin(settings: Settings, *, stage: str | None) -> StageTask:
     """
     require_selected(choose_runs(settings))
     frozen = freeze_settings(settings)
-    return STAGE_TASKS[stage or "production"](config=str(frozen))
+    task = STAGE_TASKS[stage or "production"](config=str(frozen))
+    if is_selected(task.settings):  # which finds checksums of files that were touched
+        keep_checksums(task.settings)
+    return task
 
 
 @contextmanager
@@ -263,10 +267,10 @@ def _read_for_all(settings: Settings, frozen: str) -> None:
 
 
 def freeze_settings(settings: Settings) -> Path:
-    """Keep the settings of a production beside its products.
+    """Keep the settings of a production, here and beside its products.
 
-    Workers read this file, so a later change of luigi.cfg does not reach a production
-    that runs.
+    Processes elsewhere read this file, so a later change of luigi.cfg does not reach a
+    production that runs.
 
     Parameters
     ----------
@@ -286,6 +290,7 @@ def freeze_settings(settings: Settings) -> Path:
     path, text = frozen_settings(settings)
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
+    register(settings)
     return path
 
 

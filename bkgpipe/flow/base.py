@@ -12,7 +12,8 @@ from typing import ClassVar, TypeVar
 import luigi
 
 from bkgpipe._version import __version__
-from bkgpipe.chain.inputs import is_selected, load_settings, load_table
+from bkgpipe.chain.inputs import is_selected, load_table
+from bkgpipe.chain.kept import load_settings
 from bkgpipe.chain.outdated import known_inputs
 from bkgpipe.chain.runs import digest_all, runs_by_chunk
 from bkgpipe.core.passing import passing_reason

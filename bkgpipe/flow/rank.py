@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
+from bkgpipe.chain.inputs import is_selected
 from bkgpipe.chain.runs import digest, index_runs, run_digests
 from bkgpipe.chain.summary import find_chunks
 from bkgpipe.core.run import RunTable
@@ -194,7 +195,11 @@ def explain_ranking(task: StageTask, obs_id: int) -> Ranking:
         If the runs were not counted yet, or the target could not be.
     """
     counts, settings = task.sibling(AllCounts), task.settings
-    if not counts.complete():
+    # to ask whether it is complete would set damaged files aside
+    is_counted = is_selected(settings) and not any(
+        chunk.fault() for chunk in counts.chunks()
+    )
+    if not is_counted:
         raise InputError(
             what="the runs were not counted yet with these settings",
             where=str(settings.data.output),

@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from bkgpipe.chain.contents import add_checksums
+from bkgpipe.chain.contents import add_checksums, keep_checksums
 from bkgpipe.chain.inputs import choose_runs, digest_selection, is_selected
 from bkgpipe.chain.refusals import require_selected
 from bkgpipe.core.product import ProductHeader
@@ -46,7 +46,8 @@ class Select(StageTask):
             _log.warning("%s.", doubt)
         require_selected(table)
 
-        known = add_checksums(self.settings, table, keep=True)
+        known = add_checksums(self.settings, table)
+        keep_checksums(self.settings)
 
         with self.output().temporary_path() as path:
             write_runs(Path(path), self._header_of(known), known)

@@ -13,7 +13,8 @@ from bkgpipe.batch.engines import Engine, JobAnswer
 from bkgpipe.batch.jobs import Job
 from bkgpipe.batch.submit import Desk
 from bkgpipe.batch.work import run_job
-from bkgpipe.chain.inputs import forget, load_settings, read_store
+from bkgpipe.chain.inputs import forget, read_store
+from bkgpipe.chain.kept import load_settings
 from bkgpipe.cli.run import freeze_settings
 from bkgpipe.errors import SiteError
 from bkgpipe.flow import MakeProduction, Select

@@ -11,6 +11,7 @@ from bkgpipe.chain.contents import (
     contents_file,
     find_checksums,
     forget_contents,
+    keep_checksums,
 )
 from bkgpipe.chain.inputs import read_store
 
@@ -27,7 +28,7 @@ def _files(tmp_path):
 def test_runs_that_are_read_get_the_checksums_of_their_files(settings):
     table = read_store(settings)
 
-    known = add_checksums(settings, table, keep=False)
+    known = add_checksums(settings, table)
 
     sums = [run.checksum for run in known.runs]
     assert len({*sums}) == 8
@@ -41,20 +42,24 @@ def test_runs_that_are_read_get_the_checksums_of_their_files(settings):
 def test_checksums_are_kept_where_that_is_asked_for(settings):
     table = read_store(settings)
 
-    add_checksums(settings, table, keep=True)
+    add_checksums(settings, table)
+    assert not contents_file(settings).exists()
+
+    keep_checksums(settings)
 
     assert contents_file(settings).exists()
 
 
 def test_a_touched_file_is_the_same_and_a_changed_one_is_not(settings, tmp_path):
     runs = read_store(settings).runs
-    before = find_checksums(settings, runs, keep=True)
+    before = find_checksums(settings, runs)
+    keep_checksums(settings)
     first, second, *_ = _files(tmp_path)
     os.utime(first, ns=(1, 1))
     second.write_bytes(second.read_bytes()[:-1] + b"x")
     forget_contents()
 
-    after = find_checksums(settings, runs, keep=True)
+    after = find_checksums(settings, runs)
 
     assert {key for key in before if before[key] != after[key]} == {1002}
 
@@ -63,7 +68,7 @@ def test_a_file_that_is_gone_has_no_checksum(settings, tmp_path):
     runs = read_store(settings).runs
     _files(tmp_path)[2].unlink()
 
-    found = find_checksums(settings, runs, keep=False)
+    found = find_checksums(settings, runs)
 
     assert [key for key, (events, _) in found.items() if not events] == [1003]
 
@@ -82,5 +87,5 @@ def test_a_run_in_an_allowed_folder_has_a_checksum(production, tmp_path):
     for each, has_sum in ((settings, False), (allowing, True), (copied, True)):
         forget_contents()
         runs = read_store(each).runs
-        found = find_checksums(each, runs, keep=False)
+        found = find_checksums(each, runs)
         assert bool(found[1001][0]) is has_sum

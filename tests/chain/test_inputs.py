@@ -11,34 +11,14 @@ from bkgpipe.chain.inputs import (
     forget,
     is_selected,
     load_fit,
-    load_settings,
     load_table,
     read_store,
 )
-from bkgpipe.errors import InputError, SettingsError
+from bkgpipe.errors import InputError
 from bkgpipe.flow import Fit
 from bkgpipe.flow.select import Select
 from bkgpipe.product.hdf5 import read_header
 from bkgpipe.stages.fit.files import FIT
-
-
-def test_settings_are_read_again_when_the_file_changes(production, tmp_path):
-    production()
-    path = tmp_path / "luigi.cfg"
-    first = load_settings(str(path))
-    assert load_settings(str(path)) is first
-
-    path.write_text(path.read_text().replace("fov_bins = 10", "fov_bins = 12"))
-    os.utime(path, ns=(1, 1))
-
-    assert load_settings(str(path)).binning.fov_bins == 12
-
-
-def test_settings_that_are_not_there(tmp_path):
-    with pytest.raises(
-        SettingsError, match=r"none\.cfg: cannot be read .*bkgpipe init"
-    ):
-        load_settings(str(tmp_path / "none.cfg"))
 
 
 def test_a_fit_is_read_again_when_its_file_changes(production, build):

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
-from bkgpipe.chain.kept import find_changes, frozen_settings
+import pytest
+
+from bkgpipe.chain.kept import find_changes, frozen_settings, load_settings, register
+from bkgpipe.errors import SettingsError
 from bkgpipe.settings import read_settings
 
 
@@ -23,6 +27,43 @@ def test_kept_settings_are_those_of_the_production(production):
     assert found.folder("report") == settings.folder("report")
     assert found.run.workers == 1  # where it runs is not part of what it is
     assert frozen_settings(production(run__workers="1").settings)[0] == path
+
+
+def test_settings_are_read_again_when_the_file_changes(production, tmp_path):
+    production()
+    path = tmp_path / "luigi.cfg"
+    first = load_settings(str(path))
+    assert load_settings(str(path)) is first
+
+    path.write_text(path.read_text().replace("fov_bins = 10", "fov_bins = 12"))
+    os.utime(path, ns=(1, 1))
+
+    assert load_settings(str(path)).binning.fov_bins == 12
+
+
+def test_settings_that_are_not_there(tmp_path):
+    with pytest.raises(
+        SettingsError, match=r"none\.cfg: cannot be read .*bkgpipe init"
+    ):
+        load_settings(str(tmp_path / "none.cfg"))
+
+
+def test_settings_that_are_registered_are_those_of_the_file(production):
+    settings = production(
+        mask__radius="0.123456789 deg",
+        select__conditions="livetime > 100",
+        rank__max_zenith_difference="7.1 deg",
+        run__workers="3",
+        run__scheduler_host="elsewhere",
+    ).settings
+
+    name = register(settings)
+
+    found = load_settings(name)
+    assert not Path(name).exists()
+    assert load_settings(name) is found
+    assert _keep(settings) == found.path == Path(name)
+    assert repr(read_settings(Path(name))) == repr(found)
 
 
 def test_changes_are_those_from_the_nearest_settings_with_products(production):

@@ -31,14 +31,14 @@ def place(prepare, tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def run(place: Path) -> Run:
-    """Run ``bkgpipe run export`` as an ordinary user; exit code, and all it printed."""
+def bkgpipe(place: Path) -> Run:
+    """Run ``bkgpipe`` as an ordinary user; exit code, and all it printed."""
     before = _without_privileges() if os.geteuid() == 0 else []
     kept = {k: v for k, v in os.environ.items() if k != "GAMMAPY_DATA"}
 
     def call(*words: str) -> tuple[int, str]:
         done = subprocess.run(  # noqa: S603
-            [*before, sys.executable, "-m", "bkgpipe", "run", "export", *words],
+            [*before, sys.executable, "-m", "bkgpipe", *words],
             cwd=place,
             env=kept,
             capture_output=True,
@@ -49,6 +49,12 @@ def run(place: Path) -> Run:
         return done.returncode, done.stdout + done.stderr
 
     return call
+
+
+@pytest.fixture
+def run(bkgpipe: Run) -> Run:
+    """Run ``bkgpipe run export`` as an ordinary user; exit code, and all it printed."""
+    return lambda *words: bkgpipe("run", "export", *words)
 
 
 def _without_privileges() -> list[str]:
@@ -141,6 +147,55 @@ def test_an_output_folder_that_may_not_be_written(run, place, mode, reason):
     assert "Traceback" not in told
     (place / "out").chmod(0o755)
     assert not list((place / "out").iterdir())
+
+
+def _seen(place: Path) -> dict[Path, tuple[int, int]]:
+    """When each file and folder was last changed, and its size."""
+    states = {path: path.stat() for path in (place, *place.rglob("*"))}
+    return {path: (each.st_mtime_ns, each.st_size) for path, each in states.items()}
+
+
+def test_commands_that_only_ask_write_nothing(run, bkgpipe, place, find_events):
+    code, told = run()
+    assert code == 0, told
+    find_events(place / "store", 1003).touch()  # its checksum has to be looked for
+    (counts,) = (place / "out").glob("count-*/count_333.h5")
+    folders = [path for path in (place / "out").rglob("*") if path.is_dir()]
+    before = _seen(place)
+    for folder in (place, place / "out", *folders):
+        folder.chmod(0o555)
+
+    plan, graph, status, explain, show = (
+        bkgpipe(*words)
+        for words in (
+            ("plan", "--set=smooth.sigma=2"),
+            ("plan", "--graph=text"),
+            ("status",),
+            ("explain", "1001", "--set=rank.hours=1 h"),
+            ("show", str(counts)),
+        )
+    )
+    problem = bkgpipe("check")
+
+    assert _seen(place) == before
+    assert {code for code, _ in (plan, graph, status, explain, show)} == {0}
+    assert "smooth.sigma changed: no products yet" in plan[1]
+    assert "count   4 of 4" in graph[1]
+    assert "count        4 of 4" in status[1]
+    assert explain[1].startswith("Ranking for run 1001")
+    assert f"{place}/out cannot be written: choose [data] output" in problem[1]
+
+
+def test_before_the_first_run_commands_that_only_ask_write_nothing(bkgpipe, place):
+    before = _seen(place)
+
+    codes = [bkgpipe(word)[0] for word in ("plan", "status", "check")]
+    code, told = bkgpipe("explain", "1001")
+
+    assert codes == [0, 0, 0]
+    assert code == 1
+    assert "were not counted yet" in told
+    assert _seen(place) == before
 
 
 @pytest.mark.parametrize("name", ["settings", "running", "logs", "mask", "count"])
