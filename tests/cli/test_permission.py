@@ -5,6 +5,7 @@ Permissions mean nothing to root, of whom that privilege is taken here.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from bkgpipe.batch.jobs import Job, Journal, site_folder
 from bkgpipe.stages.count.files import COUNTS
 
 _DENIED = "Permission denied"
@@ -184,6 +186,22 @@ def test_commands_that_only_ask_write_nothing(run, bkgpipe, place, find_events):
     assert "count        4 of 4" in status[1]
     assert explain[1].startswith("Ranking for run 1001")
     assert f"{place}/out cannot be written: choose [data] output" in problem[1]
+
+
+def test_jobs_are_watched_although_the_folder_may_only_be_read(bkgpipe, place):
+    job = Job(name="a-count-333-0", word="count", chunks=(333,), attempt=0)
+    (place / "out" / "running").mkdir(parents=True)
+    Journal(site_folder(place / "out", "north")).write([job])
+    submitter = {"host": "elsewhere", "pid": 77, "started": 1.0, "scheduler": "local"}
+    running = place / "out" / "running" / "elsewhere-77.json"
+    running.write_text(json.dumps(submitter))
+    running.parent.chmod(0o555)
+
+    code, told = bkgpipe("status")
+
+    assert code == 0
+    assert "Jobs at north: 1 sending" in told
+    assert "nobody watches" not in told
 
 
 def test_before_the_first_run_commands_that_only_ask_write_nothing(bkgpipe, place):
