@@ -54,12 +54,8 @@ def store(
     from bkgpipe.simulate.settings import read_simulate_settings
 
     given = [*overrides, *store_overrides(**shortcuts)]
-    simulate_store(
-        folder,
-        read_simulate_settings(config, given),
-        workers=workers,
-        as_json=as_json,
-    )
+    settings = read_simulate_settings(config, given)
+    simulate_store(folder, settings, workers=workers, as_json=as_json)
 
 
 @simulate.command(
@@ -68,12 +64,7 @@ def store(
 @click.argument("folder", type=click.Path(path_type=Path))
 @simulate_options
 def overlay(
-    *,
-    folder: Path,
-    config: Path | None,
-    overrides: tuple[str, ...],
-    workers: int,
-    as_json: bool,
+    *, folder: Path, config: Path | None, overrides: tuple[str, ...], **options: Any
 ) -> None:
     """Add events of OFF runs to the runs of a store, into FOLDER.
 
@@ -83,12 +74,7 @@ def overlay(
     from bkgpipe.cli.overlay import simulate_overlay
     from bkgpipe.simulate.settings import read_simulate_settings
 
-    simulate_overlay(
-        folder,
-        read_simulate_settings(config, overrides),
-        workers=workers,
-        as_json=as_json,
-    )
+    simulate_overlay(folder, read_simulate_settings(config, overrides), **options)
 
 
 @simulate.command(
@@ -97,12 +83,7 @@ def overlay(
 @click.argument("folder", type=click.Path(path_type=Path))
 @simulate_options
 def mixing(
-    *,
-    folder: Path,
-    config: Path | None,
-    overrides: tuple[str, ...],
-    workers: int,
-    as_json: bool,
+    *, folder: Path, config: Path | None, overrides: tuple[str, ...], **options: Any
 ) -> None:
     """Draw background events for runs of a store, into FOLDER.
 
@@ -112,12 +93,7 @@ def mixing(
     from bkgpipe.cli.mixing import simulate_mixing
     from bkgpipe.simulate.settings import read_simulate_settings
 
-    simulate_mixing(
-        folder,
-        read_simulate_settings(config, overrides),
-        workers=workers,
-        as_json=as_json,
-    )
+    simulate_mixing(folder, read_simulate_settings(config, overrides), **options)
 
 
 @simulate.command(epilog=example("bkgpipe simulate settings"))
