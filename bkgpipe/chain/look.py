@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +24,7 @@ from bkgpipe.stages.export.data import ExportEntry
 from bkgpipe.stages.export.files import ENTRIES, read_seals
 from bkgpipe.stages.table import stage_grain
 
-__all__ = ["ChunkFacts", "ChunkLook", "look_into"]
+__all__ = ["ChunkFacts", "ChunkLook", "look_into", "runs_fault"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -116,7 +117,36 @@ def look_into(
     return ChunkLook(fault=_find_fault(settings, stage, path, facts), found=facts)
 
 
-# of a production at work only few files have changed since the last look
+def runs_fault(path: Path, wanted: Mapping[int, str]) -> str:
+    """Tell why a file of masks or counts must be made, or made longer.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    wanted : mapping of int to str
+        Digest of each run that is asked for.
+
+    Returns
+    -------
+    str
+        ``missing``, ``outdated`` (one of the runs is not in it, or has changed), or
+        empty, also when it holds others as well.
+
+    Raises
+    ------
+    DamagedFileError
+        If the file is not what was written.
+    PassingError
+        If it cannot be read at the moment.
+    """
+    state = file_state(path)
+    if state is None:
+        return "missing"
+    return _compare_runs(_read_once(path, state), wanted)
+
+
+# each task that needs all chunks asks all of them: 10^5 runs have 6000 files
 @lru_cache(maxsize=20_000)
 def _read_once(path: Path, _state: tuple[int, int, int]) -> ChunkFacts:
     return _read(path, with_runs=False)
@@ -141,8 +171,11 @@ def _find_fault(settings: Settings, stage: str, path: Path, facts: ChunkFacts) -
     number = int(last) if last.isdigit() else 0  # of one file of all runs
     if stage_grain(settings, stage) == "runs":
         table, size = load_table(settings), settings.data.chunk_size
-        wanted = chunk_identities(table, size, number)
-        return "" if wanted.items() <= facts.identities.items() else "outdated"
+        return _compare_runs(facts, chunk_identities(table, size, number))
     if not facts.header.inputs.startswith(known_inputs(settings, stage, number)):
         return "outdated"
     return find_lost(path.parent, facts.seals)
+
+
+def _compare_runs(facts: ChunkFacts, wanted: Mapping[int, str]) -> str:
+    return "" if wanted.items() <= facts.identities.items() else "outdated"

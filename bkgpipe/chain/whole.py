@@ -7,25 +7,14 @@ another says missing.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from bkgpipe.chain.listing import find_lost
 from bkgpipe.core.product import ProductHeader
 from bkgpipe.errors import DamagedFileError
-from bkgpipe.product.chunk_file import read_identities
-from bkgpipe.product.hdf5 import opened
-from bkgpipe.stages.export.files import read_seals
 
-__all__ = [
-    "file_state",
-    "find_unsealed",
-    "made_from",
-    "product_fault",
-    "require_place",
-    "runs_fault",
-]
+__all__ = ["file_state", "made_from", "product_fault", "require_place"]
 
 ReadHeader = Callable[[Path], ProductHeader]
 
@@ -110,56 +99,6 @@ def file_state(path: Path) -> tuple[int, int, int] | None:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def runs_fault(path: Path, wanted: Mapping[int, str]) -> str:
-    """Tell why a file of masks or counts must be made, or made longer.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    wanted : mapping of int to str
-        Digest of each run that is asked for.
-
-    Returns
-    -------
-    str
-        ``missing``, ``outdated`` (one of the runs is not in it, or has changed), or
-        empty, also when it holds others as well.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    PassingError
-        If it cannot be read at the moment.
-    """
-    state = file_state(path)
-    if state is None:
-        return "missing"
-    return "" if wanted.items() <= _read_identities(path, state) else "outdated"
-
-
-def find_unsealed(path: Path) -> str:
-    """Look for models and events files that a chunk of `export` stands for.
-
-    Parameters
-    ----------
-    path : Path
-        Chunk of `export`.
-
-    Returns
-    -------
-    str
-        Which ones are missing or have another size, in words; empty when none is.
-
-    Raises
-    ------
-    DamagedFileError
-        If the chunk is not what was written.
-    """
-    return find_lost(path.parent, read_seals(path))
-
-
 # each task that needs all chunks asks all of them: 10^5 runs have 6000 files
 @lru_cache(maxsize=20_000)
 def _read_once(
@@ -168,15 +107,6 @@ def _read_once(
     header = read_header(path)
     require_place(path, header)
     return header
-
-
-@lru_cache(maxsize=20_000)
-def _read_identities(
-    path: Path, _state: tuple[int, int, int]
-) -> frozenset[tuple[int, str]]:
-    with opened(path) as file:
-        require_place(path, file.header)
-        return frozenset(read_identities(file).items())
 
 
 def require_place(path: Path, header: ProductHeader) -> None:

@@ -10,9 +10,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 
 from bkgpipe._version import __version__
+from bkgpipe.chain.listing import find_lost
 from bkgpipe.chain.refusals import require
 from bkgpipe.chain.runs import digest
-from bkgpipe.chain.whole import find_unsealed
 from bkgpipe.core.product import Chunk, ProductHeader
 from bkgpipe.core.run import Run, RunTable
 from bkgpipe.core.seal import Seal
@@ -32,7 +32,7 @@ from bkgpipe.stages.count.files import COUNTS, read_tallies
 from bkgpipe.stages.export.copy import copy_events, read_origin
 from bkgpipe.stages.export.data import ExportEntry
 from bkgpipe.stages.export.events_background import events_background
-from bkgpipe.stages.export.files import NODES, write_entries
+from bkgpipe.stages.export.files import NODES, read_seals, write_entries
 from bkgpipe.stages.export.gadf import Origin, write_bkg_2d, write_bkg_3d
 from bkgpipe.stages.export.nodes import node_model_for_run
 from bkgpipe.stages.export.norm import NORMS, apply_norm, low_norm
@@ -64,7 +64,7 @@ class Export(ChunkTask):
 
     def lost(self) -> str:
         """Tell which models and events files of this chunk are gone or cut."""
-        return find_unsealed(self.path)
+        return find_lost(self.folder, read_seals(self.path))
 
     def _group_models(self) -> str:
         """Digest of the models that the runs of this chunk take; empty before that."""

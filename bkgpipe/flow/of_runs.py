@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+from bkgpipe.chain.look import runs_fault
 from bkgpipe.chain.runs import chunk_identities, digest, undecided
-from bkgpipe.chain.whole import runs_fault
 from bkgpipe.core.product import Chunk
 from bkgpipe.core.run import Run
 from bkgpipe.errors import DamagedFileError, PassingError
