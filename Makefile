@@ -36,7 +36,8 @@ test: lint
 
 # What a change of a formula, a setting or a file format breaks first: a minute
 test-quick: $(VENV)/.installed-test
-	$(BIN)/pytest -n 2 tests/core tests/geometry tests/stages tests/settings tests/store tests/product
+	$(BIN)/pytest -n 2 tests/core tests/geometry tests/stages tests/settings tests/store tests/product \
+		tests/test_examples.py
 
 # Productions killed at random moments, 50 with a scheduler of their own and 50 with luigid,
 # 50 each ended by SIGINT and SIGTERM, and 50 with a process that is stopped

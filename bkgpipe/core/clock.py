@@ -30,6 +30,12 @@ def is_in_good_time(time: np.ndarray, gti: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         Whether each is, shape ``(n,)``; a time that is no number is not.
+
+    Examples
+    --------
+    >>> gti = np.array([[0.0, 0.2], [0.6, 0.8]])
+    >>> is_in_good_time(np.array([0.1, 0.5, 0.7]), gti)
+    array([ True, False,  True])
     """
     gti = gti[gti[:, 1] > gti[:, 0]]
     if not len(gti):

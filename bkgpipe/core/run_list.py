@@ -56,6 +56,11 @@ def listed_words(listed: RunList) -> tuple[str, ...]:
     -------
     tuple of str
         Words such as ``20136`` and ``20136-20151``.
+
+    Examples
+    --------
+    >>> listed_words((20136, (20140, 20151)))
+    ('20136', '20140-20151')
     """
     return tuple(
         f"{entry[0]}-{entry[1]}" if isinstance(entry, tuple) else str(entry)

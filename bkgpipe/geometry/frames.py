@@ -76,6 +76,11 @@ def galactic_latitude(ra: np.ndarray | float, dec: np.ndarray | float) -> np.nda
     References
     ----------
     ESA 1997, The Hipparcos and Tycho Catalogues, volume 1, section 1.5.3.
+
+    Examples
+    --------
+    >>> print(galactic_latitude(83.633, 22.014).round(2))
+    -5.78
     """
     north_ra, north_dec = np.radians(_GALACTIC_POLE)
     lon, lat = np.radians(ra), np.radians(dec)
@@ -99,6 +104,11 @@ def lon_lat(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         Longitude from -180 to 180, shape ``(n,)`` [deg].
     lat : np.ndarray
         Latitude, shape ``(n,)`` [deg].
+
+    Examples
+    --------
+    >>> lon_lat(np.array([[0.0, 2.0, 0.0]]))
+    (array([90.]), array([0.]))
     """
     x, y, z = vectors.T
     return np.degrees(np.arctan2(y, x)), np.degrees(np.arctan2(z, np.hypot(x, y)))
@@ -116,6 +126,11 @@ def offset_angle(vectors: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         Distance on the sphere, shape ``(n,)`` [deg].
+
+    Examples
+    --------
+    >>> offset_angle(unit_vectors(np.array([3.0]), np.array([4.0]))).round(3)
+    array([4.999])
     """
     x, y, z = vectors.T
     # The arc cosine of x alone would lose all digits near the pointing
@@ -163,6 +178,13 @@ def fov_matrix(ra: float, dec: float) -> np.ndarray:
     np.ndarray
         Rotation matrix, shape ``(3, 3)``: its rows are the pointing, the west
         (+fov_lon) and the north (+fov_lat); its transpose is its inverse.
+
+    Examples
+    --------
+    >>> west_of_it = unit_vectors(np.array([9.0]), np.array([0.0]))
+    >>> lon, lat = lon_lat(west_of_it @ fov_matrix(10.0, 0.0).T)
+    >>> lon.round(6)
+    array([1.])
     """
     lon, lat = np.radians(ra), np.radians(dec)
     pointing = [np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)]

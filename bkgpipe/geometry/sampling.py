@@ -130,6 +130,15 @@ def solid_angle_in_disc(
     -------
     np.ndarray
         Solid angle, shape ``(n_fov_lon, n_fov_lat)`` [sr].
+
+    Examples
+    --------
+    >>> edges = np.array([-2.0, 0.0, 2.0])
+    >>> area = solid_angle_in_disc(edges, edges, 1.0)
+    >>> disc = 2 * np.pi * (1 - np.cos(np.radians(1.0)))
+    >>> (area / disc).round(4)
+    array([[0.25, 0.25],
+           [0.25, 0.25]])
     """
     # the disc reaches no further in longitude than its radius
     lon_edges = np.clip(fov_lon_edges, -radius, radius)

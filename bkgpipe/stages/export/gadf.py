@@ -69,6 +69,11 @@ def gadf_rate(rate: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         Rate, same shape [s-1 MeV-1 sr-1].
+
+    Examples
+    --------
+    >>> gadf_rate(np.array([1e6]))
+    array([1.])
     """
     return rate / _MEV_PER_TEV
 

@@ -49,6 +49,14 @@ def spline_basis(values: np.ndarray, knots: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         Basis, shape ``(n, n_splines)``; each row sums to one.
+
+    Examples
+    --------
+    >>> knots = spline_knots(0.0, 1.0, n_splines=4)
+    >>> spline_basis(np.array([0.0, 0.5, 2.0]), knots).round(3)
+    array([[0.167, 0.667, 0.167, 0.   ],
+           [0.021, 0.479, 0.479, 0.021],
+           [0.   , 0.167, 0.667, 0.167]])
     """
     inside = np.clip(values, knots[_DEGREE], knots[-_DEGREE - 1])
     basis: np.ndarray = BSpline.design_matrix(inside, knots, _DEGREE).toarray()
@@ -73,6 +81,14 @@ def difference_penalty(n_splines: int, *, order: int) -> np.ndarray:
     References
     ----------
     Eilers & Marx 1996, Statistical Science 11, 89, equation 9.
+
+    Examples
+    --------
+    >>> line = np.array([1.0, 2.0, 3.0, 4.0])
+    >>> print(line @ difference_penalty(4, order=1) @ line)
+    3.0
+    >>> print(line @ difference_penalty(4, order=2) @ line)
+    0.0
     """
     differences = np.diff(np.eye(n_splines), n=order, axis=0)
     penalty: np.ndarray = differences.T @ differences

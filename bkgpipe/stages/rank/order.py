@@ -201,6 +201,12 @@ def scaled_counts(
     -------
     np.ndarray
         Positive where a run sees the bin, zero elsewhere, ``(n_runs, n_bins)``.
+
+    Examples
+    --------
+    >>> counts, exposure = np.array([[4.0, 0.0, 6.0]]), np.array([[2.0, 2.0, 0.0]])
+    >>> scaled_counts(counts, exposure, np.array([1.0, 1.0, 1.0]))
+    array([[2.5, 0.5, 0. ]])
     """
     is_seen = exposure > 0
     scale = np.ones(exposure.shape)

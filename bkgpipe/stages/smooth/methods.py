@@ -105,6 +105,12 @@ def mean_rate(
     -------
     np.ndarray
         Rate, same shape as `counts`; zero where unseen [s-1 TeV-1 sr-1].
+
+    Examples
+    --------
+    >>> counts, exposure = np.array([[6, 0]]), np.array([[2.0, 0.0]])
+    >>> mean_rate(counts, exposure, np.array([3.0]))
+    array([[1., 0.]])
     """
     width = energy_width.reshape(-1, *[1] * (counts.ndim - 1))
     rate = np.zeros(counts.shape)
@@ -137,6 +143,12 @@ def annulus_kernel(offset_edges: np.ndarray, sigma: float) -> np.ndarray:
     References
     ----------
     Rice 1945, Bell System Technical Journal 24, 46, equation 3.10-11.
+
+    Examples
+    --------
+    >>> annulus_kernel(np.array([0.0, 1.0, 2.0]), 0.5).round(2)
+    array([[0.61, 0.12],
+           [0.37, 0.62]])
     """
     widths = np.diff(offset_edges)
     if sigma < _MIN_SIGMA * widths.max():

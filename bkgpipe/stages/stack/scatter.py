@@ -53,6 +53,14 @@ def excess_variance(
     References
     ----------
     Paule & Mandel 1982, Journal of Research of the NBS 87, 377.
+
+    Examples
+    --------
+    >>> observed = np.array([9000.0, 11000.0, 10500.0, 9500.0])
+    >>> round(excess_variance(observed, np.full(4, 10000.0)), 3)
+    0.006
+    >>> excess_variance(np.array([101.0, 99.0]), np.array([100.0, 100.0]))
+    0.0
     """
     seen = expected > 0
     square, mean = (observed - expected)[seen] ** 2, expected[seen]

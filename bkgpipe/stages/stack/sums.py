@@ -198,6 +198,11 @@ def mean(values: np.ndarray, weight: np.ndarray) -> float:
     -------
     float
         Mean; NaN when no value is known.
+
+    Examples
+    --------
+    >>> mean(np.array([20.0, 30.0, np.nan]), np.array([1.0, 3.0, 5.0]))
+    27.5
     """
     is_known = np.isfinite(values)
     if not is_known.any():
@@ -218,6 +223,11 @@ def circular_mean(angle: np.ndarray, weight: np.ndarray) -> float:
     -------
     float
         Mean from 0 to 360; NaN when no angle is known [deg].
+
+    Examples
+    --------
+    >>> round(circular_mean(np.array([350.0, 30.0]), np.array([1.0, 1.0])), 6)
+    10.0
     """
     x = mean(np.cos(np.radians(angle)), weight)
     y = mean(np.sin(np.radians(angle)), weight)

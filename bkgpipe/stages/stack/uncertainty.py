@@ -25,6 +25,11 @@ def poisson_error(counts: np.ndarray) -> np.ndarray:
     -------
     np.ndarray
         Array of 1 / sqrt(counts), same shape; `HOLE_ERROR` where there are none.
+
+    Examples
+    --------
+    >>> poisson_error(np.array([100.0, 4.0, 0.0])).round(2)
+    array([0.1 , 0.5 , 1.41])
     """
     return weighted_error(counts, counts)
 
@@ -47,6 +52,11 @@ def weighted_error(total: np.ndarray, variance: np.ndarray) -> np.ndarray:
     References
     ----------
     Bohm & Zech 2014, Nucl. Instrum. Meth. A 748, 1 (sums of weighted Poisson events).
+
+    Examples
+    --------
+    >>> weighted_error(np.array([200.0]), np.array([400.0]))
+    array([0.1])
     """
     error = np.full(total.shape, HOLE_ERROR)
     np.divide(np.sqrt(variance), total, out=error, where=total > 0)
@@ -76,6 +86,12 @@ def run_scatter(observed: np.ndarray, expected: np.ndarray) -> float:
     References
     ----------
     Anscombe 1950, Biometrika 37, 358 (moments of the negative binomial).
+
+    Examples
+    --------
+    >>> observed = np.array([9000.0, 11000.0, 10500.0, 9500.0])
+    >>> round(run_scatter(observed, np.full(4, 10000.0)), 3)
+    0.091
     """
     n_runs = observed.size
     if n_runs < 2 or not expected.any():
