@@ -24,6 +24,7 @@ def axes_table(summary: AxesSummary) -> Table:
     columns = (
         *("model", "energies", "bins per decade", "runs", "events"),
         *("predicted / counted", "shape, rms", "worst bin", "at [TeV]", "chi2 / bins"),
+        *("floor of predicted / counted", "floor of chi2"),
         *("scatter of runs, worst", "scatter of runs, median"),
         "events where models have no bin",
     )
@@ -43,6 +44,8 @@ def _row(row: AxisRow) -> tuple[Cell, ...]:
         number(row.worst, "+.1%"),
         number(row.worst_energy, ".2g"),
         word(f"{row.chi2:.0f} / {row.n_bins}"),
+        number(row.floor_total, ".3f"),
+        number(row.floor_chi2, ".0f"),
         number(row.scatter, ".3f"),
         number(row.scatter_median, ".3f"),
         number(row.n_uncovered, ",d"),

@@ -23,7 +23,15 @@ from bkgpipe.stages.validate.axes_data import (
 )
 from bkgpipe.stages.validate.data import ScoreBins
 
-__all__ = ["axis_pixels", "count_zones", "make_axes", "match_axis", "score_axis"]
+__all__ = [
+    "add_steps",
+    "axis_pixels",
+    "count_zones",
+    "fine_axis",
+    "make_axes",
+    "match_axis",
+    "score_axis",
+]
 
 # Rates change little over a pixel, so it need not be as fine as for a score of images
 _PIXEL = 0.1  # deg
@@ -32,6 +40,7 @@ _N_SAMPLES = 4  # along each side of a pixel, for the share that is kept
 _STEPS = (4, 5, 8, 10, 16, 32)  # bins per decade
 _SHIFTED = 8
 _OVERSAMPLED = (4, 10)  # of the same
+_FINE_STEPS = 160  # in a decade; edges of all axes are among theirs
 
 _LOWEST = 0.5  # energy from which a run is judged, in units of its safe energy
 _MIN_SCATTER_COUNTS = 300  # counted in a bin in which runs are compared
@@ -75,6 +84,51 @@ def make_axes(energy_min: float, energy_max: float) -> tuple[EnergyAxis, ...]:
         for n in _OVERSAMPLED
     ]
     return tuple(axes)
+
+
+def fine_axis(axes: Sequence[EnergyAxis]) -> EnergyAxis:
+    """Make an axis so fine that gammapy's integral of a model is right on it.
+
+    Parameters
+    ----------
+    axes : sequence of EnergyAxis
+        What `make_axes` made.
+
+    Returns
+    -------
+    EnergyAxis
+        An axis whose bins add up to those of each of them.
+    """
+    lowest = min(axis.energy_edges[0] for axis in axes)
+    highest = max(axis.energy_edges[-1] for axis in axes)
+    n_bins = round(_FINE_STEPS * np.log10(highest / lowest))
+    return EnergyAxis(
+        name=f"{_FINE_STEPS}",
+        energy_edges=lowest * 10.0 ** (np.arange(n_bins + 1) / _FINE_STEPS),
+    )
+
+
+def add_steps(fine: np.ndarray, steps: EnergyAxis, axis: EnergyAxis) -> np.ndarray:
+    """Add up the events of fine bins in the bins of an axis.
+
+    Parameters
+    ----------
+    fine : np.ndarray
+        Events in fine bins, shape ``(n_fine, ...)``.
+    steps : EnergyAxis
+        Their axis, which `fine_axis` made.
+    axis : EnergyAxis
+        One of the axes that it was made for.
+
+    Returns
+    -------
+    np.ndarray
+        Events, shape ``(n_energy, ...)``.
+    """
+    decades = np.log10(axis.energy_edges / steps.energy_edges[0])
+    edges = np.rint(_FINE_STEPS * decades).astype(np.int64)
+    added: np.ndarray = np.add.reduceat(fine[: edges[-1]], edges[:-1], axis=0)
+    return added
 
 
 def axis_pixels(axis: EnergyAxis, *, offset_max: float) -> ScoreBins:
@@ -180,6 +234,7 @@ def match_axis(
     predicted: np.ndarray,
     axis: EnergyAxis,
     *,
+    exact: np.ndarray,
     energy_range: tuple[float, float],
 ) -> RunOnAxis:
     """Put what a model predicts for a run beside what was counted.
@@ -193,6 +248,8 @@ def match_axis(
         n_pixels)``.
     axis : EnergyAxis
         The axis.
+    exact : np.ndarray
+        The same when gammapy integrates the model in fine steps.
     energy_range : tuple of float
         Lowest and highest energy of the model [TeV].
 
@@ -207,10 +264,12 @@ def match_axis(
     first, last = energy_range
     counts = [np.histogram(e, edges)[0] for e in (zones.inside, zones.all_offsets)]
     mean = np.einsum("eij,zij->ze", predicted, zones.kept_share)
+    right = np.einsum("eij,zij->ze", exact, zones.kept_share)
     return RunOnAxis(
         obs_id=zones.obs_id,
         counts=np.where(is_safe, counts[1], counts[0]),
         predicted=np.where(is_safe, mean[1], mean[0]),
+        exact=np.where(is_safe, right[1], right[0]),
         is_safe=is_safe,
         is_low=~is_safe & (low >= _LOWEST * safe),
         is_covered=(low >= first * (1 - _ROUNDING)) & (high <= last * (1 + _ROUNDING)),
@@ -249,7 +308,11 @@ def score_axis(
     is_used = np.array([in_range(run) & run.is_covered for run in used])
     counts = np.array([run.counts for run in used]) * is_used
     predicted = np.array([run.predicted for run in used]) * is_used
-    scaled = predicted * np.array([_norm(run) for run in used])[:, np.newaxis]
+    exact = np.array([run.exact for run in used]) * is_used
+    norms, ideal_norms = (
+        np.array([[_norm(run, like) for run in used]]).T for like in ("counts", "exact")
+    )
+    scaled = predicted * norms
     uncovered = sum(
         int(run.counts[in_range(run) & ~run.is_covered].sum()) for run in used
     )
@@ -261,6 +324,8 @@ def score_axis(
         counts=counts.sum(axis=0).astype(float),
         predicted=predicted.sum(axis=0),
         scaled=scaled.sum(axis=0),
+        exact=exact.sum(axis=0),
+        ideal=(predicted * ideal_norms).sum(axis=0),
         scatter=_scatter(counts, scaled, used),
     )
 
@@ -285,11 +350,12 @@ def _is_any(run: RunOnAxis) -> np.ndarray:
     return is_any
 
 
-def _norm(run: RunOnAxis) -> float:
-    """Return counted over predicted above the safe energy; zero if either is."""
+def _norm(run: RunOnAxis, like: str = "counts") -> float:
+    """Return these events over predicted above the safe energy; zero if either is."""
     is_used = run.is_safe & run.is_covered
     predicted = float(run.predicted[is_used].sum())
-    return float(run.counts[is_used].sum()) / predicted if predicted > 0 else 0.0
+    wanted = float(getattr(run, like)[is_used].sum())
+    return wanted / predicted if predicted > 0 else 0.0
 
 
 def _scatter(

@@ -97,6 +97,8 @@ class RunOnAxis:
     counts, predicted : np.ndarray
         Events, shape ``(n_energy,)``: of all offsets in bins wholly above the safe
         energy, of those inside below.
+    exact : np.ndarray
+        Events predicted when gammapy integrates the model in fine steps, same shape.
     is_safe : np.ndarray
         True for bins wholly above the safe energy, same shape.
     is_low : np.ndarray
@@ -108,12 +110,13 @@ class RunOnAxis:
     obs_id: int
     counts: np.ndarray
     predicted: np.ndarray
+    exact: np.ndarray
     is_safe: np.ndarray
     is_low: np.ndarray
     is_covered: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("predicted", "is_safe", "is_low", "is_covered"):
+        for name in ("predicted", "exact", "is_safe", "is_low", "is_covered"):
             require_shape(name, getattr(self, name), self.counts.shape)
 
 
@@ -149,18 +152,18 @@ class AxisScore:
     counts: np.ndarray
     predicted: np.ndarray
     scaled: np.ndarray
+    exact: np.ndarray
+    ideal: np.ndarray
     scatter: np.ndarray
 
     def __post_init__(self) -> None:
-        for name in ("counts", "predicted", "scaled", "scatter"):
+        for name in ("counts", "predicted", "scaled", "exact", "ideal", "scatter"):
             require_shape(name, getattr(self, name), (self.axis.n_energy,))
 
     @property
     def _fitted(self) -> np.ndarray:
         """Events predicted after another norm, which all runs share."""
-        norm = self.counts.sum() / self.scaled.sum()
-        fitted: np.ndarray = np.maximum(self.scaled * norm, _LEAST_PREDICTED)
-        return fitted
+        return _fit_norm(self.scaled, self.counts)
 
     @property
     def is_judged(self) -> np.ndarray:
@@ -190,6 +193,24 @@ class AxisScore:
         """Sum of (counted - predicted)^2 / predicted after the norms."""
         fitted = self._fitted
         return float(((self.counts - fitted) ** 2 / fitted)[self.is_judged].sum())
+
+    @property
+    def floor_total(self) -> float:
+        """Predicted over counted if the model were exact: gammapy's integral alone."""
+        return float(self.predicted.sum() / self.exact.sum())
+
+    @property
+    def floor_chi2(self) -> float:
+        """Chi square to expect if the model were exact: this and one of each bin."""
+        fitted = _fit_norm(self.ideal, self.exact)
+        square = (self.exact - fitted) ** 2 / fitted
+        return float(square[self.is_judged].sum() + self.is_judged.sum())
+
+
+def _fit_norm(predicted: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    norm = wanted.sum() / predicted.sum()
+    fitted: np.ndarray = np.maximum(predicted * norm, _LEAST_PREDICTED)
+    return fitted
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -231,6 +252,8 @@ class AxisRow:
         Chi square of the shape.
     n_bins : int
         Bins that are judged.
+    floor_total, floor_chi2 : float
+        What an exact model would have, for gammapy's integral and noise alone.
     scatter, scatter_median : float
         Scatter of runs in the worst bin, and the median over bins; NaN without any.
     """
@@ -248,6 +271,8 @@ class AxisRow:
     worst_energy: float
     chi2: float
     n_bins: int
+    floor_total: float
+    floor_chi2: float
     scatter: float
     scatter_median: float
 
@@ -314,6 +339,8 @@ def _summarise(model: str, score: AxisScore) -> AxisRow:
         worst_energy=_at(centers, worst),
         chi2=score.chi2,
         n_bins=deviation.size,
+        floor_total=score.floor_total,
+        floor_chi2=score.floor_chi2,
         scatter=float(scatter.max()) if scatter.size else float("nan"),
         scatter_median=float(np.median(scatter)) if scatter.size else float("nan"),
     )

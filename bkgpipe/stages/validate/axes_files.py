@@ -30,6 +30,8 @@ _COLUMNS = {
     "worst_energy": Column(float, "TeV", "centre of that bin"),
     "chi2": Column(float, "", "chi square of the shape"),
     "n_bins": Column(int, "", "bins that were judged"),
+    "floor_total": Column(float, "", "predicted over counted of an exact model"),
+    "floor_chi2": Column(float, "", "chi square of an exact model"),
     "scatter": Column(float, "", "scatter of runs in the worst bin"),
     "scatter_median": Column(float, "", "the same, median over bins"),
 }

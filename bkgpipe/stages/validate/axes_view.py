@@ -26,6 +26,7 @@ _HEADINGS = (
     "shape rms",
     "worst bin",
     "chi2/bins",
+    "floor",
     "scatter of runs: worst, median",
 )
 _LEAST_SPAN, _LARGEST_SPAN = 1.1, 5.0  # of counted over predicted in a figure
@@ -68,6 +69,7 @@ def _cells(row: AxisRow) -> tuple[str, ...]:
         f"{row.rms:.1%}",
         f"{row.worst:+.1%} at {row.worst_energy:.2g} TeV",
         f"{row.chi2:.0f}/{row.n_bins}",
+        f"{row.floor_total:.3f}, {row.floor_chi2:.0f}/{row.n_bins}",
         "-"
         if np.isnan(row.scatter)
         else f"{row.scatter:.3f}, {row.scatter_median:.3f}",

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from bkgpipe.chain.validation import FoldRun, TimedModel, read_facts, read_fold_run
 from bkgpipe.core.run import Run
 from bkgpipe.errors import InputError
 from bkgpipe.settings import Settings
 from bkgpipe.stages.validate.axes import (
+    add_steps,
     axis_pixels,
     count_zones,
+    fine_axis,
     match_axis,
     score_axis,
 )
@@ -162,22 +166,33 @@ class Scoring:
             safe_energy_min=read.safe_energy_min,
         )
         self.on_axes[read.run.obs_id] = [
-            tuple(self._judge_on(axis, read, zones, each) for axis in self.axes)
-            for each in models
+            self._judge_model(read, zones, each) for each in models
         ]
 
-    def _judge_on(
-        self, axis: EnergyAxis, read: FoldRun, zones: FieldZones, each: TimedModel
-    ) -> RunOnAxis:
-        predicted = project_model(
+    def _judge_model(
+        self, read: FoldRun, zones: FieldZones, each: TimedModel
+    ) -> tuple[RunOnAxis, ...]:
+        steps, energy_range = fine_axis(self.axes), model_energies(each.model)
+        fine = self._project(steps, read, each)
+        return tuple(
+            match_axis(
+                zones,
+                self._project(axis, read, each),
+                axis,
+                exact=add_steps(fine, steps, axis),
+                energy_range=energy_range,
+            )
+            for axis in self.axes
+        )
+
+    def _project(self, axis: EnergyAxis, read: FoldRun, each: TimedModel) -> np.ndarray:
+        return project_model(
             each.model,
             read.run,
             bins=axis_pixels(axis, offset_max=self.bins.offset_max),
             seconds=each.seconds,
             oversampling=axis.oversampling,
         )
-        energy_range = model_energies(each.model)
-        return match_axis(zones, predicted, axis, energy_range=energy_range)
 
     def join_nights(self) -> None:
         """Score poor runs together with those of their night, when all are there."""

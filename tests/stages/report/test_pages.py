@@ -89,6 +89,8 @@ def full(report: Report, ranking: Ranking) -> Report:
         worst_energy=0.38,
         chi2=3033.0,
         n_bins=69,
+        floor_total=1.001,
+        floor_chi2=71.5,
         scatter=0.21,
         scatter_median=0.056,
     )

@@ -11,8 +11,10 @@ from bkgpipe.geometry.frames import from_fov
 from bkgpipe.stages.mask.data import ExclusionRegion
 from bkgpipe.stages.mask.pixels import make_exclusion_mask
 from bkgpipe.stages.validate.axes import (
+    add_steps,
     axis_pixels,
     count_zones,
+    fine_axis,
     make_axes,
     match_axis,
     score_axis,
@@ -39,6 +41,7 @@ def _run(counts: np.ndarray, predicted: np.ndarray, obs_id: int = 1) -> RunOnAxi
         obs_id=obs_id,
         counts=counts,
         predicted=predicted,
+        exact=predicted,
         is_safe=SAFE,
         is_low=LOW,
         is_covered=np.ones(SAFE.shape, dtype=bool),
@@ -69,6 +72,16 @@ def test_an_axis_ends_at_the_last_edge_of_a_range() -> None:
     assert make_axes(0.1, 100.0)[0].energy_edges[-1] == pytest.approx(100.0)
 
 
+def test_fine_bins_add_up_to_those_of_every_axis() -> None:
+    axes = make_axes(0.1457, 99.24)
+    steps = fine_axis(axes)
+    fine = np.diff(np.log(steps.energy_edges))[:, np.newaxis] * np.array([1.0, 3.0])
+    for axis in axes:
+        width = np.diff(np.log(axis.energy_edges))[:, np.newaxis]
+        added = add_steps(fine, steps, axis)
+        np.testing.assert_allclose(added, width * np.array([1.0, 3.0]))
+
+
 def test_zones_are_cut_by_offset_and_mask(make_run: MakeRun) -> None:
     run = make_run(dec=40.0)
     lon = np.array([0.2, 1.0, 1.2, 1.3, 1.9, 2.1])
@@ -95,9 +108,11 @@ def test_zones_are_cut_by_offset_and_mask(make_run: MakeRun) -> None:
         zones,
         np.ones((6, 40, 40)) * pixel**2,
         AXIS,
+        exact=np.full((6, 40, 40), 2.0) * pixel**2,
         energy_range=(0.17, 10.0),
     )
     np.testing.assert_allclose(found.predicted, area[[0, 0, 1, 1, 1, 1]])
+    np.testing.assert_allclose(found.exact, 2 * found.predicted)
     assert found.counts.tolist() == [0, 0, 0, 0, 0, 2]
     assert found.is_safe.tolist() == [False, False, True, True, True, True]
     assert found.is_low.tolist() == [False, True, False, False, False, False]
@@ -151,6 +166,26 @@ def test_a_ringing_model_is_told_by_its_shape() -> None:
     assert score.is_judged.tolist() == SAFE.tolist()
     np.testing.assert_allclose(score.deviation[3:], MEAN[3:] / fitted - 1.0)
     assert score.chi2 == pytest.approx((((MEAN[3:] - fitted) ** 2) / fitted).sum())
+
+
+def test_an_exact_model_has_the_floor_that_is_told() -> None:
+    # what gammapy's power law across a wide bin makes of a rate that is right
+    integral = np.array([1.0, 1.3, 1.1, 1.04, 0.97, 1.01])
+    counts = [MEAN * factor for factor in (0.9, 1.2)]
+    runs = [replace(_run(n, MEAN * integral), exact=MEAN) for n in counts]
+    for energies in (ABOVE, BELOW):
+        score = _score(runs, energies)
+        assert score.floor_total == pytest.approx(score.total * 2.1 / 2)
+        n_bins = score.is_judged.sum()
+        # a norm of all counts for that of all that is predicted: 2.1 of 2 runs
+        assert score.floor_chi2 - n_bins == pytest.approx(score.chi2 * 2 / 2.1)
+        assert score.chi2 > 2 * n_bins
+
+
+def test_without_an_error_of_integrals_the_floor_is_noise() -> None:
+    score = _score([_run(MEAN * np.linspace(0.8, 1.2, 6), MEAN)], BELOW)
+    assert score.floor_total == pytest.approx(1.0)
+    assert score.floor_chi2 == pytest.approx(score.is_judged.sum())
 
 
 def test_below_the_safe_energy_the_norm_is_that_from_above() -> None:

@@ -23,6 +23,8 @@ SCORE = AxisScore(
     counts=np.array([1000.0, 100.0, 30.0, 2.0]),
     predicted=np.array([2000.0, 220.0, 40.0, 4.0]),
     scaled=np.array([1000.0, 110.0, 20.0, 2.0]),
+    exact=np.array([1600.0, 200.0, 40.0, 3.0]),
+    ideal=np.array([1650.0, 150.0, 40.0, 3.0]),
     scatter=np.array([0.1, 0.2, np.nan, np.nan]),
 )
 
@@ -40,6 +42,8 @@ def test_a_row_tells_total_and_shape() -> None:
     assert row.worst_energy == pytest.approx(10**0.625)
     assert row.rms == pytest.approx(np.sqrt((0.5**2 + (1 / 11) ** 2) / 3))
     assert row.chi2 == pytest.approx(100 / 110 + 100 / 20)
+    assert row.floor_total == pytest.approx(2264 / 1843)
+    assert row.floor_chi2 == pytest.approx(3 + 50**2 / 1650 + 50**2 / 150)
     assert (row.scatter, row.scatter_median) == (0.2, pytest.approx(0.15))
     assert summary.inside_offset == 1.0
 

@@ -26,6 +26,8 @@ ROW = AxisRow(
     worst_energy=3.0,
     chi2=12.5,
     n_bins=9,
+    floor_total=1.001,
+    floor_chi2=71.5,
     scatter=math.nan,
     scatter_median=math.nan,
 )

@@ -32,6 +32,8 @@ def _score(energies: str, steps: int) -> AxisScore:
         counts=counts,
         predicted=predicted,
         scaled=predicted / 1.2,
+        exact=counts,
+        ideal=counts,
         scatter=np.full(2 * steps, 0.123),
     )
 
@@ -51,6 +53,8 @@ def test_words_hold_a_row_for_each_axis(axes: AxesTest) -> None:
     assert len(rows) == 6
     assert rows[0].split()[1] == "1.217"
     assert rows[0].endswith("0.123, 0.123")
+    # gammapy's integral makes 1.217; noise alone has a chi square of one a bin
+    assert "  1.217, 7/7  " in rows[0]
 
 
 def test_one_range_has_one_offset(axes: AxesTest) -> None:
