@@ -17,6 +17,7 @@ __all__ = [
     "PassingError",
     "SettingsError",
     "SiteError",
+    "TransferError",
 ]
 
 
@@ -92,6 +93,10 @@ class OutputError(BkgpipeError):
 
 class PassingError(BkgpipeError):
     """A file cannot be read at the moment, which says nothing about its content."""
+
+
+class TransferError(BkgpipeError):
+    """What a job was sent, or what came back from it, is not what was written."""
 
 
 class SiteError(BkgpipeError):

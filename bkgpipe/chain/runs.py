@@ -218,6 +218,8 @@ def digest_selected(table: RunTable) -> str:
     str
         Digest.
     """
+    if table.digest_selected:
+        return table.digest_selected
     digests = run_digests(table)
     return digest(digests[run.obs_id] for run in table.selected)
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from bkgpipe._version import __version__
-from bkgpipe.cli.commands_batch import cancel, job, pilot
+from bkgpipe.cli.commands_batch import cancel, job, pack, pilot, put
 from bkgpipe.cli.commands_science import closure, compare, monitor, report, validate
 from bkgpipe.cli.commands_simulate import simulate
 from bkgpipe.cli.options import (
@@ -388,6 +388,8 @@ for _command in (
     pilot,
     cancel,
     job,
+    pack,
+    put,
     validate,
     compare,
     closure,

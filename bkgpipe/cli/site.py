@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
+from bkgpipe.batch.bundle.pack import pack_chunks
+from bkgpipe.batch.bundle.put import PutResult, put_answers
+from bkgpipe.batch.bundle.work import run_bundle
 from bkgpipe.batch.resources import with_memory
 from bkgpipe.batch.script import job_command, job_script
-from bkgpipe.batch.waves import list_waves, split_chunks
+from bkgpipe.batch.waves import find_tasks, list_waves, split_chunks
 from bkgpipe.batch.work import require_folder, run_job
 from bkgpipe.chain.cost import Cost
-from bkgpipe.chain.kept import frozen_settings
+from bkgpipe.chain.estimate import size_words
+from bkgpipe.chain.inputs import is_selected
+from bkgpipe.chain.kept import frozen_settings, load_settings, register
 from bkgpipe.errors import SettingsError
+from bkgpipe.flow import Select
+from bkgpipe.flow.engine.build import build
 from bkgpipe.flow.plan import PlannedProduct
 from bkgpipe.settings import Settings, read_settings
 
-__all__ = ["at_site", "cancel_site", "do_job", "plan_jobs", "tell_jobs"]
+__all__ = [
+    "at_site",
+    "cancel_site",
+    "do_bundle",
+    "do_job",
+    "pack_bundles",
+    "plan_jobs",
+    "put_in_production",
+    "tell_jobs",
+]
 
 
 def at_site(
@@ -204,3 +222,133 @@ def _require_law() -> None:
             where="--site",
             fix="Install bkgpipe[batch]",
         )
+
+
+def pack_bundles(
+    config: Path,
+    overrides: Iterable[str],
+    *,
+    word: str,
+    chunks: Sequence[int],
+    folder: Path,
+    per_job: int,
+    as_json: bool,
+) -> None:
+    """Pack what jobs need, and print a line for each file.
+
+    Parameters
+    ----------
+    config : Path
+        Settings file.
+    overrides : iterable of str
+        Each ``section.key=value``.
+    word : str
+        What the jobs make.
+    chunks : sequence of int
+        Chunks; all that are not there when empty.
+    folder : Path
+        Where the files go.
+    per_job : int
+        Chunks in a file.
+    as_json : bool
+        Print a line of JSON for each instead.
+
+    Raises
+    ------
+    BkgpipeError
+        If they cannot be packed.
+    """
+    settings = _kept(config, overrides)
+    wanted = chunks or list(find_tasks(word, settings.path))
+    n_bundles = n_bytes = 0
+    for bundle in pack_chunks(settings, word, wanted, folder=folder, per_job=per_job):
+        n_bundles, n_bytes = n_bundles + 1, n_bytes + bundle.size
+        if as_json:
+            click.echo(json.dumps(asdict(bundle), default=str))
+            continue
+        numbers = ", ".join(map(str, bundle.chunks))
+        click.echo(f"{bundle.path}: {word} {numbers}, {size_words(bundle.size)}")
+    if not as_json:
+        told = f"{n_bundles} bundle(s), {size_words(n_bytes)}"
+        click.echo(told if n_bundles else f"Nothing to pack: all of {word} is there.")
+
+
+def do_bundle(bundle: Path, answer: Path) -> int:
+    """Do the work of a bundle.
+
+    Parameters
+    ----------
+    bundle : Path
+        What the job was sent.
+    answer : Path
+        File to write.
+
+    Returns
+    -------
+    int
+        Exit code.
+
+    Raises
+    ------
+    OutputError
+        If the answer cannot be written.
+    """
+    paths = bundle.absolute(), answer.absolute()
+    # a luigi.cfg that lies beside the bundle is not that of the production
+    os.environ.pop("LUIGI_CONFIG_PATH", None)
+    os.chdir("/")
+    return run_bundle(*paths)
+
+
+def put_in_production(
+    config: Path, overrides: Iterable[str], *, answers: Iterable[Path], as_json: bool
+) -> int:
+    """Put the products of jobs in place, and print what became of each answer.
+
+    Parameters
+    ----------
+    config : Path
+        Settings file.
+    overrides : iterable of str
+        Each ``section.key=value``.
+    answers : iterable of Path
+        What jobs wrote.
+    as_json : bool
+        Print a line of JSON for each instead.
+
+    Returns
+    -------
+    int
+        0 when all were taken, else 1.
+
+    Raises
+    ------
+    BkgpipeError
+        If the settings cannot be used.
+    """
+    n_refused = 0
+    for result in put_answers(_kept(config, overrides), answers):
+        n_refused += bool(result.kind)
+        click.echo(_as_json(result) if as_json else _put_words(result))
+    return int(n_refused > 0)
+
+
+def _put_words(result: PutResult) -> str:
+    if not result.kind:
+        numbers = ", ".join(map(str, result.chunks))
+        return f"{result.path}: {result.word} {numbers}, {result.n_files} files put"
+    again = "send the job again" if result.may_pass else "to send it again cannot help"
+    return f"Refused: {result.reason} ({again})"
+
+
+def _as_json(result: PutResult) -> str:
+    told: dict[str, Any] = asdict(result) | {"may_pass": result.may_pass}
+    return json.dumps(told, default=str)
+
+
+def _kept(config: Path, overrides: Iterable[str]) -> Settings:
+    """Return the settings as a production keeps them, and select runs if need be."""
+    settings = load_settings(register(read_settings(config, overrides)))
+    if not is_selected(settings):
+        build(Select(config=str(settings.path)), settings)
+    return settings

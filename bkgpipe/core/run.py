@@ -119,11 +119,14 @@ class RunTable:
         The observation table itself, in the same order, as long as it is at hand.
     doubts : tuple of str
         Each a sentence about what the indexes leave open, and how it was taken.
+    digest_selected : str
+        Digest of all selected runs, where only some of them are here; else empty.
     """
 
     runs: tuple[Run, ...]
     observations: Table | None = None
     doubts: tuple[str, ...] = ()
+    digest_selected: str = ""
 
     def column(self, name: str) -> np.ndarray:
         """Return one attribute of all runs.

@@ -97,6 +97,16 @@ class Settings:
             self._fingerprints[stage] = stage_fingerprint(self, stage)
         return self._fingerprints[stage]
 
+    def take_fingerprints(self, given: Mapping[str, str]) -> None:
+        """Take fingerprints from where the files are that they follow from.
+
+        Parameters
+        ----------
+        given : mapping of str to str
+            Fingerprint of each stage.
+        """
+        self._fingerprints.update(given)
+
     def folder(self, stage: str) -> Path:
         """Return the folder of a stage's products.
 
