@@ -227,7 +227,7 @@ def test_a_single_energy_is_enough(make_counts, binning):
 
 
 def test_an_unknown_term_is_refused(archive):
-    with pytest.raises(SettingsError, match=r"section \[smooth\].*moon.*Choose among"):
+    with pytest.raises(SettingsError, match=r"section \[fit\].*moon.*Choose among"):
         fit_runs(archive, fov_alignment="RADEC", terms=("moon",), **SMALL)
 
 
