@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from multiprocessing import active_children
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,23 +29,26 @@ class _Ears:
     def __init__(self) -> None:
         self.heard = 0
         self._owner = os.getpid()
+        self._before: dict[signal.Signals, Any] = {}
+        self._hook = sys.unraisablehook
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listen while the block runs, but to nothing that the caller ignores."""
-        before = {
-            number: signal.signal(number, self._hear)
-            for number in _SIGNALS
-            if current_thread() is main_thread()
-            and signal.getsignal(number) != signal.SIG_IGN
-        }
-        hook, sys.unraisablehook = sys.unraisablehook, self._catch
-        try:
-            yield
-        finally:
-            sys.unraisablehook = hook
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def listen(self) -> None:
+        """Begin to listen, but to nothing that the caller ignores."""
+        sys.unraisablehook = self._catch
+        if current_thread() is not main_thread():
+            return
+        for number in _SIGNALS:
+            before = signal.getsignal(number)
+            if before != signal.SIG_IGN:
+                self._before[number] = before
+                signal.signal(number, self._hear)
+
+    def rest(self) -> None:
+        """Give each signal back to whom it was taken from."""
+        # what the interrupt left half made may still complain when it goes
+        sys.unraisablehook = _pass_over if self.heard else self._hook
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         if os.getpid() != self._owner:
@@ -67,6 +70,10 @@ class _Ears:
         elif issubclass(lost.exc_type, KeyboardInterrupt):
             signal.signal(signal.SIGALRM, self._strike)
             signal.setitimer(signal.ITIMER_REAL, _SOON)
+
+
+def _pass_over(_lost: UnraisableHookArgs) -> None:
+    """Say nothing: the process has been told to end, and ends."""
 
 
 @contextmanager
@@ -91,13 +98,15 @@ def stoppable(kept: Callable[[], str]) -> Iterator[None]:
         With the exit code of the signal: 130 for SIGINT, 143 for SIGTERM.
     """
     ears = _Ears()
-    with ears.listening():
-        try:
-            yield
-        except BaseException:
-            # where it struck can make another error of it
-            if not ears.heard:
-                raise
-            name = signal.Signals(ears.heard).name
-            click.echo(f"Stopped by {name}. {kept()}", err=True)
-            sys.exit(128 + ears.heard)
+    try:
+        ears.listen()
+        yield
+    except BaseException:
+        # where it struck can make another error of it
+        if not ears.heard:
+            raise
+        name = signal.Signals(ears.heard).name
+        click.echo(f"Stopped by {name}. {kept()}", err=True)
+        sys.exit(128 + ears.heard)
+    finally:
+        ears.rest()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,12 @@ from bkgpipe.cli.signals import stoppable
 
 _KILL: dict[str, Callable[[int, int], None]] = {"one": os.kill, "all": os.killpg}
 _PATIENCE = 180.0
+
+
+@pytest.fixture(autouse=True)
+def _hook(monkeypatch):
+    """Leave what is made of lost errors as it was."""
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)
 
 
 def _children(pid: int) -> list[int]:
@@ -69,24 +77,55 @@ def test_a_run_that_is_told_to_stop(
         (("init", "--data", "store", "--config", "x.cfg"), "Nothing is left half"),
     ],
 )
-def test_every_command_can_be_stopped(folder, start, wait_until, *, words, kept):
-    process = start(folder, "bkgpipe", *words)
-    # when it listens; before that Python does what it does by itself
-    wait_until(lambda: _listens(process.pid))
+def test_every_command_can_be_stopped(folder, *, words, kept):
+    process = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", _STOPPED_FROM_WITHIN, *words],
+        check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=_PATIENCE,
+        start_new_session=True,
+    )
 
-    os.killpg(process.pid, signal.SIGINT)
-
-    code, stderr = _end(process)
-    assert code == 130
-    assert stderr.startswith(f"Stopped by SIGINT. {kept}")
-    assert stderr.count("\n") == 1
+    assert process.returncode == 130
+    assert process.stderr.startswith(f"Stopped by SIGINT. {kept}")
+    assert process.stderr.count("\n") == 1
 
 
-def _listens(pid: int) -> bool:
-    """Whether a process catches SIGTERM, which Python does not by itself."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
-    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+# from outside, a busy machine may be too late: some commands last a second
+_STOPPED_FROM_WITHIN = """
+import os, signal, threading, time
+
+def stop():
+    while signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        time.sleep(0.001)
+    os.killpg(0, signal.SIGINT)
+
+threading.Thread(target=stop).start()
+from bkgpipe.cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("last", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_begins_to_listen(monkeypatch, capsys, *, last):
+    listen = signal.signal
+
+    def listen_and_hear(number, handler):
+        before = listen(number, handler)
+        if number == last and handler != signal.SIG_DFL:
+            monkeypatch.undo()
+            signal.raise_signal(signal.SIGINT)
+        return before
+
+    monkeypatch.setattr(signal, "signal", listen_and_hear)
+    with pytest.raises(SystemExit) as caught, stoppable(lambda: "All is kept."):
+        raise AssertionError
+
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "Stopped by SIGINT. All is kept.\n"
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
 def test_the_second_signal_ends_at_once():
@@ -136,6 +175,23 @@ def _make_another_error_of_a_stop() -> None:
             os.kill(os.getpid(), signal.SIGTERM)
         except KeyboardInterrupt as error:
             raise RuntimeError from error
+
+
+def test_what_an_interrupt_left_half_made_goes_without_words(capsys):
+    half_made = [_HalfMade()]
+    with pytest.raises(SystemExit), stoppable(lambda: "All is kept."):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    half_made.clear()
+
+    assert capsys.readouterr().err == "Stopped by SIGTERM. All is kept.\n"
+
+
+class _HalfMade:
+    """Fails when it goes."""
+
+    def __del__(self) -> None:
+        raise AttributeError
 
 
 class _Swallowing:
