@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from bkgpipe.settings.addresses import TRANSFER_SCHEMES
 from bkgpipe.settings.model_sections import StackSettings
 from bkgpipe.settings.run_sections import BinningSettings, MaskSettings
 from bkgpipe.settings.settings import Settings
+from bkgpipe.settings.site_sections import SITE_PREFIX, SiteSettings
 from bkgpipe.stages.table import has_stage
 
 __all__ = ["find_contradictions"]
@@ -36,6 +38,34 @@ def find_contradictions(settings: Settings) -> list[str]:
     problems += _mask_problems(settings.mask, has_data=bool(settings.data.gammapy_data))
     problems += _stack_problems(settings.stack)
     problems += _method_problems(settings)
+    problems += [
+        f"[{SITE_PREFIX}{name}] {problem}"
+        for name, site in settings.sites.items()
+        for problem in _transfer_problems(site)
+    ]
+    return problems
+
+
+def _transfer_problems(site: SiteSettings) -> list[str]:
+    scheme, is_address, _ = site.transfer.partition("://")
+    has_commands = bool(site.stage_in and site.stage_out)
+    problems = []
+    if site.transfer == "files" and site.engine == "slurm":
+        problems.append(
+            "transfer = files, but Slurm copies no files: set transfer = none, or the "
+            "address of a folder"
+        )
+    if not has_commands and (site.stage_in or site.stage_out):
+        problems.append("stage_in and stage_out go together: give both or none")
+    if has_commands and not is_address:
+        problems.append(
+            "stage_in and stage_out copy to and from an address: set transfer to that"
+        )
+    if is_address and not has_commands and scheme not in TRANSFER_SCHEMES:
+        problems.append(
+            f"transfer: {scheme}:// is none of {', '.join(TRANSFER_SCHEMES)}: "
+            "give commands for it, stage_in and stage_out"
+        )
     return problems
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from bkgpipe.settings.addresses import STAGE_COMMAND, TRANSFER
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     INTEGER,
@@ -27,6 +28,24 @@ class SiteSettings:
     """A batch system to run on, for `--site NAME`; nothing here changes a result."""
 
     engine: str = key(choice("slurm", "htcondor"), "slurm", "Its batch system")
+    transfer: str = key(
+        TRANSFER,
+        "none",
+        "How jobs get their files: none, submitter and nodes see the same folders; "
+        "files, the batch system copies them; or the address of a folder, as "
+        "s3://bucket/folder, webdavs://host/folder, root://host//folder",
+    )
+    stage_in: tuple[str, ...] = key(
+        STAGE_COMMAND,
+        "",
+        "Command that copies {url} to the file {path}, as gfal-copy {url} "
+        "file://{path}; empty uses the packages of bkgpipe[transfer]",
+    )
+    stage_out: tuple[str, ...] = key(
+        STAGE_COMMAND,
+        "",
+        "Command that copies the file {path} to {url}, which it may replace",
+    )
     container: Path | None = key(
         PATH, "", "Apptainer image, or its unpacked folder, to run in; empty needs none"
     )
