@@ -5,12 +5,14 @@ from __future__ import annotations
 from bkgpipe.text import printable
 
 __all__ = [
+    "AccessError",
     "BinningMismatchError",
     "BkgpipeError",
     "BusyError",
     "DamagedFileError",
     "DriftScanError",
     "InputError",
+    "MissingFileError",
     "NoEventsError",
     "NoRunsError",
     "OutputError",
@@ -101,6 +103,14 @@ class TransferError(BkgpipeError):
 
 class SiteError(BkgpipeError):
     """A batch system does not do what is asked of it."""
+
+
+class AccessError(SiteError):
+    """A server refuses what it is shown: a proxy, token, key or password."""
+
+
+class MissingFileError(SiteError):
+    """A storage server has no such file."""
 
 
 def _rebuild(kind: type[BkgpipeError], what: str, where: str, fix: str) -> BkgpipeError:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from bkgpipe.errors import PassingError
 
-__all__ = ["passing_reason", "require_lasting"]
+__all__ = ["error_causes", "passing_reason", "require_lasting"]
 
 _PASSING = frozenset(
     {
@@ -62,7 +62,7 @@ def passing_reason(error: BaseException) -> str:
     str
         Words of the system; empty when the content is at fault.
     """
-    for each in _causes(error):
+    for each in error_causes(error):
         number = _system_number(each)
         if number in _PASSING:
             return os.strerror(number)
@@ -93,7 +93,19 @@ def require_lasting(error: BaseException, *, where: str) -> None:
         ) from error
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def error_causes(error: BaseException) -> Iterator[BaseException]:
+    """Follow an error to what it was raised from.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+
+    Yields
+    ------
+    BaseException
+        The error itself, then each cause that a traceback would show.
+    """
     seen: set[int] = set()
     each: BaseException | None = error
     while each is not None and id(each) not in seen:

@@ -12,16 +12,7 @@ from bkgpipe.settings.kinds import Kind
 __all__ = ["STAGE_COMMAND", "TRANSFER", "TRANSFER_SCHEMES", "require_address"]
 
 # those that the packages of bkgpipe[transfer] move files to
-TRANSFER_SCHEMES = (
-    "file",
-    "s3",
-    "webdav",
-    "webdavs",
-    "dav",
-    "davs",
-    "root",
-    "roots",
-)
+TRANSFER_SCHEMES = ("file", "s3", "webdav", "webdavs", "dav", "davs", "root")
 _NO_ADDRESS = ("none", "files")
 _SECRETS = "settings, logs and jobs are read by others: see docs/grid/transfer.md"
 

@@ -1,0 +1,176 @@
+"""What the error of a storage server means: try again, give up, or renew a proxy."""
+
+from __future__ import annotations
+
+import errno
+import re
+import ssl
+from collections.abc import Iterable
+from enum import Enum, auto
+from http import HTTPStatus
+
+from bkgpipe.batch.transfer.credentials import expired_words
+from bkgpipe.core.passing import error_causes, passing_reason
+from bkgpipe.errors import (
+    AccessError,
+    BkgpipeError,
+    MissingFileError,
+    PassingError,
+    SiteError,
+)
+
+__all__ = ["Verdict", "http_verdict", "judge", "system_verdict"]
+
+_REFUSED = {401, 403, 407, 511}
+_MISSING = {404, 410}
+_PASSING = {408, 423, 425, 429, 500, 502, 503, 504, 509}
+_FULL = {413, 507}
+_RENEWED = "then run again: what is finished is kept"
+
+
+class Verdict(Enum):
+    """What an error means for the one who asked."""
+
+    PASSING = auto()
+    MISSING = auto()
+    REFUSED = auto()
+    FULL = auto()
+    LASTING = auto()
+
+
+_TOLD: dict[Verdict, tuple[type[BkgpipeError], str, str]] = {
+    Verdict.PASSING: (
+        PassingError,
+        "does not answer as it should",
+        "Run again when it does: what is finished is kept",
+    ),
+    Verdict.MISSING: (
+        MissingFileError,
+        "there is no such file or folder",
+        "Check the address; if a job should have sent it, its log tells more",
+    ),
+    Verdict.FULL: (
+        SiteError,
+        "there is no space left",
+        f"Free some, there or in the local folder, {_RENEWED}",
+    ),
+    Verdict.LASTING: (
+        SiteError,
+        "does not do what is asked of it",
+        "Check the address; docs/grid/transfer.md says what is asked of a server",
+    ),
+}
+
+
+def http_verdict(status: int) -> tuple[Verdict, str]:
+    """Say what an answer of HTTP means.
+
+    Parameters
+    ----------
+    status : int
+        Its number.
+
+    Returns
+    -------
+    tuple
+        Verdict, and the number in words.
+    """
+    found = {
+        Verdict.REFUSED: _REFUSED,
+        Verdict.MISSING: _MISSING,
+        Verdict.PASSING: _PASSING,
+        Verdict.FULL: _FULL,
+    }
+    verdict = next((v for v, some in found.items() if status in some), Verdict.LASTING)
+    is_known = status in {each.value for each in HTTPStatus}
+    return verdict, f"{status} {HTTPStatus(status).phrase}" if is_known else str(status)
+
+
+def system_verdict(error: Exception) -> tuple[Verdict, str]:
+    """Say what an error means that came without an answer of the server.
+
+    Parameters
+    ----------
+    error : Exception
+        What was raised, with what it was raised from.
+
+    Returns
+    -------
+    tuple
+        Verdict and words, which hold no address: there may be a signature in it.
+    """
+    causes = list(error_causes(error))
+    told = _untrusted_words(causes)
+    if told:
+        return Verdict.LASTING, told
+    number = getattr(error, "errno", None)
+    means = {
+        # a server that takes no proxy of ours says so while it is connected to
+        Verdict.REFUSED: _has(causes, ssl.SSLError) or _has([error], PermissionError),
+        Verdict.MISSING: _has([error], FileNotFoundError),
+        Verdict.FULL: number in {errno.ENOSPC, errno.EDQUOT},
+        Verdict.PASSING: _has(causes, TimeoutError, ConnectionError)
+        or bool(passing_reason(error)),
+    }
+    found = (verdict for verdict, is_meant in means.items() if is_meant)
+    return next(found, Verdict.LASTING), _words(error)
+
+
+def _has(errors: Iterable[BaseException], *kinds: type[BaseException]) -> bool:
+    return any(isinstance(each, kinds) for each in errors)
+
+
+def _untrusted_words(causes: Iterable[BaseException]) -> str:
+    return next(
+        (
+            f"the certificate of the server is not trusted: {each.verify_message}"
+            for each in causes
+            if isinstance(each, ssl.SSLCertVerificationError)
+        ),
+        "",
+    )
+
+
+def _words(error: Exception) -> str:
+    strerror = getattr(error, "strerror", None)
+    lines = str(strerror or error).strip().splitlines() or [type(error).__name__]
+    return re.sub(r"\w+://\S+", "…", lines[-1])
+
+
+def judge(found: tuple[Verdict, str], url: str) -> BkgpipeError:
+    """Make our error of what was found.
+
+    Parameters
+    ----------
+    found : tuple
+        Verdict and words.
+    url : str
+        Address that was asked.
+
+    Returns
+    -------
+    BkgpipeError
+        `PassingError` if it may be gone at the next try, `MissingFileError`,
+        `AccessError`, or any other `SiteError`.
+    """
+    verdict, words = found
+    if verdict is Verdict.REFUSED:
+        return _refusal(words, url)
+    kind, what, fix = _TOLD[verdict]
+    return kind(what=f"{what} ({words})", where=url, fix=fix)
+
+
+def _refusal(words: str, url: str) -> AccessError:
+    expired = expired_words(url)
+    if expired:
+        return AccessError(
+            what=f"{expired}, and access is refused ({words})",
+            where=url,
+            fix=f"Renew it, {_RENEWED}",
+        )
+    return AccessError(
+        what=f"access is refused ({words})",
+        where=url,
+        fix="Look at your proxy, token or keys, by bkgpipe check --site NAME too; "
+        f"docs/grid/transfer.md says where they are looked for. Renew them, {_RENEWED}",
+    )
