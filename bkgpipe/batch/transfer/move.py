@@ -259,23 +259,30 @@ def _send_once(storage: Storage, path: Path, *, size: int, url: str) -> None:
     try:
         with storage.told():
             storage.put(path, name)
-        _compare(storage, path, name, url=url)
-        if storage.renames:
-            with storage.told():
-                storage.rename(name, storage.key)
-                found = storage.size(storage.key)
-            _require_size(found, size, url=url)
-    except BaseException as error:
+        with _seen_later(url):
+            _compare(storage, path, name, url=url)
+            if storage.renames:
+                with storage.told():
+                    storage.rename(name, storage.key)
+                    found = storage.size(storage.key)
+                _require_size(found, size, url=url)
+    except BaseException:
         with suppress(Exception):  # the first error is the one to tell
             storage.remove(name)
-        if isinstance(error, MissingFileError):
-            # it may be seen a little later
-            raise PassingError(
-                what=f"what was just sent is not there: {error.what}",
-                where=url,
-                fix="Check that there is such a bucket or folder, then run again",
-            ) from error
         raise
+
+
+@contextmanager
+def _seen_later(url: str) -> Iterator[None]:
+    """Try again when a file is not there that was just sent."""
+    try:
+        yield
+    except MissingFileError as error:
+        raise PassingError(
+            what="what was just sent is not there",
+            where=url,
+            fix="Run again; see what the site says of its storage",
+        ) from error
 
 
 def _compare(storage: Storage, path: Path, name: str, *, url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from bkgpipe.batch.transfer.failures import Verdict, http_verdict
 from bkgpipe.batch.transfer.storage import Storage, file_system
@@ -63,7 +63,7 @@ class _S3(Storage):
     def key(self) -> str:
         """Bucket and name of the object."""
         parts = urlsplit(self._url)
-        return f"{parts.netloc}{unquote(parts.path)}"
+        return f"{parts.netloc}{parts.path}"
 
     def verdict(self, error: Exception) -> tuple[Verdict, str]:
         for each in error_causes(error):

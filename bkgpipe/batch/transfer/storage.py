@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from bkgpipe.batch.transfer.failures import Verdict, judge, system_verdict
 from bkgpipe.errors import BkgpipeError, SettingsError
@@ -43,7 +43,7 @@ class Storage:
     @property
     def key(self) -> str:
         """Name of the file for the server."""
-        return unquote(urlsplit(self._url).path)
+        return urlsplit(self._url).path
 
     @contextmanager
     def told(self) -> Iterator[None]:

@@ -6,8 +6,10 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from urllib.request import Request, urlopen
 
@@ -127,40 +129,37 @@ def flaky(request: pytest.FixtureRequest) -> Flaky:
 
 @pytest.fixture(scope="session")
 def serve_xrootd(
-    tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]
+    free_port: Callable[[], int],
 ) -> Iterator[Callable[..., tuple[str, Path]]]:
     """Factory: address and folder of a server of XRootD."""
     if not shutil.which("xrootd"):
         missing = "xrootd is missing: apt-get install xrootd-server"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    servers = []
+    with ExitStack() as stack:
+        yield partial(_serve_xrootd, stack, free_port)
 
-    def serve(*, has_sums: bool) -> tuple[str, Path]:
-        folder = tmp_path_factory.mktemp("xrootd")
-        (folder / "data" / "bkg").mkdir(parents=True)
-        (folder / "run").mkdir()
-        port = free_port()
-        sums = "xrootd.chksum max 4 adler32" if has_sums else ""
-        text = _XROOTD.format(port=port, folder=folder, sums=sums)
-        (folder / "xrootd.cfg").write_text(text)
-        user = []
-        if os.getuid() == 0:  # it refuses to run as root
-            user = ["-R", "nobody"]
-            for path in (folder, *folder.rglob("*")):
-                shutil.chown(path, "nobody")
-            for path in (folder.parent, folder.parent.parent):
-                path.chmod(path.stat().st_mode | 0o011)
-        command = ["xrootd", *user, "-c", str(folder / "xrootd.cfg"), "-n", "a"]
-        log = folder / "run" / "log"
-        command += ["-l", str(log)]
-        servers.append(subprocess.Popen(command, cwd=folder))  # noqa: S603
-        _await_port(port)
-        return f"root://127.0.0.1:{port}//bkg", folder / "data" / "bkg"
 
-    yield serve
-    for server in servers:
-        server.kill()
-        server.wait()
+def _serve_xrootd(
+    stack: ExitStack, free_port: Callable[[], int], *, has_sums: bool
+) -> tuple[str, Path]:
+    # not in a folder of pytest, which is closed to the user that it runs as
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="bkgpipe-xrootd-")))
+    (folder / "data" / "bkg").mkdir(parents=True)
+    (folder / "run").mkdir()
+    port = free_port()
+    sums = "xrootd.chksum max 4 adler32" if has_sums else ""
+    text = _XROOTD.format(port=port, folder=folder, sums=sums)
+    (folder / "xrootd.cfg").write_text(text)
+    command = ["xrootd", "-c", f"{folder}/xrootd.cfg", "-l", f"{folder}/run/log"]
+    if os.getuid() == 0:  # it refuses to run as root
+        command += ["-R", "nobody"]
+        for path in (folder, *folder.rglob("*")):
+            shutil.chown(path, "nobody")
+    server = subprocess.Popen([*command, "-n", "a"], cwd=folder)  # noqa: S603
+    stack.callback(server.wait)
+    stack.callback(server.kill)
+    _await_port(port)
+    return f"root://127.0.0.1:{port}//bkg", folder / "data" / "bkg"
 
 
 def _await_port(port: int) -> None:
