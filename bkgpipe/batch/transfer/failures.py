@@ -19,7 +19,7 @@ from bkgpipe.errors import (
     SiteError,
 )
 
-__all__ = ["Verdict", "http_verdict", "judge", "system_verdict"]
+__all__ = ["Verdict", "all_causes", "http_verdict", "judge", "system_verdict"]
 
 _REFUSED = {401, 403, 407, 511}
 _MISSING = {404, 410}
@@ -99,7 +99,7 @@ def system_verdict(error: Exception) -> tuple[Verdict, str]:
     tuple
         Verdict and words, which hold no address: there may be a signature in it.
     """
-    causes = list(error_causes(error))
+    causes = all_causes(error)
     told = _untrusted_words(causes)
     if told:
         return Verdict.LASTING, told
@@ -114,6 +114,24 @@ def system_verdict(error: Exception) -> tuple[Verdict, str]:
     }
     found = (verdict for verdict, is_meant in means.items() if is_meant)
     return next(found, Verdict.LASTING), _words(error)
+
+
+def all_causes(error: BaseException) -> list[BaseException]:
+    """List what an error was raised from, or made of: httpcore hides the first.
+
+    Parameters
+    ----------
+    error : BaseException
+        What was raised.
+
+    Returns
+    -------
+    list of BaseException
+        The error itself and its causes.
+    """
+    causes = list(error_causes(error))
+    parts = (part for each in causes for part in each.args)
+    return causes + [part for part in parts if isinstance(part, BaseException)]
 
 
 def _has(errors: Iterable[BaseException], *kinds: type[BaseException]) -> bool:

@@ -12,9 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bkgpipe.batch.transfer.credentials import find_proxy, find_token
-from bkgpipe.batch.transfer.failures import Verdict, http_verdict
+from bkgpipe.batch.transfer.failures import Verdict, all_causes, http_verdict
 from bkgpipe.batch.transfer.storage import Storage, file_system
-from bkgpipe.core.passing import error_causes
 from bkgpipe.errors import AccessError
 
 __all__ = ["webdav_storage"]
@@ -57,7 +56,7 @@ class _Webdav(Storage):
         if status:
             return http_verdict(status)
         found, words = super().verdict(error)
-        causes = list(error_causes(error))
+        causes = all_causes(error)
         is_of_http = any(type(each).__module__.startswith("http") for each in causes)
         is_of_tls = any(isinstance(each, ssl.SSLError) for each in causes)
         if found is Verdict.LASTING and is_of_http and not is_of_tls:
@@ -109,7 +108,7 @@ def webdav_storage(url: str, *, silence: float) -> Storage:
 
 def _status(error: Exception) -> int:
     """Return the number that HTTP answered; 0 where nobody did."""
-    for each in error_causes(error):
+    for each in all_causes(error):
         found = getattr(getattr(each, "response", None), "status_code", None)
         found = found or _CODES.get(type(each).__name__)
         if found:

@@ -3,17 +3,22 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
+from certificates import Authority
+from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 from flaky import Flaky, flaky_server
 from moto.server import ThreadedMotoServer
@@ -68,22 +73,26 @@ def _moto() -> Iterator[int]:
 
 @pytest.fixture(scope="session")
 def _wsgidav(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with serve_webdav(tmp_path_factory.mktemp("webdav")) as server:
+    with _serve(_make_webdav(tmp_path_factory.mktemp("webdav"))) as server:
         yield server.bind_addr[1]
 
 
-@contextmanager
-def serve_webdav(folder: Path, **settings: object) -> Iterator[Server]:
-    app = WsgiDAVApp(
+def _make_webdav(folder: Path) -> WsgiDAVApp:
+    return WsgiDAVApp(
         {
             "provider_mapping": {"/": str(folder)},
             "simple_dc": {"user_mapping": {"*": True}},
             "verbose": 0,
             "logging": {"enable": False},
-            **settings,
         }
     )
+
+
+@contextmanager
+def _serve(app: Callable[..., Any], adapter: Any = None) -> Iterator[Server]:
     server = Server(("127.0.0.1", 0), app)
+    server.ssl_adapter = adapter
+    server.error_log = lambda *_, **__: None
     server.prepare()
     thread = Thread(target=server.serve, daemon=True)
     thread.start()
@@ -125,6 +134,47 @@ def flaky(request: pytest.FixtureRequest) -> Flaky:
     """A server of S3 or WebDAV that fails as it is told to."""
     found: Flaky = request.getfixturevalue(f"flaky_{request.param}")
     return found
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@dataclass
+class Guarded:
+    """A server of WebDAV by HTTPS that lets in who shows what `accepts` says."""
+
+    url: str
+    accepts: str = ""
+    shown: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def guarded(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Guarded]:
+    app = _make_webdav(tmp_path)
+    found = Guarded(url="")
+
+    def guard(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        shown = environ.get("HTTP_AUTHORIZATION") or environ.get("SSL_CLIENT_S_DN_CN")
+        found.shown.append(shown or "")
+        if shown == found.accepts:
+            environ.pop("HTTP_AUTHORIZATION", None)
+            return app(environ, start_response)
+        environ["wsgi.input"].read()
+        start_response("403 Forbidden", [("Content-Length", "0")])
+        return []
+
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))
+    own = str(authority.issue("server"))
+    adapter = BuiltinSSLAdapter(own, own)
+    adapter.context.verify_mode = ssl.CERT_OPTIONAL
+    adapter.context.load_verify_locations(authority.certificate)
+    with _serve(guard, adapter) as server:
+        found.url = f"webdavs://127.0.0.1:{server.bind_addr[1]}"
+        yield found
 
 
 @pytest.fixture(scope="session")
