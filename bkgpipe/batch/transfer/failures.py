@@ -35,9 +35,14 @@ class Verdict(Enum):
     MISSING = auto()
     REFUSED = auto()
     FULL = auto()
+    UNTRUSTED = auto()
     LASTING = auto()
 
 
+_TRUST = (
+    "Name the file of the authority of the server in SSL_CERT_FILE (for S3 in "
+    "AWS_CA_BUNDLE), or the folder of those of the grid in X509_CERT_DIR"
+)
 _TOLD: dict[Verdict, tuple[type[BkgpipeError], str, str]] = {
     Verdict.PASSING: (
         PassingError,
@@ -53,6 +58,11 @@ _TOLD: dict[Verdict, tuple[type[BkgpipeError], str, str]] = {
         SiteError,
         "there is no space left",
         f"Free some, there or in the local folder, {_RENEWED}",
+    ),
+    Verdict.UNTRUSTED: (
+        SiteError,
+        "no trusted connection can be made",
+        _TRUST,
     ),
     Verdict.LASTING: (
         SiteError,
@@ -100,13 +110,12 @@ def system_verdict(error: Exception) -> tuple[Verdict, str]:
         Verdict and words, which hold no address: there may be a signature in it.
     """
     causes = all_causes(error)
-    told = _untrusted_words(causes)
-    if told:
-        return Verdict.LASTING, told
+    of_tls = [each for each in causes if isinstance(each, ssl.SSLError)]
+    if of_tls:
+        return _tls_verdict(of_tls[-1])
     number = getattr(error, "errno", None)
     means = {
-        # a server that takes no proxy of ours says so while it is connected to
-        Verdict.REFUSED: _has(causes, ssl.SSLError) or _has([error], PermissionError),
+        Verdict.REFUSED: _has([error], PermissionError),
         Verdict.MISSING: _has([error], FileNotFoundError),
         Verdict.FULL: number in {errno.ENOSPC, errno.EDQUOT},
         Verdict.PASSING: _has(causes, TimeoutError, ConnectionError)
@@ -138,15 +147,14 @@ def _has(errors: Iterable[BaseException], *kinds: type[BaseException]) -> bool:
     return any(isinstance(each, kinds) for each in errors)
 
 
-def _untrusted_words(causes: Iterable[BaseException]) -> str:
-    return next(
-        (
-            f"the certificate of the server is not trusted: {each.verify_message}"
-            for each in causes
-            if isinstance(each, ssl.SSLCertVerificationError)
-        ),
-        "",
-    )
+def _tls_verdict(error: ssl.SSLError) -> tuple[Verdict, str]:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Verdict.UNTRUSTED, error.verify_message
+    words = str(error.reason or error)
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return Verdict.PASSING, words
+    # a server that takes no proxy of ours says so while it is connected to
+    return Verdict.REFUSED if "ALERT" in words else Verdict.UNTRUSTED, words
 
 
 def _words(error: Exception) -> str:

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bkgpipe.batch.transfer.failures import Verdict, http_verdict
+from bkgpipe.batch.transfer.failures import Verdict, all_causes, http_verdict
 from bkgpipe.batch.transfer.storage import Storage, file_system
-from bkgpipe.core.passing import error_causes
 
 __all__ = ["s3_storage"]
 
@@ -29,7 +28,7 @@ _NO_KEYS = {
     "ProfileNotFound",
 }
 _NO_ANSWER = {
-    "ClientError",  # that of aiohttp: one of botocore has a response
+    "ClientError",
     "FSTimeoutError",
     "HTTPClientError",
     "ResponseParserError",
@@ -66,19 +65,17 @@ class _S3(Storage):
         return f"{parts.netloc}{parts.path}"
 
     def verdict(self, error: Exception) -> tuple[Verdict, str]:
-        for each in error_causes(error):
+        for each in all_causes(error):
             response = getattr(each, "response", None)
             if isinstance(response, dict):
-                code = str(response.get("Error", {}).get("Code", ""))
-                status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-                found, words = http_verdict(_CODES.get(code) or int(status))
-                return found, words if code.isdigit() else f"{words}, {code}"
-            names = {kind.__name__ for kind in type(each).__mro__}
-            if names & _NO_KEYS:
-                return Verdict.REFUSED, "there are no keys for S3"
-            if names & _NO_ANSWER:
-                return Verdict.PASSING, type(each).__name__
-        return super().verdict(error)
+                return _answer_verdict(response)
+        names = {kind.__name__ for kind in type(error).__mro__}
+        if names & _NO_KEYS:
+            return Verdict.REFUSED, "there are no keys for S3"
+        found, words = super().verdict(error)
+        if found is Verdict.LASTING and names & _NO_ANSWER:
+            return Verdict.PASSING, words
+        return found, words
 
     def put(self, path: Path, key: str) -> None:
         self._fs.put_file(str(path), key)
@@ -88,6 +85,13 @@ class _S3(Storage):
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, _md5).hexdigest()
         return str(self._fs.info(key).get("ETag", "")).strip('"') == md5
+
+
+def _answer_verdict(response: dict[str, Any]) -> tuple[Verdict, str]:
+    code = str(response.get("Error", {}).get("Code", ""))
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    found, words = http_verdict(_CODES.get(code, status))
+    return found, words if code.isdigit() else f"{words}, {code}"
 
 
 def s3_storage(url: str, *, silence: float) -> Storage:

@@ -56,10 +56,8 @@ class _Webdav(Storage):
         if status:
             return http_verdict(status)
         found, words = super().verdict(error)
-        causes = all_causes(error)
-        is_of_http = any(type(each).__module__.startswith("http") for each in causes)
-        is_of_tls = any(isinstance(each, ssl.SSLError) for each in causes)
-        if found is Verdict.LASTING and is_of_http and not is_of_tls:
+        of_http = (each.__module__.startswith("http") for each in type(error).__mro__)
+        if found is Verdict.LASTING and any(of_http):
             return Verdict.PASSING, words
         return found, words
 

@@ -172,8 +172,21 @@ def test_an_expired_token_is_named(guarded, quick, monkeypatch):
 def test_a_server_that_is_not_trusted(guarded, quick, monkeypatch):
     monkeypatch.delenv("SSL_CERT_FILE")
 
-    with pytest.raises(SiteError, match="certificate of the server is not trusted"):
+    with pytest.raises(SiteError, match=r"no trusted connection .*self") as caught:
         list_files(guarded.url, options=quick)
+    assert "X509_CERT_DIR" in caught.value.fix
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL", guarded.url.replace("webdavs", "https"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a-key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
+    with pytest.raises(SiteError, match=r"no trusted connection .*self") as caught:
+        list_files("s3://bucket", options=quick)
+    assert "AWS_CA_BUNDLE" in caught.value.fix
+
+
+def test_a_server_without_tls(flaky_webdav, quick):
+    with pytest.raises(SiteError, match=r"no trusted connection .*WRONG_VERSION"):
+        list_files(flaky_webdav.url.replace("webdav", "webdavs"), options=quick)
 
 
 def test_authorities_of_a_grid(*, guarded, authority, quick, tmp_path, monkeypatch):
