@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from bkgpipe.batch.resources import site_doubts
+from bkgpipe.batch.transfer.probe import probe_site
 from bkgpipe.batch.waves import list_waves
 from bkgpipe.chain.clocks import ClockSurvey
 from bkgpipe.chain.cost import Cost, find_costs
@@ -39,6 +40,7 @@ from bkgpipe.tools.propose.sample import look_at_runs, tell_of_plane
 
 __all__ = [
     "Findings",
+    "check_command",
     "check_files",
     "check_production",
     "check_settings",
@@ -69,7 +71,42 @@ class Findings:
     problems: tuple[str, ...] = ()
 
 
-def check_production(config: Path, overrides: Iterable[str]) -> int:
+def check_command(
+    config: Path, overrides: Iterable[str], *, deep: bool, site: str | None
+) -> int:
+    """Check a production, or its files.
+
+    Parameters
+    ----------
+    config : Path
+        Settings file.
+    overrides : iterable of str
+        Each ``section.key=value``.
+    deep : bool
+        Check its files.
+    site : str or None
+        Batch site of which proxy, token and storage are tried too.
+
+    Returns
+    -------
+    int
+        Exit code: 1 if there are problems.
+
+    Raises
+    ------
+    SettingsError
+        If the settings cannot be used.
+    """
+    if deep and site:
+        raise click.UsageError("--deep and --site check other things: give one of them")
+    if deep:
+        return check_files(config, overrides)
+    return check_production(config, overrides, site=site)
+
+
+def check_production(
+    config: Path, overrides: Iterable[str], *, site: str | None = None
+) -> int:
     """Print what was checked, and every problem found.
 
     Parameters
@@ -78,6 +115,8 @@ def check_production(config: Path, overrides: Iterable[str]) -> int:
         Settings file.
     overrides : iterable of str
         Each ``section.key=value``.
+    site : str, optional
+        Batch site of which proxy, token and storage are tried too.
 
     Returns
     -------
@@ -92,6 +131,8 @@ def check_production(config: Path, overrides: Iterable[str]) -> int:
     settings = read_settings(config, overrides)
     click.echo(f"Settings: {config}")
     findings = check_settings(settings)
+    if site:
+        findings = _join(findings, _check_site(settings, site))
     for line in findings.told:
         click.echo(line)
     problems = findings.problems
@@ -285,6 +326,11 @@ def _check_output(output: Path) -> Findings:
         told=(f"Output:   {output} ({size_words(free)} free)",),
         problems=() if is_writable else (problem,),
     )
+
+
+def _check_site(settings: Settings, name: str) -> Findings:
+    found = probe_site(settings.site(name), name=name)
+    return Findings(told=found.told, warnings=found.warnings, problems=found.problems)
 
 
 def check_files(config: Path, overrides: Iterable[str]) -> int:

@@ -233,13 +233,13 @@ def index(*, folder: Path, to: Path | None, force: bool, as_json: bool) -> None:
 
 @main.command(epilog=example('bkgpipe check --set select.min_livetime="10 min"'))
 @click.option("--deep", is_flag=True, help="Read every file, and compare its checksum.")
+@site_option(help="Try proxy, token and storage of this batch site too.")
 @settings_options
-def check(*, deep: bool, config: Path, overrides: tuple[str, ...]) -> None:
+def check(*, config: Path, overrides: tuple[str, ...], **asked: Any) -> None:
     """Read settings and store, list every problem, change nothing."""
-    from bkgpipe.cli.check import check_files, check_production
+    from bkgpipe.cli.check import check_command
 
-    check_one = check_files if deep else check_production
-    sys.exit(check_one(config, overrides))
+    sys.exit(check_command(config, overrides, **asked))
 
 
 @main.command(epilog=example("bkgpipe plan --set fit.penalty=2"))
