@@ -43,7 +43,7 @@ def register(settings: Settings) -> str:
     """
     path, _ = frozen_settings(settings)
     name = str(path)
-    _registered[name] = replace(settings, path=path, run=_anywhere(settings))
+    _registered[name] = replace(settings, path=path, run=settings.run.without_scheduler())
     return name
 
 
@@ -99,14 +99,9 @@ def frozen_settings(settings: Settings) -> tuple[Path, str]:
     tuple
         File in the output folder, and its text.
     """
-    text = settings_text(replace(settings, run=_anywhere(settings)))
+    text = settings_text(replace(settings, run=settings.run.without_scheduler()))
     name = f"settings-{hashlib.sha256(text.encode()).hexdigest()[:6]}.cfg"
     return settings.data.output / "settings" / name, text
-
-
-def _anywhere(settings: Settings) -> RunSettings:
-    # where it runs is not part of what it is: all that share a scheduler name it alike
-    return replace(settings.run, workers=1, scheduler_host="", scheduler_port=1)
 
 
 def find_changes(settings: Settings, stage: str) -> list[str]:

@@ -68,10 +68,10 @@ def run_pilot(
     """
     limits = find_limits(time_limit, margin=margin, idle=idle, environment=os.environ)
     settings = read_settings(config, overrides)
-    if not settings.run.scheduler_host:
+    if not settings.run.scheduler:
         raise SettingsError(
             what="no scheduler is named, and pilots get their work from one",
-            where="[run] scheduler_host",
+            where="[run] scheduler_host, scheduler_url",
             fix="Start luigid and give its machine by --scheduler-host, or work "
             "without one by bkgpipe run",
         )

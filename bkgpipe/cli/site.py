@@ -70,11 +70,12 @@ def at_site(
     _require_law()
     from bkgpipe.batch.site import make_on_site
 
-    if settings.run.scheduler_host:
+    if settings.run.scheduler:
         raise SettingsError(
             what="a site and a luigid cannot both share out the work",
             where="--site",
-            fix="Leave out --scheduler-host, or start pilots instead of --site",
+            fix="Leave out [run] scheduler_host and scheduler_url, or start pilots "
+            "instead of --site",
         )
     site = settings.site(name)
     return partial(make_on_site, site=site, name=name, stage=stage)

@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 
 from bkgpipe.settings.kinds import Kind
 
-__all__ = ["STAGE_COMMAND", "TRANSFER", "TRANSFER_SCHEMES", "require_address"]
+__all__ = ["SERVER", "STAGE_COMMAND", "TRANSFER", "TRANSFER_SCHEMES", "require_address"]
 
 # those that the packages of bkgpipe[transfer] move files to
 TRANSFER_SCHEMES = ("file", "s3", "webdav", "webdavs", "dav", "davs", "root")
 _NO_ADDRESS = ("none", "files")
-_SECRETS = "settings, logs and jobs are read by others: see docs/grid/transfer.md"
+_SECRETS = (
+    "settings and logs are read by others; docs/grid/transfer.md and docs/scheduler.md "
+    "say where to keep it"
+)
 
 
 def require_address(text: str) -> str:
@@ -56,6 +59,15 @@ def _parse_transfer(text: str, _folder: Path) -> str:
     return require_address(text)
 
 
+def _parse_server(text: str, _folder: Path) -> str:
+    if not text:
+        return ""
+    address = require_address(text)
+    if not address.startswith(("http://", "https://")):
+        raise ValueError(f"expected an address as https://host/path, found {text!r}")
+    return address
+
+
 def _parse_stage_command(text: str, _folder: Path) -> tuple[str, ...]:
     words = tuple(shlex.split(text))
     found = set(re.findall(r"\{.*?\}", text))
@@ -67,5 +79,6 @@ def _parse_stage_command(text: str, _folder: Path) -> tuple[str, ...]:
     return words
 
 
+SERVER = Kind(name="address", parse=_parse_server, write=str)
 TRANSFER = Kind(name="none, files or address", parse=_parse_transfer, write=str)
 STAGE_COMMAND = Kind(name="command", parse=_parse_stage_command, write=shlex.join)

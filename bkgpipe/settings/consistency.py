@@ -38,6 +38,10 @@ def find_contradictions(settings: Settings) -> list[str]:
     problems += _mask_problems(settings.mask, has_data=bool(settings.data.gammapy_data))
     problems += _stack_problems(settings.stack)
     problems += _method_problems(settings)
+    if settings.run.scheduler_host and settings.run.scheduler_url:
+        problems.append(
+            "[run] scheduler_host and scheduler_url name two schedulers: keep one"
+        )
     problems += [
         f"[{SITE_PREFIX}{name}] {problem}"
         for name, site in settings.sites.items()

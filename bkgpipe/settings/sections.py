@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from bkgpipe.settings.addresses import SERVER
 from bkgpipe.settings.keys import key
-from bkgpipe.settings.kinds import FLAG, INTEGER, TEXT, quantity
+from bkgpipe.settings.kinds import FLAG, INTEGER, PATH, TEXT, quantity
 from bkgpipe.settings.model_sections import (
     ExportSettings,
     FitSettings,
@@ -37,6 +39,23 @@ class RunSettings:
     scheduler_port: int = key(
         INTEGER, "8082", "Port of that luigid", minimum=1, maximum=65535
     )
+    scheduler_url: str = key(
+        SERVER,
+        "",
+        "Address of a luigid behind a server with TLS, as https://login1.example.org; "
+        "empty takes the two keys above",
+    )
+    scheduler_login: Path | None = key(
+        PATH,
+        "",
+        "File with user:password for that address, which others cannot read; the "
+        "variable BKGPIPE_SCHEDULER_LOGIN goes before it",
+    )
+    scheduler_ca: Path | None = key(
+        PATH,
+        "",
+        "Certificate of the authority of that server; empty trusts those of the system",
+    )
     retries: int = key(
         INTEGER,
         "2",
@@ -53,6 +72,31 @@ class RunSettings:
     allow_refused: bool = key(
         FLAG, "false", "Whether a production with unusable runs ends with exit code 0"
     )
+
+    @property
+    def scheduler(self) -> str:
+        """Central scheduler, to be shown; empty if there is none."""
+        if self.scheduler_host:
+            return f"{self.scheduler_host}:{self.scheduler_port}"
+        return self.scheduler_url
+
+    def without_scheduler(self) -> RunSettings:
+        """Return the same for any place: where it runs is not part of what it is.
+
+        Returns
+        -------
+        RunSettings
+            Settings of one worker that shares nothing.
+        """
+        return replace(
+            self,
+            workers=1,
+            scheduler_host="",
+            scheduler_port=1,
+            scheduler_url="",
+            scheduler_login=None,
+            scheduler_ca=None,
+        )
 
 
 SECTIONS: dict[str, type] = {

@@ -234,7 +234,7 @@ def test_no_scheduler_is_named(folder, bkgpipe):
     with pytest.raises(SettingsError, match="no scheduler is named") as caught:
         run_pilot(Path("luigi.cfg"), [], time_limit="", margin="5 min", idle="10 min")
 
-    assert caught.value.where == "[run] scheduler_host"
+    assert caught.value.where == "[run] scheduler_host, scheduler_url"
     assert "--scheduler-host" in caught.value.fix
     assert bkgpipe("pilot").exit_code == 2
     assert not (folder / "out").exists()

@@ -107,7 +107,7 @@ def test_no_scheduler_answers(folder, bkgpipe, free_port):
     with pytest.raises(OutputError, match="no scheduler answers") as caught:
         _run_production(folder, port)
 
-    assert caught.value.where == f"127.0.0.1:{port}"
+    assert caught.value.where == f"http://127.0.0.1:{port}"
     assert "luigid" in caught.value.fix
     result = bkgpipe("run", "--scheduler-host", "127.0.0.1", "--scheduler-port", port)
     assert result.exit_code == 1

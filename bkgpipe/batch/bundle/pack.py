@@ -270,7 +270,7 @@ class _Packer:
             gammapy_data=None,
         )
         mask = replace(given.mask, catalogs=(), regions=(), masks=())
-        run = replace(given.run, workers=1, scheduler_host="", scheduler_port=1)
+        run = given.run.without_scheduler()
         return settings_text(replace(given, data=data, mask=mask, run=run)).encode()
 
     def _runs_text(self, runs: Iterable[Run]) -> bytes:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import time
 import warnings
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from luigi.worker import Worker
 
 from bkgpipe.errors import BkgpipeError, OutputError
 from bkgpipe.flow.base import PASSING, StageTask
+from bkgpipe.flow.engine.access import find_access, try_scheduler
 from bkgpipe.flow.engine.presence import submitters
 from bkgpipe.flow.engine.sharing import SharingFactory
 from bkgpipe.flow.engine.targets import damaged_files
@@ -30,7 +30,6 @@ __all__ = ["build", "scheduler_address"]
 
 _log = logging.getLogger(__name__)
 
-_PATIENCE = 10.0  # s, for the scheduler to answer
 # A scheduler has no work although there is some: when it was started anew; for ten
 # seconds after it saw a task done whose product was then removed; and for ever when a
 # worker was killed between writing a product and telling so. It is told again.
@@ -84,16 +83,21 @@ def build(
     ------
     OutputError
         If no scheduler answers.
+    AccessError
+        If it refuses user and password.
+    SettingsError
+        If these cannot be used.
     """
+    factory = factory or _usual_factory(settings)
     how: dict[str, object] = {
         "workers": settings.run.workers,
-        "worker_scheduler_factory": factory or _usual_factory(settings),
+        "worker_scheduler_factory": factory,
         "detailed_summary": True,
-        **_scheduler(settings),
+        **_scheduler(settings, factory),
     }
     StageTask.log = log
     with _configured(settings), _lost_told(settings):
-        if settings.run.scheduler_host:
+        if settings.run.scheduler:
             # what there is to share is known when the runs are selected
             luigi.build([task.sibling(Select)], **how)
         n_passing = 0
@@ -116,7 +120,7 @@ def build(
 
 
 def _usual_factory(settings: Settings) -> WatchfulFactory:
-    kind = SharingFactory if settings.run.scheduler_host else WatchfulFactory
+    kind = SharingFactory if settings.run.scheduler else WatchfulFactory
     return kind(hung_after=settings.run.hung_after)
 
 
@@ -131,28 +135,19 @@ def scheduler_address(settings: Settings) -> str:
     Returns
     -------
     str
-        Host and port; ``local`` when each process shares out its own.
+        Host and port, or address; ``local`` when each process shares out its own.
     """
-    run = settings.run
-    if not run.scheduler_host:
-        return "local"
-    return f"{run.scheduler_host}:{run.scheduler_port}"
+    return settings.run.scheduler or "local"
 
 
-def _scheduler(settings: Settings) -> dict[str, object]:
-    host, port = settings.run.scheduler_host, settings.run.scheduler_port
-    if not host:
+def _scheduler(settings: Settings, factory: WatchfulFactory) -> dict[str, object]:
+    if not settings.run.scheduler:
         return {"local_scheduler": True}
-    try:
-        with socket.create_connection((host, port), timeout=_PATIENCE):
-            pass
-    except OSError as error:
-        raise OutputError(
-            what=f"no scheduler answers ({error.strerror or error})",
-            where=f"{host}:{port}",
-            fix="Start luigid there, or leave out --scheduler-host to work without one",
-        ) from error
-    return {"scheduler_host": host, "scheduler_port": port}
+    access = find_access(settings.run)
+    try_scheduler(access)
+    factory.connect = access.connect
+    # one that the user gave to Luigi would go before it
+    return {"scheduler_url": access.url}
 
 
 @contextmanager
@@ -214,7 +209,7 @@ def _configured(settings: Settings) -> Iterator[None]:
     """Let Luigi read its own sections of the file; what they leave open is ours."""
     luigi.configuration.add_config_path(str(settings.path))
     known = luigi.configuration.get_config()
-    defaults = _CENTRAL if settings.run.scheduler_host else _LOCAL
+    defaults = _CENTRAL if settings.run.scheduler else _LOCAL
     ours = [each for each in defaults if not known.has_option(*each[:2])]
     for section, option, value in ours:
         known.set(section, option, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing import active_children
 from types import TracebackType
 from typing import Any, ClassVar, Literal
@@ -161,6 +162,7 @@ class WatchfulFactory:
 
     def __init__(self, *, hung_after: float) -> None:
         self.hung_after = hung_after
+        self.connect: Callable[[], RemoteScheduler] | None = None
 
     def create_local_scheduler(self) -> Scheduler:
         """Make a scheduler in this process.
@@ -178,14 +180,14 @@ class WatchfulFactory:
         Parameters
         ----------
         url : str
-            Its address.
+            Its address, unless `connect` makes the connection.
 
         Returns
         -------
         RemoteScheduler
             Connection.
         """
-        return RemoteScheduler(url)
+        return self.connect() if self.connect else RemoteScheduler(url)
 
     def create_worker(
         self,
