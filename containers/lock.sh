@@ -19,6 +19,8 @@ from configparser import ConfigParser
 settings = ConfigParser()
 settings.read("setup.cfg", encoding="utf-8")
 print(settings["options"]["install_requires"].strip())
+# jobs that share no folder with the submitter fetch their files themselves
+print(settings["options.extras_require"]["transfer"].strip())
 PYTHON
 )
 

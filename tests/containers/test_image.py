@@ -154,6 +154,19 @@ def test_packages_are_those_of_the_lock(image, inside, job, root):
     assert re.search(r"^libc6\S*\t2\.36", system, re.MULTILINE)
 
 
+def test_jobs_can_fetch_their_files(image, inside, job):
+    script = """
+        import fsspec
+        for protocol in ("s3", "webdav", "root"):
+            print(fsspec.get_filesystem_class(protocol).__name__)
+    """.replace("\n        ", "\n")
+
+    told = inside(image, "python", "-c", script, folder=job).stdout
+
+    kinds = ["S3FileSystem", "WebdavFileSystem", "XRootDFileSystem"]
+    assert told.split() == kinds
+
+
 @pytest.mark.parametrize("form", ["image", "unpacked"])
 def test_a_job_sees_no_network_and_no_way_to_write(form, request, inside, job):
     script = """

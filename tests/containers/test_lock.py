@@ -21,6 +21,7 @@ def test_each_requirement_is_pinned_within_its_range(lock, root):
     settings = ConfigParser()
     settings.read(root / "setup.cfg", encoding="utf-8")
     lines = settings["options"]["install_requires"].split("\n")
+    lines += settings["options.extras_require"]["transfer"].split("\n")
     requirements = [Requirement(line) for line in lines if line]
     pins = dict(_PIN.findall(lock))
 

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bkgpipe.batch.transfer.failures import Verdict, judge, system_verdict
+from bkgpipe.core.passing import error_causes
 from bkgpipe.errors import BkgpipeError, SettingsError
 
 __all__ = ["Storage", "file_system"]
@@ -201,9 +202,10 @@ def file_system(protocol: str, **options: Any) -> Any:
         fsspec = import_module("fsspec")
         return fsspec.filesystem(protocol, **options)
     except ImportError as error:
+        *_, cause = error_causes(error)
         raise SettingsError(
             what=f"moving files by {protocol}:// needs packages that are not installed "
-            f"({error})",
+            f"({cause})",
             where="[site:NAME] transfer",
             fix="pip install 'bkgpipe[transfer]'",
         ) from error
