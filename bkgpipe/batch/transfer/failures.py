@@ -24,7 +24,7 @@ __all__ = ["Verdict", "all_causes", "http_verdict", "judge", "system_verdict"]
 _REFUSED = {401, 403, 407, 511}
 _MISSING = {404, 410}
 _PASSING = {408, 423, 425, 429, 500, 502, 503, 504, 509}
-_FULL = {413, 507}
+_FULL = {507}
 _RENEWED = "then run again: what is finished is kept"
 
 

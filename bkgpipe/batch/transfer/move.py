@@ -266,9 +266,11 @@ def _send_once(storage: Storage, path: Path, *, size: int, url: str) -> None:
                     storage.rename(name, storage.key)
                     found = storage.size(storage.key)
                 _require_size(found, size, url=url)
-    except BaseException:
-        with suppress(Exception):  # the first error is the one to tell
-            storage.remove(name)
+    except Exception as error:
+        # of another try, or another job, there may be a whole one under its own name
+        if storage.renames or isinstance(error, DamagedFileError):
+            with suppress(Exception):  # the first error is the one to tell
+                storage.remove(name)
         raise
 
 

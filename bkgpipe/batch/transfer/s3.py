@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +19,7 @@ _CODES = {
     "ExpiredToken": 401,
     "ExpiredTokenException": 401,
     "InvalidToken": 401,
+    "QuotaExceeded": 507,
     "RequestTimeout": 408,
     "TokenRefreshRequired": 401,
 }
@@ -41,22 +44,7 @@ class _S3(Storage):
     renames = False
 
     def _connect(self, silence: float) -> Any:
-        connection = {
-            "connect_timeout": min(10.0, silence),
-            "read_timeout": silence,
-            "retries": {"total_max_attempts": 1},
-            # not all stores know those that AWS added in 2025
-            "request_checksum_calculation": "when_required",
-            "response_checksum_validation": "when_required",
-        }
-        found = file_system(
-            "s3",
-            config_kwargs=connection,
-            use_listings_cache=False,
-            skip_instance_cache=True,  # keys may be renewed
-        )
-        found.retries = 1
-        return found
+        return _connected(silence, _settings_stamp())
 
     @property
     def key(self) -> str:
@@ -85,6 +73,41 @@ class _S3(Storage):
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, _md5).hexdigest()
         return str(self._fs.info(key).get("ETag", "")).strip('"') == md5
+
+
+# a connection costs 0.1 s of CPU time, as many interfaces of AWS are read for it
+@lru_cache(maxsize=1)
+def _connected(silence: float, _stamp: tuple[object, ...]) -> Any:
+    connection = {
+        "connect_timeout": min(10.0, silence),
+        "read_timeout": silence,
+        "retries": {"total_max_attempts": 1},
+        # not all stores know those that AWS added in 2025
+        "request_checksum_calculation": "when_required",
+        "response_checksum_validation": "when_required",
+    }
+    found = file_system(
+        "s3",
+        config_kwargs=connection,
+        use_listings_cache=False,
+        skip_instance_cache=True,
+    )
+    found.retries = 1
+    return found
+
+
+def _settings_stamp() -> tuple[object, ...]:
+    """Put together what a connection depends on: keys may be renewed."""
+    names = ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE")
+    usual = ("~/.aws/credentials", "~/.aws/config")
+    files = [
+        Path(os.environ.get(n, u)).expanduser()
+        for n, u in zip(names, usual, strict=True)
+    ]
+    times = [path.stat().st_mtime_ns if path.is_file() else 0 for path in files]
+    variables = {k: v for k, v in os.environ.items() if k.startswith("AWS_")}
+    # a process that is forked has no part in connections of its parent
+    return (os.getpid(), *times, *sorted(variables.items()))
 
 
 def _answer_verdict(response: dict[str, Any]) -> tuple[Verdict, str]:

@@ -131,8 +131,19 @@ def _access(host: str) -> dict[str, Any]:
         return {"verify": certificates, "auth": login}
     proxy = find_proxy()
     if proxy:
-        certificates.load_cert_chain(proxy)
+        _load_proxy(certificates, proxy)
     return {"verify": certificates}
+
+
+def _load_proxy(certificates: ssl.SSLContext, proxy: Path) -> None:
+    try:
+        certificates.load_cert_chain(proxy)
+    except OSError as error:
+        raise AccessError(
+            what=f"is no proxy that can be used ({error.strerror or error})",
+            where=str(proxy),
+            fix="Make a new one, as by voms-proxy-init, or unset X509_USER_PROXY",
+        ) from error
 
 
 def _login(host: str) -> tuple[str, str] | None:

@@ -55,8 +55,6 @@ class _Xrootd(Storage):
         client.EnvPutInt("ConnectionWindow", max(1, round(min(10.0, silence))))
         client.EnvPutInt("StreamErrorWindow", max(1, round(silence)))
         client.EnvPutInt("TimeoutResolution", 1)
-        # it keeps files open, of which there may be a new one under the same name
-        found.invalidate_cache()
         return found
 
     @property
@@ -81,6 +79,11 @@ class _Xrootd(Storage):
         self._fs.makedirs(str(PurePosixPath(key).parent), exist_ok=True)
         with path.open("rb") as source, self._fs.open(key, "wb") as target:
             shutil.copyfileobj(source, target, _BLOCK)
+
+    def get(self, key: str, path: Path) -> None:
+        # it keeps files open, of which there may be a new one under the same name
+        self._fs.invalidate_cache()
+        super().get(key, path)
 
     def has_sum_of(self, path: Path, key: str) -> bool:
         try:

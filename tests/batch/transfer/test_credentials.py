@@ -150,6 +150,15 @@ def test_a_proxy_is_shown(guarded, authority, quick, monkeypatch):
     assert list_files(f"{guarded.url}/none", options=quick) == {}
 
 
+def test_a_proxy_that_is_none(guarded, quick, tmp_path, monkeypatch):
+    (tmp_path / "proxy").write_text("nonsense")
+    monkeypatch.setenv("X509_USER_PROXY", str(tmp_path / "proxy"))
+
+    with pytest.raises(AccessError, match="is no proxy that can be used") as caught:
+        list_files(guarded.url, options=quick)
+    assert caught.value.where == str(tmp_path / "proxy")
+
+
 def test_an_expired_proxy_is_named(guarded, authority, quick, monkeypatch):
     proxy = authority.issue("late", valid=timedelta(minutes=-5))
     monkeypatch.setenv("X509_USER_PROXY", str(proxy))

@@ -135,6 +135,17 @@ def test_what_is_stored_otherwise_is_sent_again(flaky, bundle, tmp_path, quick):
     assert moves[-2:] == ["PUT", "DELETE"]
 
 
+def test_what_is_there_outlives_a_failure(flaky, bundle, quick):
+    url = f"{flaky.url}/in.tar"
+    send(bundle, url, options=quick)
+    flaky.faults.append(("PUT", "403"))
+
+    with pytest.raises(AccessError):
+        send(bundle, url, options=quick)
+
+    assert exists(url, options=quick)
+
+
 @pytest.mark.parametrize("status", ["403", "401"])
 def test_refusals_are_not_tried_again(*, flaky, bundle, tmp_path, quick, status):
     url = f"{flaky.url}/in.tar"

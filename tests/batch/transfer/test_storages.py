@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from multiprocessing import get_context
 
 import pytest
 
@@ -74,6 +75,31 @@ def test_no_keys(flaky_s3, bundle, quick, monkeypatch):
 
     with pytest.raises(AccessError, match="there are no keys for S3"):
         send(bundle, f"{flaky_s3.url}/in.tar", options=quick)
+
+
+def test_renewed_keys_are_used_at_once(flaky_s3, quick, tmp_path, monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    path = tmp_path / "credentials"
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    for key in ("first-key", "second-key"):
+        path.write_text(
+            f"[default]\naws_access_key_id = {key}\naws_secret_access_key = b\n"
+        )
+        for _ in range(2):
+            assert not exists(f"{flaky_s3.url}/in.tar", options=quick)
+        assert f"Credential={key}/" in flaky_s3.headers[-1]
+
+
+def test_a_process_that_is_forked_has_a_connection_of_its_own(flaky_s3, quick):
+    url = f"{flaky_s3.url}/in.tar"
+    assert not exists(url, options=quick)
+
+    forked = get_context("fork").Process(target=exists, args=(url,))
+    forked.start()
+    forked.join(timeout=30)
+
+    assert forked.exitcode == 0
 
 
 def test_nobody_listens(bundle, quick, free_port, monkeypatch):
