@@ -14,7 +14,7 @@ __all__ = ["Job", "Journal", "find_sites", "site_folder"]
 
 # `sending` is written before the batch system is asked: a submitter may be killed
 # between that and the number of the job.
-_OPEN_STATES = frozenset({"sending", "pending", "running"})
+_OPEN_STATES = frozenset({"sending", "pending", "running", "held", "ended"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,12 +34,18 @@ class Job:
     job_id : str
         Number that the batch system gave it; empty when not known yet.
     state : str
-        ``sending``, ``pending``, ``running``, ``finished``, ``failed`` or
-        ``cancelled``.
+        ``sending``, ``pending``, ``running``, ``held``, ``ended`` (its answer is not
+        taken yet), ``finished``, ``failed`` or ``cancelled``.
     log : str
         File of what it prints.
     error : str
         Why it failed.
+    sum : str
+        SHA-256 of the bundle that it was sent with; empty if it shares our folders.
+    memory : float
+        Memory that it asked for [MB]; zero if that is not known.
+    lacks_memory : bool
+        Whether it failed because that was too little.
     """
 
     name: str
@@ -50,6 +56,9 @@ class Job:
     state: str = "sending"
     log: str = ""
     error: str = ""
+    sum: str = ""
+    memory: float = 0.0
+    lacks_memory: bool = False
 
     @property
     def is_open(self) -> bool:

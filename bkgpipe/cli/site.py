@@ -78,6 +78,12 @@ def at_site(
             "instead of --site",
         )
     site = settings.site(name)
+    if site.transfer != "none":
+        raise SettingsError(
+            what="run --site cannot send jobs yet that share no folders with it",
+            where=f"[site:{name}] transfer",
+            fix="Set transfer = none for a site that sees the same folders",
+        )
     return partial(make_on_site, site=site, name=name, stage=stage)
 
 

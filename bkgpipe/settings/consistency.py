@@ -59,6 +59,13 @@ def _transfer_problems(site: SiteSettings) -> list[str]:
             "transfer = files, but Slurm copies no files: set transfer = none, or the "
             "address of a folder"
         )
+    if site.engine == "arc" and site.transfer == "none":
+        problems.append(
+            "engine = arc, whose jobs share no folders: set transfer = files, or the "
+            "address of a folder"
+        )
+    if (site.engine == "arc") != bool(site.endpoint):
+        problems.append("endpoint names the computing element of engine = arc alone")
     if not has_commands and (site.stage_in or site.stage_out):
         problems.append("stage_in and stage_out go together: give both or none")
     if has_commands and not is_address:

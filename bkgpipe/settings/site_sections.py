@@ -8,6 +8,7 @@ from pathlib import Path
 from bkgpipe.settings.addresses import STAGE_COMMAND, TRANSFER
 from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
+    FLAG,
     INTEGER,
     PATH,
     TEXT,
@@ -27,7 +28,10 @@ SITE_PREFIX = "site:"
 class SiteSettings:
     """A batch system to run on, for `--site NAME`; nothing here changes a result."""
 
-    engine: str = key(choice("slurm", "htcondor"), "slurm", "Its batch system")
+    engine: str = key(choice("slurm", "htcondor", "arc"), "slurm", "Its batch system")
+    endpoint: str = key(
+        TEXT, "", "Computing element of ARC, as https://ce.example.org/arex"
+    )
     transfer: str = key(
         TRANSFER,
         "none",
@@ -48,6 +52,9 @@ class SiteSettings:
     )
     container: Path | None = key(
         PATH, "", "Apptainer image, or its unpacked folder, to run in; empty needs none"
+    )
+    send_container: bool = key(
+        FLAG, "false", "Copy the image to each job; otherwise nodes have it at its path"
     )
     apptainer: str = key(TEXT, "apptainer", "Command that runs the image on the nodes")
     container_options: str = key(

@@ -1,0 +1,1 @@
+"""Jobs that share no folders with the submitter."""
