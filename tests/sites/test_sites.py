@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -162,3 +163,12 @@ def test_htcondor_removes_a_job(folder: Path) -> None:
 
     state, _ = _end(_ended_condor, job)
     assert state == "REMOVED"
+
+
+@_site("htcondor")
+def test_htcondor_copies_what_jobs_need(folder: Path) -> None:
+    script = Path(__file__).with_name("ship_desk.py")
+    said = json.loads(_stdout(*_AS_USER, sys.executable, str(script), str(folder)))
+    assert len(said["places"]) == 10
+    assert all("/execute/dir_" in place for place in said["places"])
+    assert said["errors"] == ["exit code 7"]

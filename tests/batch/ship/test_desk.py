@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bkgpipe.batch.jobs import Job
+from bkgpipe.batch.ship import carriage
 from bkgpipe.batch.ship.baggage import Verdict
 from bkgpipe.batch.ship.desk import ShipDesk
 from bkgpipe.batch.ship.protocol import JobState
@@ -61,20 +62,20 @@ def test_bad_answer_is_sent_again(  # noqa: PLR0917 pytest gives them by name
     new_desk: _Desks,
     products: dict,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     work: str,
     reason: str,
     address: bool,
 ) -> None:
     if address:
         pytest.importorskip("fsspec")
+        monkeypatch.setattr(carriage, "_LAG", 0.0)
     command = _ONCE.format(tmp_path, work)
     url = f"file://{tmp_path}/storage"
     if address:
         command = command.replace('"$2"', '"${2#file://}"')
         command = command.replace('"$4"', '"${4#file://}"')
     desk = new_desk(command=command, transfer=url if address else "files")
-    if address and "no answer" in reason:
-        pytest.skip("waits for what storage shows late")
     desk.make("count", products)
     assert _are_made(products)
     failed = [job for job in _jobs(desk) if job.state == "failed"]
