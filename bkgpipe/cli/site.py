@@ -30,6 +30,7 @@ from bkgpipe.flow import Select
 from bkgpipe.flow.engine.build import build
 from bkgpipe.flow.plan import PlannedProduct
 from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings.site_sections import SiteSettings
 
 __all__ = [
     "at_site",
@@ -78,12 +79,7 @@ def at_site(
             "instead of --site",
         )
     site = settings.site(name)
-    if site.transfer != "none":
-        raise SettingsError(
-            what="run --site cannot send jobs yet that share no folders with it",
-            where=f"[site:{name}] transfer",
-            fix="Set transfer = none for a site that sees the same folders",
-        )
+    _require_shared(site, name)
     return partial(make_on_site, site=site, name=name, stage=stage)
 
 
@@ -111,7 +107,9 @@ def cancel_site(
     _require_law()
     from bkgpipe.batch.site import cancel_jobs
 
-    jobs = cancel_jobs(read_settings(config, overrides), name)
+    settings = read_settings(config, overrides)
+    _require_shared(settings.site(name), name)
+    jobs = cancel_jobs(settings, name)
     if as_json:
         click.echo(json.dumps({"cancelled": [job.name for job in jobs]}))
         return
@@ -220,6 +218,15 @@ def tell_jobs(
     kept = replace(settings, path=frozen_settings(settings)[0])
     script = job_script(found, kept, job_command(kept, *first))
     click.echo("".join(f"  {line}\n" for line in script.splitlines()), nl=False)
+
+
+def _require_shared(site: SiteSettings, name: str) -> None:
+    if site.transfer != "none":
+        raise SettingsError(
+            what="jobs that share no folders with bkgpipe cannot be sent yet",
+            where=f"[site:{name}] transfer",
+            fix="Set transfer = none for a site that sees the same folders",
+        )
 
 
 def _require_law() -> None:
