@@ -12,7 +12,6 @@ from pathlib import Path
 from bkgpipe.errors import SettingsError
 from bkgpipe.settings import Settings, read_settings, settings_text
 from bkgpipe.settings.fingerprint import stage_values
-from bkgpipe.settings.sections import RunSettings
 
 __all__ = [
     "find_changes",
@@ -43,7 +42,9 @@ def register(settings: Settings) -> str:
     """
     path, _ = frozen_settings(settings)
     name = str(path)
-    _registered[name] = replace(settings, path=path, run=settings.run.without_scheduler())
+    _registered[name] = replace(
+        settings, path=path, run=settings.run.without_scheduler()
+    )
     return name
 
 

@@ -10,7 +10,6 @@ import click
 from bkgpipe.cli.options import (
     config_option,
     example,
-    file_option,
     json_option,
     placed,
     placement_options,
@@ -107,16 +106,22 @@ def cancel(
     help="Settings that a production keeps in its output folder.",
 )
 @click.option("--folder", default="", help="Folder that the products belong into.")
-@file_option("--bundle", help="File of bkgpipe pack, in place of WORD and CHUNKS.")
-@file_option("--to", "answer", help="Answer to a bundle, for bkgpipe put.")
+@click.option(
+    "--bundle",
+    metavar="FILE|URL",
+    help="File of bkgpipe pack, in place of WORD and CHUNKS.",
+)
+@click.option(
+    "--to", "answer", metavar="FILE|URL", help="Answer to a bundle, for bkgpipe put."
+)
 def job(
     *,
     word: str | None,
     chunks: tuple[int, ...],
     config: Path | None,
     folder: str,
-    bundle: Path | None,
-    answer: Path | None,
+    bundle: str | None,
+    answer: str | None,
 ) -> None:
     """Make CHUNKS of WORD, as `count`, in a batch job.
 

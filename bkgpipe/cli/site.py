@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -10,15 +11,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any
 
 import click
 
-from bkgpipe.batch.bundle.pack import pack_chunks
+from bkgpipe.batch.bundle.pack import find_open, pack_chunks
 from bkgpipe.batch.bundle.put import PutResult, put_answers
 from bkgpipe.batch.bundle.work import run_bundle
 from bkgpipe.batch.resources import with_memory
 from bkgpipe.batch.script import job_command, job_script
+from bkgpipe.batch.transfer import fetch, send
 from bkgpipe.batch.waves import find_tasks, list_waves, split_chunks
 from bkgpipe.batch.work import require_folder, run_job
 from bkgpipe.chain.cost import Cost
@@ -68,9 +72,6 @@ def at_site(
     SettingsError
         If the site cannot be used.
     """
-    _require_law()
-    from bkgpipe.batch.site import make_on_site
-
     if settings.run.scheduler:
         raise SettingsError(
             what="a site and a luigid cannot both share out the work",
@@ -79,8 +80,8 @@ def at_site(
             "instead of --site",
         )
     site = settings.site(name)
-    _require_shared(site, name)
-    return partial(make_on_site, site=site, name=name, stage=stage)
+    make = _of_site(site).make_on_site
+    return partial(make, site=site, name=name, stage=stage)
 
 
 def cancel_site(
@@ -104,12 +105,8 @@ def cancel_site(
     BkgpipeError
         If the settings cannot be used, or the batch system refuses.
     """
-    _require_law()
-    from bkgpipe.batch.site import cancel_jobs
-
     settings = read_settings(config, overrides)
-    _require_shared(settings.site(name), name)
-    jobs = cancel_jobs(settings, name)
+    jobs = _of_site(settings.site(name)).cancel_jobs(settings, name)
     if as_json:
         click.echo(json.dumps({"cancelled": [job.name for job in jobs]}))
         return
@@ -220,22 +217,17 @@ def tell_jobs(
     click.echo("".join(f"  {line}\n" for line in script.splitlines()), nl=False)
 
 
-def _require_shared(site: SiteSettings, name: str) -> None:
+def _of_site(site: SiteSettings) -> ModuleType:
+    """Return the module that makes jobs of a site, and cancels them."""
     if site.transfer != "none":
-        raise SettingsError(
-            what="jobs that share no folders with bkgpipe cannot be sent yet",
-            where=f"[site:{name}] transfer",
-            fix="Set transfer = none for a site that sees the same folders",
-        )
-
-
-def _require_law() -> None:
+        return importlib.import_module("bkgpipe.batch.ship.site")
     if importlib.util.find_spec("law") is None:
         raise SettingsError(
             what="batch systems need the package law, which is not installed",
             where="--site",
             fix="Install bkgpipe[batch]",
         )
+    return importlib.import_module("bkgpipe.batch.site")
 
 
 def pack_bundles(
@@ -274,8 +266,9 @@ def pack_bundles(
     """
     settings = _kept(config, overrides)
     wanted = chunks or list(find_tasks(word, settings.path))
+    jobs = split_chunks(find_open(settings, word, wanted), size=per_job)
     n_bundles = n_bytes = 0
-    for bundle in pack_chunks(settings, word, wanted, folder=folder, per_job=per_job):
+    for bundle in pack_chunks(settings, word, jobs, folder=folder):
         n_bundles, n_bytes = n_bundles + 1, n_bytes + bundle.size
         if as_json:
             click.echo(json.dumps(asdict(bundle), default=str))
@@ -287,15 +280,15 @@ def pack_bundles(
         click.echo(told if n_bundles else f"Nothing to pack: all of {word} is there.")
 
 
-def do_bundle(bundle: Path, answer: Path) -> int:
+def do_bundle(bundle: str, answer: str) -> int:
     """Do the work of a bundle.
 
     Parameters
     ----------
-    bundle : Path
-        What the job was sent.
-    answer : Path
-        File to write.
+    bundle : str
+        What the job was sent: a file, or its address on a storage server.
+    answer : str
+        File to write, or its address.
 
     Returns
     -------
@@ -304,14 +297,23 @@ def do_bundle(bundle: Path, answer: Path) -> int:
 
     Raises
     ------
-    OutputError
-        If the answer cannot be written.
+    BkgpipeError
+        If the answer cannot be written, or a file cannot be moved.
     """
-    paths = bundle.absolute(), answer.absolute()
-    # a luigi.cfg that lies beside the bundle is not that of the production
-    os.environ.pop("LUIGI_CONFIG_PATH", None)
-    os.chdir("/")
-    return run_bundle(*paths)
+    with TemporaryDirectory(prefix="bkgpipe-moved-") as folder:
+        local = [
+            Path(folder, name) if "://" in given else Path(given).absolute()
+            for name, given in (("bundle.tar", bundle), ("answer.tar", answer))
+        ]
+        # a luigi.cfg that lies beside the bundle is not that of the production
+        os.environ.pop("LUIGI_CONFIG_PATH", None)
+        os.chdir("/")
+        if "://" in bundle:
+            fetch(bundle, local[0])
+        code = run_bundle(*local)
+        if "://" in answer:
+            send(local[1], answer)
+    return code
 
 
 def put_in_production(

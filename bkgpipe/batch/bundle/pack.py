@@ -12,7 +12,7 @@ from luigi.task import flatten
 from bkgpipe._version import __version__
 from bkgpipe.batch.bundle.notes import BundleNote
 from bkgpipe.batch.bundle.tar import write_tar
-from bkgpipe.batch.waves import find_tasks, list_waves, split_chunks, wave_folder
+from bkgpipe.batch.waves import find_tasks, list_waves, wave_folder
 from bkgpipe.chain.inputs import load_table
 from bkgpipe.chain.runs import digest_selected, index_runs
 from bkgpipe.core.product import ProductHeader
@@ -32,7 +32,17 @@ from bkgpipe.stages.rank.files import RANKINGS
 from bkgpipe.stages.select.files import write_runs
 from bkgpipe.stages.table import has_stage, list_chain
 
-__all__ = ["BUNDLED", "CONFIG", "OUTPUT", "RUNS", "STORE", "Bundle", "pack_chunks"]
+__all__ = [
+    "BUNDLED",
+    "CONFIG",
+    "OUTPUT",
+    "RUNS",
+    "STORE",
+    "Bundle",
+    "find_open",
+    "is_bundled",
+    "pack_chunks",
+]
 
 BUNDLED = ("count", "rank", "stack", "smooth", "export")
 """What can be made of single chunks alone."""
@@ -66,15 +76,40 @@ class Bundle:
     chunks: tuple[int, ...]
 
 
+def find_open(settings: Settings, word: str, chunks: Iterable[int]) -> list[int]:
+    """Tell which chunks are still to be made.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings that the production keeps beside its products, of which the runs are
+        selected.
+    word : str
+        What to make, one of `BUNDLED`.
+    chunks : iterable of int
+        Chunks.
+
+    Returns
+    -------
+    list of int
+        Those that are not there, in order.
+
+    Raises
+    ------
+    SettingsError
+        If this cannot be made in a job, or there is no such chunk.
+    """
+    _require_bundled(settings, word)
+    tasks = find_tasks(word, settings.path)
+    wanted = sorted(set(chunks))
+    _require_known(settings, word, wanted, tasks)
+    return [chunk for chunk in wanted if not tasks[chunk].complete()]
+
+
 def pack_chunks(
-    settings: Settings,
-    word: str,
-    chunks: Iterable[int],
-    *,
-    folder: Path,
-    per_job: int = 1,
+    settings: Settings, word: str, jobs: Iterable[Sequence[int]], *, folder: Path
 ) -> Iterator[Bundle]:
-    """Pack what the chunks need, one tar file a job.
+    """Pack what the chunks of each job need into one tar file.
 
     Masks, and what is made of all runs at once, as a fit, are made first.
 
@@ -85,12 +120,10 @@ def pack_chunks(
         selected.
     word : str
         What to make, one of `BUNDLED`.
-    chunks : iterable of int
-        Chunks; those that are there already are left out.
+    jobs : iterable of sequence of int
+        Chunks of each job, as `find_open` lists them.
     folder : Path
         Where the files go, as ``count_20.tar``.
-    per_job : int
-        Chunks in a file.
 
     Yields
     ------
@@ -99,29 +132,40 @@ def pack_chunks(
 
     Raises
     ------
-    SettingsError
-        If this cannot be made in a job, or there is no such chunk.
     InputError
         If an earlier stage is not done, or a file of a run lies outside of the store.
     OutputError
         If a file cannot be written.
     """
-    _require_bundled(settings, word)
     tasks = find_tasks(word, settings.path)
-    wanted = sorted(set(chunks))
-    _require_known(settings, word, wanted, tasks)
-    open_tasks = {
-        chunk: tasks[chunk] for chunk in wanted if not tasks[chunk].complete()
-    }
-    earlier = _earlier_tasks(settings, word)
-    for group in split_chunks(open_tasks, size=per_job):
-        packer = _Packer(settings=settings, word=word, earlier=earlier)
-        yield packer.pack({chunk: open_tasks[chunk] for chunk in group}, folder=folder)
+    packer = _Packer(
+        settings=settings, word=word, earlier=_earlier_tasks(settings, word)
+    )
+    for chunks in jobs:
+        yield packer.pack({chunk: tasks[chunk] for chunk in chunks}, folder=folder)
+
+
+def is_bundled(settings: Settings, word: str) -> bool:
+    """Tell whether something can be made in jobs that see a part of the runs.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+    word : str
+        What to make, one of `bkgpipe.batch.waves.WORDS`.
+
+    Returns
+    -------
+    bool
+        False for what is made of all runs at once.
+    """
+    is_whole = settings.in_groups and word in {"stack", "smooth"}
+    return word in BUNDLED and not is_whole
 
 
 def _require_bundled(settings: Settings, word: str) -> None:
-    is_whole = settings.in_groups and word in {"stack", "smooth"}
-    if word not in BUNDLED or is_whole:
+    if not is_bundled(settings, word):
         raise SettingsError(
             what=f"{word} is made of all runs at once, not in jobs of chunks",
             where="pack",

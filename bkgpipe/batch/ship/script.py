@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 
 from bkgpipe.settings.site_sections import SiteSettings
 
@@ -23,7 +24,13 @@ trap finish EXIT
   || scratch=$(mktemp -d "$PWD/bkgpipe-XXXXXX") || exit 71
 export TMPDIR="$scratch" HOME="$scratch"
 {setup}echo "$(date -u +%FT%TZ) {name} on $(hostname)"
-{command}
+{before}{command}
+{after}"""
+# EX_IOERR of sysexits.h
+_STAGED = """\
+code=$?
+{command} || exit 74
+exit $code
 """
 
 
@@ -46,6 +53,11 @@ def ship_script(site: SiteSettings, name: str, *, bundle: str, answer: str) -> s
     str
         Lines of bash, without the first.
     """
+    before = after = ""
+    if site.stage_in:  # commands of the site move what bkgpipe moves otherwise
+        before = f"{_stage(site.stage_in, bundle)} || exit 74\n"
+        after = _STAGED.format(command=_stage(site.stage_out, answer))
+        bundle, answer = (url.rpartition("/")[2] for url in (bundle, answer))
     words = shlex.join(["job", "--bundle", bundle, "--to", answer])
     bare = site.command or f"{shlex.quote(sys.executable)} -m bkgpipe"
     inside = _in_image(site) if site.container else None
@@ -57,8 +69,17 @@ def ship_script(site: SiteSettings, name: str, *, bundle: str, answer: str) -> s
         ),
         setup=f"{site.setup}\n" if site.setup else "",
         name=name,
+        before=before,
         command=f"{inside or bare} {words}",
+        after=after,
     )
+
+
+def _stage(command: Sequence[str], url: str) -> str:
+    """Write a command of the site that moves a file beside the job."""
+    file = '"$PWD"/' + shlex.quote(url.rpartition("/")[2])
+    words = (word.replace("{url}", url).split("{path}") for word in command)
+    return " ".join(file.join(shlex.quote(part) for part in parts) for parts in words)
 
 
 def _in_image(site: SiteSettings) -> str:
