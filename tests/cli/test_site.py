@@ -109,7 +109,7 @@ def test_without_the_package_law(bkgpipe, monkeypatch):
 @pytest.mark.parametrize(
     ("value", "problem"),
     [
-        ("engine=pbs", "engine: expected one of slurm, htcondor, found 'pbs'"),
+        ("engine=pbs", "engine: expected one of slurm, htcondor, arc, found 'pbs'"),
         ("environment=NAME", "environment: expected NAME=VALUE, found 'NAME'"),
         ("memory=3", "memory: expected a unit such as MB, found '3'"),
         ("time=1 s", "time: 1 s is below the least value"),

@@ -25,7 +25,9 @@ def selected(
 @pytest.fixture
 def bundle(selected: MakeProduction, tmp_path: Path) -> Path:
     """Bundle of the chunk with runs 1002, 1003 and 1004."""
-    (packed,) = pack_chunks(selected.settings, "count", [334], folder=tmp_path / "sent")
+    (packed,) = pack_chunks(
+        selected.settings, "count", [[334]], folder=tmp_path / "sent"
+    )
     return packed.path
 
 

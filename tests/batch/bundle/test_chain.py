@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.batch.bundle.pack import BUNDLED, pack_chunks
+from bkgpipe.batch.bundle.pack import BUNDLED, find_open, pack_chunks
 from bkgpipe.batch.bundle.put import put_answers
 from bkgpipe.batch.bundle.work import run_bundle
-from bkgpipe.batch.waves import find_tasks, list_waves
+from bkgpipe.batch.waves import list_waves, split_chunks
 from bkgpipe.chain.inputs import forget
 from bkgpipe.flow import Select
 from bkgpipe.product.chunk_file import read_checksums
@@ -45,11 +45,9 @@ def test_jobs_make_what_this_machine_makes(name, production, build, tmp_path):
 
 
 def _make_in_jobs(settings, word, tmp_path):
-    chunks = find_tasks(word, settings.path)
-    bundles = list(
-        pack_chunks(settings, word, chunks, folder=tmp_path / "sent", per_job=2)
-    )
-    assert len(bundles) == -(-len(chunks) // 2)
+    jobs = split_chunks(find_open(settings, word, [333, 334, 335, 336]), size=2)
+    bundles = list(pack_chunks(settings, word, jobs, folder=tmp_path / "sent"))
+    assert [bundle.chunks for bundle in bundles] == jobs == [(333, 334), (335, 336)]
     # nothing is seen of where it was packed
     shutil.move(tmp_path / "store", tmp_path / "hidden")
     shutil.move(settings.data.output, tmp_path / "out-hidden")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bkgpipe.batch.bundle.pack import pack_chunks
+from bkgpipe.batch.bundle.pack import find_open, pack_chunks
 from bkgpipe.chain.inputs import preview
 from bkgpipe.core.run import RunTable
 from bkgpipe.errors import InputError, SettingsError
@@ -21,7 +21,7 @@ def _names(path):
 
 def test_a_bundle_holds_its_chunk_and_nothing_of_others(selected, tmp_path):
     first, second = pack_chunks(
-        selected.settings, "count", [334, 333], folder=tmp_path / "sent"
+        selected.settings, "count", [[333], [334]], folder=tmp_path / "sent"
     )
 
     assert [each.chunks for each in (first, second)] == [(333,), (334,)]
@@ -47,10 +47,10 @@ def test_a_bundle_holds_its_chunk_and_nothing_of_others(selected, tmp_path):
     assert second.size == second.path.stat().st_size
 
 
-def test_chunks_that_are_there_are_left_out(selected, build, tmp_path):
+def test_chunks_that_are_there_are_left_out(selected, build):
     assert build(selected.sibling(AllCounts))
 
-    assert list(pack_chunks(selected.settings, "count", [334], folder=tmp_path)) == []
+    assert find_open(selected.settings, "count", [334, 333]) == []
 
 
 @pytest.mark.parametrize(
@@ -64,16 +64,24 @@ def test_chunks_that_are_there_are_left_out(selected, build, tmp_path):
 )
 def test_what_cannot_be_packed_is_told(selected, tmp_path, asked, error):
     kind, words = error
+    word, chunks = asked
     with pytest.raises(kind, match=words):
-        list(pack_chunks(selected.settings, *asked, folder=tmp_path / "sent"))
+        list(
+            pack_chunks(
+                selected.settings,
+                word,
+                [find_open(selected.settings, word, chunks)],
+                folder=tmp_path / "sent",
+            )
+        )
 
 
-def test_stacks_of_groups_are_made_where_the_production_is(production, build, tmp_path):
+def test_stacks_of_groups_are_made_where_the_production_is(production, build):
     task = production(smooth__method="none")
     assert build(task.sibling(Select))
 
     with pytest.raises(SettingsError, match="stack is made of all runs at once"):
-        list(pack_chunks(task.settings, "stack", [0], folder=tmp_path))
+        find_open(task.settings, "stack", [0])
 
 
 def test_files_outside_of_the_store_are_not_sent(selected, tmp_path):
@@ -86,4 +94,4 @@ def test_files_outside_of_the_store_are_not_sent(selected, tmp_path):
         preview(selected.settings, RunTable(runs=tuple(runs))),
         pytest.raises(InputError, match="lies outside of the store"),
     ):
-        list(pack_chunks(selected.settings, "count", [334], folder=tmp_path))
+        list(pack_chunks(selected.settings, "count", [[334]], folder=tmp_path))

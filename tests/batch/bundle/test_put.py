@@ -100,7 +100,7 @@ def test_runs_that_others_counted_meanwhile_are_not_lost(
     )
     assert build(less.sibling(Select))
     (packed,) = pack_chunks(
-        less.settings, "count", [334], folder=answer.parent / "less"
+        less.settings, "count", [[334]], folder=answer.parent / "less"
     )
     assert run_bundle(packed.path, answer.parent / "less.tar") == 0
     forget()
@@ -122,12 +122,12 @@ def test_runs_that_are_there_are_sent_back_with_the_others(
         select__exclude_obs_ids="1003",
     )
     assert build(less.sibling(Select))
-    (packed,) = pack_chunks(less.settings, "count", [334], folder=tmp_path / "less")
+    (packed,) = pack_chunks(less.settings, "count", [[334]], folder=tmp_path / "less")
     assert run_bundle(packed.path, tmp_path / "less.tar") == 0
     forget()
     assert not _put(less, tmp_path / "less.tar").reason
     whole = production(smooth__method="regression", binning__per_decade="5")
-    (rest,) = pack_chunks(whole.settings, "count", [334], folder=tmp_path / "rest")
+    (rest,) = pack_chunks(whole.settings, "count", [[334]], folder=tmp_path / "rest")
 
     assert run_bundle(rest.path, tmp_path / "rest.tar") == 0
     forget()

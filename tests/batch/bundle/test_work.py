@@ -115,9 +115,7 @@ def test_a_bundle_of_another_version_is_answered(bundle, tmp_path, change):
 def test_what_is_made_is_sent_although_another_chunk_fails(
     selected, tmp_path, monkeypatch
 ):
-    (packed,) = pack_chunks(
-        selected.settings, "count", [333, 334], folder=tmp_path, per_job=2
-    )
+    (packed,) = pack_chunks(selected.settings, "count", [[333, 334]], folder=tmp_path)
 
     run = Count.run
 
