@@ -65,6 +65,7 @@ pytestmark = pytest.mark.skipif(
     not _UP, reason="start a batch system with tests/sites and source what it names"
 )
 slurm = pytest.mark.skipif("slurm" not in _UP, reason="Slurm is not up")
+htcondor = pytest.mark.skipif("htcondor" not in _UP, reason="HTCondor is not up")
 each_site = pytest.mark.parametrize("engine", sorted(_UP))
 # what does not depend on the batch system
 one_site = pytest.mark.parametrize("engine", sorted(_UP)[-1:])
@@ -418,6 +419,50 @@ def test_jobs_in_the_image(folder: Path, archive: Path, engine: str):
     assert all("checked in " in text for text in logs)
     _require_same(folder, archive)
     assert _listing(folder) == before
+
+
+@htcondor
+@pytest.mark.parametrize("place", ["plain", "image"])
+def test_htcondor_carries_all_that_jobs_need(folder: Path, archive: Path, place: str):
+    image = {}
+    if place == "image":  # which sees nothing but what it was sent
+        if not _IMAGE:
+            pytest.skip("set BKGPIPE_IMAGE to an Apptainer image")
+        options = os.environ.get("BKGPIPE_IMAGE_OPTIONS", "--unsquash")
+        hidden = f"test ! -e {folder} && echo hidden && exec bkgpipe"
+        image = {
+            "container": _IMAGE,
+            "apptainer": shutil.which("apptainer") or "apptainer",
+            "container_options": f"--containall --cleanenv --no-home {options}",
+            "command": f"/bin/sh -c '{hidden} \"$@\"' sh",
+        }
+    _add_site(folder, "htcondor", transfer="files", **image)
+
+    printed = _run_at_site(folder)
+
+    assert "Models: 16" in printed
+    _require_same(folder, archive)
+    # the fit is made of all runs, and so at the submitter
+    assert _sent(folder) == dict.fromkeys(_WAVES - {("fit", 0)}, 1)
+    if image:
+        assert all("hidden" in Path(job.log).read_text() for job in _jobs(folder))
+    assert "Nothing to do." in _run_at_site(folder)
+
+
+@htcondor
+def test_submitter_killed_while_htcondor_carries_files(folder: Path, archive: Path):
+    _add_site(folder, "htcondor", transfer="files", setup="sleep 5")
+    process = _start(folder)
+    _wait_for(folder, "running", n_jobs=2)
+    _kill(process)
+    before = {job.name: job.job_id for job in _jobs(folder)}
+
+    printed = _run_at_site(folder)
+
+    assert "were sent before, watching them" in printed
+    assert before.items() <= {job.name: job.job_id for job in _jobs(folder)}.items()
+    assert _sent(folder) == dict.fromkeys(_WAVES - {("fit", 0)}, 1)
+    _require_same(folder, archive)
 
 
 def _listing(folder: Path) -> set[Path]:

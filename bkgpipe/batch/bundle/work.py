@@ -20,7 +20,7 @@ from bkgpipe.batch.waves import find_tasks
 from bkgpipe.batch.work import run_job
 from bkgpipe.chain.inputs import preview
 from bkgpipe.chain.kept import load_settings
-from bkgpipe.errors import TransferError
+from bkgpipe.errors import SettingsError, TransferError
 from bkgpipe.settings import Settings
 from bkgpipe.stages.select.files import read_runs_table
 from bkgpipe.stages.table import STAGE_TABLE
@@ -142,7 +142,7 @@ def _work(
     """Make the chunks, and tell which files came new."""
     (folder / OUTPUT).mkdir(exist_ok=True)
     before = _list(folder / OUTPUT)
-    settings = load_settings(str(folder / CONFIG))
+    settings = _read_settings(folder / CONFIG)
     settings.take_fingerprints(note.fingerprints)
     table = replace(read_runs_table(folder / RUNS), digest_selected=note.selected)
     _log.info("%s %s: %d runs", note.word, _words(note.chunks), len(table.runs))
@@ -157,6 +157,17 @@ def _work(
         reason = f"not made: {note.word} {_words(missing)}; the lines above say why"
         answer = replace(answer, code=1, kind="failed", reason=reason)
     return answer, files
+
+
+def _read_settings(path: Path) -> Settings:
+    try:
+        return load_settings(str(path))
+    except SettingsError as error:
+        raise _RefusedError(
+            "version",
+            f"settings of the bundle cannot be read by bkgpipe {__version__} here: use "
+            f"the same version, or image, on both sides ({error})",
+        ) from error
 
 
 def _find_missing(settings: Settings, note: BundleNote) -> tuple[int, ...]:

@@ -112,6 +112,21 @@ def test_a_bundle_of_another_version_is_answered(bundle, tmp_path, change):
         assert "other revisions of count" in answer.reason
 
 
+def test_settings_of_another_version_are_answered(bundle, tmp_path):
+    note = unpack_tar(bundle, tmp_path / "opened", BundleNote)
+    settings = tmp_path / "opened" / "settings.cfg"
+    settings.write_text(settings.read_text() + "[sky]\nfind = yes\n")
+    files = {each.name: tmp_path / "opened" / each.name for each in note.files}
+    write_tar(bundle, note, files)
+
+    assert run_bundle(bundle, tmp_path / "answer.tar") == 1
+
+    answer = read_tar_note(tmp_path / "answer.tar", AnswerNote)
+    assert answer.kind == "version"
+    assert "[sky] is not a section" in answer.reason
+    assert "use the same version" in answer.reason
+
+
 def test_what_is_made_is_sent_although_another_chunk_fails(
     selected, tmp_path, monkeypatch
 ):
