@@ -74,7 +74,7 @@ def main(folder: Path, sizes: list[int], *, method: str) -> None:
 def _measure(folder: Path, n_runs: int, *, method: str) -> dict[str, float]:
     place = folder / str(n_runs)
     if not (place / "store" / "hdu-index.fits.gz").exists():
-        _write_store(place / "store", n_runs)
+        write_store(place / "store", n_runs)
     output = f"out-{method}"
     given = {
         "data.store": "store",
@@ -140,7 +140,7 @@ def _numbers(n_runs: int) -> range:
     return range(_FIRST, _FIRST + n_runs)
 
 
-def _write_store(store: Path, n_runs: int) -> None:
+def write_store(store: Path, n_runs: int) -> None:
     """Simulate some runs, and copy them until there are enough."""
     simulation = Simulation(
         n_runs=min(n_runs, _SIMULATED),

@@ -207,7 +207,8 @@ def _rounds(settings: Settings) -> Iterator[int]:
 @contextmanager
 def _configured(settings: Settings) -> Iterator[None]:
     """Let Luigi read its own sections of the file; what they leave open is ours."""
-    luigi.configuration.add_config_path(str(settings.path))
+    if settings.path.exists():  # else they are known to this process alone
+        luigi.configuration.add_config_path(str(settings.path))
     known = luigi.configuration.get_config()
     defaults = _CENTRAL if settings.run.scheduler else _LOCAL
     ours = [each for each in defaults if not known.has_option(*each[:2])]
