@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from disk_ship import DiskShip
 
 from bkgpipe.batch.jobs import Journal, site_folder
 from bkgpipe.batch.ship import site as ship_site
+from bkgpipe.batch.waves import find_tasks
 from bkgpipe.chain.inputs import forget
+from bkgpipe.errors import SiteError
 from bkgpipe.flow import Select
 from bkgpipe.settings import read_settings
 
@@ -116,6 +119,42 @@ def test_a_submitter_that_is_killed_is_followed_by_another(far, build, tmp_path)
     assert _models(task.settings.data.output) == expected
     # a job is sent again only when its submitter was killed before it was told of it
     assert len(_jobs(task)) <= 4 + _KILLS
+
+
+def test_another_site_makes_what_one_does_not(far, build):
+    task, site = far()
+    broken = replace(site, command="/bin/false", retries=0)
+    with pytest.raises(SiteError, match=r"2 chunk\(s\) of count failed|4 chunk"):
+        ship_site.make_on_site(
+            Path(str(task.config)), broken, name="broken", stage="count"
+        )
+
+    _run(task, site)
+
+    assert build(task)
+    assert Counter(job.word for job in _jobs(task)) == {"count": 2, "export": 2}
+
+
+def test_an_answer_that_was_changed_is_sent_again(far, monkeypatch):
+    task, site = far()
+    fetch, spoilt = DiskShip.fetch, []
+
+    def spoil(self, job_id, name):
+        fetch(self, job_id, name)
+        path = self.folder / f"{name}.out.tar"
+        if not spoilt:
+            spoilt.append(name)
+            path.write_bytes(path.read_bytes()[:3000])
+
+    monkeypatch.setattr(DiskShip, "fetch", spoil)
+    ship_site.make_on_site(Path(str(task.config)), site, name="far", stage="count")
+
+    jobs = _jobs(task)
+    failed = [job for job in jobs if job.state == "failed"]
+    assert len(jobs) == 3
+    assert [job.name for job in failed] == spoilt
+    assert "Send it again" in failed[0].error
+    assert all(each.complete() for each in find_tasks("count", task.config).values())
 
 
 def test_jobs_are_cancelled(far):
