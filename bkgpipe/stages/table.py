@@ -226,7 +226,7 @@ STAGE_TABLE = (
         parents=("smooth",),
         keys=("export",),
         grain="targets",
-        revision=7,
+        revision=8,
     ),
     Stage(word="report", does="pages and figures", parents=("export",)),
 )

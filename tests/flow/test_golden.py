@@ -21,12 +21,13 @@ _GOLDEN: dict[tuple[str, str, int], list[float]] = {
     ("ranked", "rank", 5): [1.0240842, 29.687],
     ("ranked", "stack", 5): [45451.0, 149798360.0, 356.90543, 62648.674],
     ("ranked", "smooth", 6): [3969096.3, 13353968000.0, 243208.58, 40822804.0],
-    ("ranked", "export", 7): [4.1451952, 15386.521],
+    ("ranked", "export", 8): [4.1451952, 15386.521, 0.25678255, 44.733084],
     ("fitted", "mask", 4): [98357755000.0, 193240540000000.0],
     ("fitted", "count", 6): [15213.0, 50244941.0, 0.046908246, 0.96347325],
     ("fitted", "smooth", 6): [4309435.6, 14045470000.0, 254055.36, 41313698.0],
-    ("fitted", "export", 7): [4.2998375, 15519.331],
+    ("fitted", "export", 8): [4.2998375, 15519.331, 0.26654497, 45.131676],
 }
+_WORDS = ("bkg_3d", "bkg_2d")
 _RANKED = {"stack__strategy": "ranked", "rank__hours": "0.2 h"}
 _FITTED = {"smooth__method": "regression", "fit__terms": "zenith"}
 
@@ -64,10 +65,14 @@ def _made(settings) -> dict[str, list[float]]:
     made["smooth"] = _moments(
         *_join(files("smooth"), MODELS.read, "rate_3d", "rate_2d")
     )
-    models = sorted(settings.folder("export").glob("store/models/bkg_3d_*.fits"))
-    cubes = [np.ravel(fits.getdata(path)["BKG"]) for path in models]
-    made["export"] = _moments(np.concatenate(cubes).astype(np.float64))
+    made["export"] = _moments(*(_models(settings, word) for word in _WORDS))
     return made
+
+
+def _models(settings, word) -> np.ndarray:
+    paths = sorted(settings.folder("export").glob(f"store/models/{word}_*.fits"))
+    values = [np.ravel(fits.getdata(path)["BKG"]) for path in paths]
+    return np.concatenate(values).astype(np.float64)
 
 
 @pytest.mark.parametrize("changes", [_RANKED, _FITTED], ids=["ranked", "fitted"])

@@ -1,7 +1,8 @@
 """Find the node values whose integral, as gammapy does it, gives wanted counts.
 
 gammapy interpolates log(rate) linearly in log(energy) and in the field of view between
-bin centres, and extrapolates in the same way over the outer half bins. So in each bin
+bin centres, and extrapolates in the same way over the outer half bins, but for those in
+offset, where the rate stays that of the bin centre. So in each bin
 the rate is two power laws in energy, which meet at the centre. The mean rate of a bin,
 written at its centre, is not what is integrated: that is too much for a curved
 spectrum, and far too little for a noisy model, since geometric means are lower.
@@ -243,6 +244,10 @@ def latitude_axis(edges: np.ndarray) -> SpaceAxis:
 def offset_axis(edges: np.ndarray) -> SpaceAxis:
     """Make an axis in offset.
 
+    Nearer to the pointing than the first node, and beyond the last one, the rate is
+    that of the node, as gammapy's ``MapDatasetMaker`` takes it by default (its
+    ``background_pad_offset``).
+
     Parameters
     ----------
     edges : np.ndarray
@@ -257,7 +262,8 @@ def offset_axis(edges: np.ndarray) -> SpaceAxis:
     weights = np.diff(4 * np.pi * np.sin(np.radians(fine) / 2) ** 2)
     # mean offset over the area of a ring, which matters for the innermost ones
     points = 2 / 3 * np.diff(fine**3) / np.diff(fine**2)
-    return _space_axis(edges, points, weights)
+    centers = (edges[1:] + edges[:-1]) / 2
+    return _space_axis(edges, points.clip(centers[0], centers[-1]), weights)
 
 
 def single_axis() -> SpaceAxis:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import astropy.units as u
 import numpy as np
 import pytest
+from gammapy.irf import Background2D
+from gammapy.maps import MapAxis
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +93,28 @@ def test_axes_have_the_solid_angles_of_the_bins(make_binning):
         np.outer(first.size, second.size), binning.solid_angle_3d, rtol=1e-12
     )
     np.testing.assert_allclose(radial.size, binning.solid_angle_2d, rtol=1e-12)
+
+
+def test_rings_have_their_counts_in_what_gammapys_makers_make(grid_2d):
+    rate = smooth_rate(grid_2d.bin_size.shape)
+    edges = 2.5 * np.sqrt(np.linspace(0, 1, 7))
+    nodes = solve_nodes(rate, grid_2d)[:, 0]
+    offset = MapAxis.from_edges(edges, unit="deg", name="offset")
+    energy = MapAxis.from_energy_edges(ENERGY_EDGES * u.TeV)
+    model = Background2D(axes=[energy, offset], data=nodes, unit="s-1 TeV-1 sr-1")
+    # what MapDatasetMaker does before it integrates
+    padded = model.pad(1, mode="edge", axis_name="offset")
+
+    fine = np.linspace(0, 2.5, 2001)
+    points = (fine[1:] + fine[:-1]) / 2
+    area = np.diff(4 * np.pi * np.sin(np.radians(fine) / 2) ** 2)
+    energies = np.geomspace(ENERGY_EDGES[0], ENERGY_EDGES[-1], 4001)
+    values = padded.evaluate(energy=energies[:, None] * u.TeV, offset=points * u.deg)
+    density = np.trapezoid(values.value, energies, axis=0)
+    found = np.histogram(points, edges, weights=density * area)[0]
+
+    wanted = (rate * grid_2d.bin_size).sum(axis=0)[0]
+    np.testing.assert_allclose(found, wanted, rtol=0.01)
 
 
 def test_a_constant_integrates_to_the_bin_size(grid, grid_2d):

@@ -140,6 +140,7 @@ def gammapy_counts_2d(values):
     energy = energy_axis(BINNING.energy_edges)
     axes = [energy, offset]
     bkg = Background2D(axes=axes, data=values, unit=UNIT)
+    bkg = bkg.pad(1, mode="edge", axis_name="offset")  # as MapDatasetMaker does
     ring = fine(BINNING.offset_edges, 20)
     rate = bkg.integrate_log_log(
         axis_name="energy",
