@@ -21,6 +21,7 @@ from bkgpipe.stages.fit.files import FIT
 from bkgpipe.stages.mask.files import MASKS
 from bkgpipe.stages.rank.files import CANDIDATES, RANKINGS
 from bkgpipe.stages.select.files import read_runs_table
+from bkgpipe.stages.sky.files import RUN_SKIES, read_fields, read_hot_spots
 from bkgpipe.stages.smooth.files import MODELS
 from bkgpipe.stages.stack.files import STACKS, read_groups
 from bkgpipe.store.files import inflate, locate, open_fits, read_content
@@ -43,6 +44,10 @@ _READERS: tuple[tuple[str, str, tuple[Callable[[Path], object], ...]], ...] = (
     ("export", "nodes_*.h5", (NODES.read,)),
     ("export", "export_*.h5", (ENTRIES.read,)),
     ("export", "store.json", (read_record_header,)),
+    ("sky", "sky_*.h5", (RUN_SKIES.read,)),
+    ("sky", "fields.ecsv", (read_fields,)),
+    ("sky", "hot_spots.ecsv", (read_hot_spots,)),
+    ("sky", "sky.json", (read_record_header,)),
     ("report", "index.html", (read_page_header,)),
 )
 
@@ -95,7 +100,9 @@ def _verify_sealed(settings: Settings) -> Iterator[Verified]:
     markers = {
         path: read_seals if path.suffix == ".h5" else read_marked_files
         for path in (*sorted(folder.glob("export_*.h5")), folder / "store.json")
-    } | {settings.folder("report") / "pages.json": read_marked_files}
+    }
+    for place in (("report", "pages.json"), ("sky", "sky.json")):
+        markers[settings.folder(place[0]) / place[1]] = read_marked_files
     for marker, read in markers.items():
         try:
             seals = read(marker) if marker.exists() else []

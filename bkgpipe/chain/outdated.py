@@ -32,7 +32,7 @@ def known_inputs(settings: Settings, stage: str, chunk: int) -> str:
         return digest_selected(table)
     own = digest_targets(table, settings.data.chunk_size)[chunk]
     if stage == "rank" or (
-        stage in {"smooth", "export"} and not has_stage(settings, "stack")
+        stage in {"smooth", "export", "sky"} and not has_stage(settings, "stack")
     ):
         return digest([digest_selected(table), own])
     return own

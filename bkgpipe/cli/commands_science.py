@@ -24,7 +24,7 @@ from bkgpipe.cli.options import (
     workers_option,
 )
 
-__all__ = ["closure", "compare", "monitor", "report", "validate"]
+__all__ = ["closure", "compare", "monitor", "report", "sky", "validate"]
 
 
 def _numbers(
@@ -77,6 +77,39 @@ def report(
 
     given = placed(overrides, {"workers": workers})
     make_report(config, given, models=models, as_json=as_json)
+
+
+@click.command(epilog=example("bkgpipe sky --field 3 --plot field.png"))
+@click.option("--field", type=int, help="Number of the field to draw or to cut from.")
+@plot_option
+@click.option(
+    "--cut",
+    nargs=3,
+    type=float,
+    metavar="RA DEC WIDTH",
+    help="Part of the maps to write, in degrees (ICRS).",
+)
+@file_option("--to", help="FITS file for that part.")
+@workers_option(show_default="run.workers")
+@settings_options
+@json_option
+def sky(
+    *,
+    workers: int | None,
+    config: Path,
+    overrides: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Make maps of counts, background and significance.
+
+    Each field gets a FITS file, the archive a HEALPix map. Fields and hot spots are
+    listed.
+    """
+    from bkgpipe.cli.sky import sky_command
+
+    if (options["cut"] is None) != (options["to"] is None):
+        raise click.UsageError("--cut and --to belong together.")
+    sky_command(config, placed(overrides, {"workers": workers}), **options)
 
 
 @click.command(

@@ -71,7 +71,7 @@ def overlay(
     What the OFF runs exclude is never copied; other OFF runs fill it. It can be stopped
     at any time and resumes where it left off.
     """
-    from bkgpipe.cli.overlay import simulate_overlay
+    from bkgpipe.cli.mixing import simulate_overlay
     from bkgpipe.simulate.settings import read_simulate_settings
 
     simulate_overlay(folder, read_simulate_settings(config, overrides), **options)

@@ -14,7 +14,14 @@ import click
 
 from bkgpipe._version import __version__
 from bkgpipe.cli.commands_batch import cancel, job, pack, pilot, put
-from bkgpipe.cli.commands_science import closure, compare, monitor, report, validate
+from bkgpipe.cli.commands_science import (
+    closure,
+    compare,
+    monitor,
+    report,
+    sky,
+    validate,
+)
 from bkgpipe.cli.commands_simulate import simulate
 from bkgpipe.cli.options import (
     config_option,
@@ -33,21 +40,10 @@ from bkgpipe.cli.options import (
 from bkgpipe.cli.signals import stoppable
 from bkgpipe.core.passing import passing_reason
 from bkgpipe.errors import BkgpipeError, SettingsError
+from bkgpipe.stages.table import STAGES
 from bkgpipe.text import printable
 
 __all__ = ["main"]
-
-_STAGES = (
-    "select",
-    "mask",
-    "count",
-    "rank",
-    "stack",
-    "fit",
-    "smooth",
-    "export",
-    "report",
-)
 
 # read by NumPy's libraries when they are loaded, which no command has done yet
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -56,7 +52,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _MANY_OBJECTS = 50_000
 
 # These keep what they have finished, and skip it the next time
-_RESUMED = {"closure", "demo", "job", "run", "simulate", "validate"}
+_RESUMED = {"closure", "demo", "job", "run", "simulate", "sky", "validate"}
 
 _TOPICS = {
     "Making models": (
@@ -71,7 +67,7 @@ _TOPICS = {
         "explain",
         "clean",
     ),
-    "Quality checks": ("report", "validate", "compare", "closure", "monitor"),
+    "Quality checks": ("report", "sky", "validate", "compare", "closure", "monitor"),
     "Simulating": ("simulate",),
     "Batch systems": ("pilot", "cancel", "job"),
 }
@@ -273,7 +269,7 @@ def plan(
         "bkgpipe run --workers 4", 'bkgpipe run count --set mask.radius="0.5 deg"'
     )
 )
-@click.argument("stage", type=click.Choice(_STAGES), required=False)
+@click.argument("stage", type=click.Choice(STAGES), required=False)
 @placement_options
 @site_option(help="Batch site that makes the chunks.")
 @click.option("--test", is_flag=True, help="A handful of runs in coarse bins.")
@@ -395,6 +391,7 @@ for _command in (
     closure,
     monitor,
     report,
+    sky,
     simulate,
 ):
     main.add_command(_command)

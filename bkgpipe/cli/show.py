@@ -23,6 +23,7 @@ from bkgpipe.stages.rank.files import CANDIDATES, RANKINGS
 from bkgpipe.stages.report.figures import make_figure
 from bkgpipe.stages.report.words import describe
 from bkgpipe.stages.select.files import read_runs_table
+from bkgpipe.stages.sky.files import RUN_SKIES
 from bkgpipe.stages.smooth.files import MODELS
 from bkgpipe.stages.stack.files import STACKS, read_groups
 from bkgpipe.store.fits_summary import read_fits_summary
@@ -38,6 +39,7 @@ _READERS: dict[str, Callable[[Path], Any]] = {
     "smooth": MODELS.read,
     "nodes": NODES.read,
     "export": ENTRIES.read,
+    "sky": RUN_SKIES.read,
     "runs": read_runs_table,
     "groups": read_groups,
     "fit": FIT.read_one,

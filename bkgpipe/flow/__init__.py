@@ -14,6 +14,7 @@ from bkgpipe.flow.production import MakeProduction
 from bkgpipe.flow.rank import AllRankings, GatherCandidates, Rank
 from bkgpipe.flow.report import MakeReport
 from bkgpipe.flow.select import Select
+from bkgpipe.flow.sky import AllSkies, MakeSky, Sky
 from bkgpipe.flow.smooth import AllSmooths, Smooth
 from bkgpipe.flow.stack import AllStacks, StackGroups, StackOwn, StackRanked
 from bkgpipe.flow.store import MakeStore
@@ -24,6 +25,7 @@ __all__ = [
     "AllExports",
     "AllMasks",
     "AllRankings",
+    "AllSkies",
     "AllSmooths",
     "AllStacks",
     "Count",
@@ -33,11 +35,13 @@ __all__ = [
     "MakeGroups",
     "MakeProduction",
     "MakeReport",
+    "MakeSky",
     "MakeStore",
     "Mask",
     "Predict",
     "Rank",
     "Select",
+    "Sky",
     "Smooth",
     "SolveNodes",
     "StackGroups",
@@ -55,6 +59,7 @@ STAGE_TASKS: dict[str, type[StageTask]] = {
     "fit": Fit,
     "smooth": AllSmooths,
     "export": MakeStore,
+    "sky": MakeSky,
     "report": MakeReport,
     "production": MakeProduction,
 }

@@ -7,13 +7,15 @@ from itertools import pairwise
 from pathlib import Path
 
 from bkgpipe.settings.addresses import TRANSFER_SCHEMES
-from bkgpipe.settings.model_sections import StackSettings
+from bkgpipe.settings.model_sections import SkySettings, StackSettings
 from bkgpipe.settings.run_sections import BinningSettings, MaskSettings
 from bkgpipe.settings.settings import Settings
 from bkgpipe.settings.site_sections import SITE_PREFIX, SiteSettings
 from bkgpipe.stages.table import has_stage
 
 __all__ = ["find_contradictions"]
+
+_MAX_RADIUS = 5.0  # of discs on the sky [deg]
 
 
 def find_contradictions(settings: Settings) -> list[str]:
@@ -38,6 +40,7 @@ def find_contradictions(settings: Settings) -> list[str]:
     problems += _mask_problems(settings.mask, has_data=bool(settings.data.gammapy_data))
     problems += _stack_problems(settings.stack)
     problems += _method_problems(settings)
+    problems += _sky_problems(settings.sky)
     if settings.run.scheduler_host and settings.run.scheduler_url:
         problems.append(
             "[run] scheduler_host and scheduler_url name two schedulers: keep one"
@@ -147,6 +150,23 @@ def _mask_problems(mask: MaskSettings, *, has_data: bool) -> list[str]:
         for path in paths
         if not path.is_file()
     ]
+    return problems
+
+
+def _sky_problems(sky: SkySettings) -> list[str]:
+    problems = []
+    if sky.nside & (sky.nside - 1):
+        problems.append(f"[sky] nside must be a power of two, found {sky.nside}")
+    edges = sky.energy_edges
+    if edges and (len(edges) < 2 or min(edges) <= 0 or not _increase(edges)):
+        problems.append(
+            "[sky] energy_edges must be positive and increase, at least two values"
+        )
+    if not sky.radii or min(sky.radii) < sky.pixel or max(sky.radii) > _MAX_RADIUS:
+        problems.append(
+            f"[sky] radii must have a value, none below [sky] pixel or above "
+            f"{_MAX_RADIUS:g} deg"
+        )
     return problems
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "ExportSettings",
     "FitSettings",
     "RankSettings",
+    "SkySettings",
     "SmoothSettings",
     "StackSettings",
 ]
@@ -231,4 +232,52 @@ class ExportSettings:
         choice("full", "index"),
         "full",
         "Copy the events files into the new store, or only index those of the old one",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkySettings:
+    """Maps of counts, background and significance."""
+
+    energy_edges: tuple[float, ...] = key(
+        quantities("TeV"),
+        "",
+        "Edges of the energy bands; empty takes a band for each decade",
+    )
+    nside: int = key(
+        INTEGER,
+        "1024",
+        "HEALPix resolution of the background, and of the map of the archive",
+        minimum=64,
+        maximum=2048,
+    )
+    pixel: float = key(
+        quantity("deg"),
+        "0.05 deg",
+        "Pixel of the maps of fields",
+        minimum=0.01,
+        maximum=1,
+    )
+    radii: tuple[float, ...] = key(
+        quantities("deg"),
+        "0.1 deg, 0.25 deg, 0.4 deg",
+        "Radii of the discs in which significance is computed",
+    )
+    norm: str = key(
+        choice("run", "none"),
+        "run",
+        "Scale the background of each run to its events outside the mask, or do not",
+    )
+    threshold: float = key(
+        NUMBER,
+        "5.5",
+        "Least significance of a hot spot, in standard deviations",
+        minimum=3,
+    )
+    max_radius: float = key(
+        quantity("deg"),
+        "1.5 deg",
+        "Upper limit of the radius of a hot spot",
+        minimum=0.1,
+        maximum=10,
     )

@@ -12,6 +12,7 @@ from bkgpipe.settings.model_sections import (
     ExportSettings,
     FitSettings,
     RankSettings,
+    SkySettings,
     SmoothSettings,
     StackSettings,
 )
@@ -110,5 +111,6 @@ SECTIONS: dict[str, type] = {
     "fit": FitSettings,
     "smooth": SmoothSettings,
     "export": ExportSettings,
+    "sky": SkySettings,
     "run": RunSettings,
 }

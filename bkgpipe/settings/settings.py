@@ -13,6 +13,7 @@ from bkgpipe.settings.model_sections import (
     ExportSettings,
     FitSettings,
     RankSettings,
+    SkySettings,
     SmoothSettings,
     StackSettings,
 )
@@ -39,8 +40,10 @@ class Settings:
     ----------
     path : Path
         File that they were read from.
-    data, select, mask, binning, count, rank, stack, fit, smooth, export, run : object
+    data, select, mask, binning, count : object
         One object for each section of the file.
+    rank, stack, fit, smooth, export, sky, run : object
+        Likewise.
     sites : mapping of str to SiteSettings
         Each section ``[site:NAME]``, by its name.
     """
@@ -56,6 +59,7 @@ class Settings:
     fit: FitSettings
     smooth: SmoothSettings
     export: ExportSettings
+    sky: SkySettings
     run: RunSettings
     # a mapping has no hash, and where a production runs does not tell it from others
     sites: Mapping[str, SiteSettings] = field(default_factory=dict, compare=False)

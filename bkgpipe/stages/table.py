@@ -228,6 +228,14 @@ STAGE_TABLE = (
         grain="targets",
         revision=8,
     ),
+    # only made when asked for: no model is made from it
+    Stage(
+        word="sky",
+        does="maps and hot spots",
+        parents=("export",),
+        keys=("sky",),
+        grain="targets",
+    ),
     Stage(word="report", does="pages and figures", parents=("export",)),
 )
 

@@ -36,7 +36,6 @@ import bkgpipe.cli.closure
 import bkgpipe.cli.compare
 import bkgpipe.cli.mixing
 import bkgpipe.cli.monitor
-import bkgpipe.cli.overlay
 import bkgpipe.cli.plan
 import bkgpipe.cli.report
 import bkgpipe.cli.run

@@ -50,6 +50,7 @@ def test_ranking_matters_to_ranked_stacks_alone(make_settings):
         "stack",
         "smooth",
         "export",
+        "sky",
         "report",
     ]
 
@@ -139,6 +140,7 @@ def test_regression_has_no_use_for_stacks(make_settings):
         "fit",
         "smooth",
         "export",
+        "sky",
         "report",
     ]
     assert _changed(make_settings, "fit.ridge=3") == ["fit"]
@@ -147,8 +149,11 @@ def test_regression_has_no_use_for_stacks(make_settings):
 @pytest.mark.parametrize(
     ("stage", "expected"),
     [
-        ("count", ["count", "rank", "stack", "fit", "smooth", "export", "report"]),
-        ("smooth", ["smooth", "export", "report"]),
+        (
+            "count",
+            ["count", "rank", "stack", "fit", "smooth", "export", "sky", "report"],
+        ),
+        ("smooth", ["smooth", "export", "sky", "report"]),
     ],
 )
 def test_a_revision_of_the_code_repeats_what_comes_after(

@@ -76,6 +76,12 @@ def test_keys_of_the_regression_have_a_section_of_their_own(config):
     [
         ("data.store=", "store is missing"),
         ("count.control_offset=1 deg", "control_offset is below"),
+        ("sky.nside=1000", "nside must be a power of two, found 1000"),
+        ("sky.energy_edges=3 TeV, 1 TeV", "energy_edges must be positive and increase"),
+        ("sky.energy_edges=1 TeV", "at least two values"),
+        ("sky.radii=", "radii must have a value"),
+        ("sky.radii=0.02 deg", r"none below \[sky\] pixel"),
+        ("sky.radii=0.1 deg, 6 deg", "or above 5 deg"),
         ("binning.energy_min=200 TeV", "energy_min must be below energy_max"),
         ("binning.energy_edges=1, 1, 2 TeV", "energy_edges must increase"),
         ("binning.energy_max=0.12 TeV", "fewer than two energy bins"),

@@ -21,6 +21,7 @@ from bkgpipe.stages.report.model_words import fit_lines
 from bkgpipe.stages.report.ranking import describe_ranking
 from bkgpipe.stages.report.records import describe_fit, describe_summary, describe_table
 from bkgpipe.stages.report.summary import Summary
+from bkgpipe.stages.sky.data import RunSky
 from bkgpipe.stages.smooth.data import NodeModel, RateModel
 from bkgpipe.stages.stack.data import Conditions, Group, Stack
 
@@ -89,6 +90,22 @@ def _(mask: ExclusionMask) -> str:
         ),
     ]
     return "\n".join(lines + [_region(mask, i) for i in range(len(mask.region_names))])
+
+
+@describe.register
+def _(sky: RunSky) -> str:
+    low, high = sky.energy_range
+    return "\n".join(
+        [
+            f"Run {sky.obs_id} on the sky, {low:.3g} to {high:.3g} TeV",
+            (
+                f"HEALPix grid: nside {sky.nside}, {_count(sky.pixels.size, 'pixel')}, "
+                f"{int(sky.is_kept.sum())} of them outside the mask"
+            ),
+            f"Events: {sky.event_pixels.size}, predicted: {sky.background.sum():.1f}",
+            f"Norm: {sky.norm:.3f} ± {sky.norm_error:.3f}",
+        ]
+    )
 
 
 @describe.register

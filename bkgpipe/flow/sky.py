@@ -1,0 +1,250 @@
+"""Put all runs on the sky, and look for what is not background."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from bkgpipe.chain.listing import find_lost
+from bkgpipe.chain.record import read_marked_files, read_record_header, write_marker
+from bkgpipe.chain.refusals import read_usable
+from bkgpipe.core.run import Run, RunTable
+from bkgpipe.errors import NoRunsError
+from bkgpipe.flow.base import ChunkTask, StageTask
+from bkgpipe.flow.chunks import AllChunks
+from bkgpipe.flow.collect import collect
+from bkgpipe.flow.engine.targets import ProductTarget
+from bkgpipe.flow.exclusion import read_exclusion_regions
+from bkgpipe.flow.export import Export
+from bkgpipe.flow.mask import Mask
+from bkgpipe.flow.store import MakeStore
+from bkgpipe.product.chunk_file import read_checksums
+from bkgpipe.product.seal import seal_files
+from bkgpipe.product.whole_file import write_file
+from bkgpipe.settings import Settings
+from bkgpipe.stages.export.files import ENTRIES
+from bkgpipe.stages.mask.data import ExclusionMask
+from bkgpipe.stages.mask.files import MASKS
+from bkgpipe.stages.sky.bands import make_bands
+from bkgpipe.stages.sky.data import Field, HotSpot, RunSky, SkySum
+from bkgpipe.stages.sky.fields import make_fields, runs_near
+from bkgpipe.stages.sky.files import (
+    RUN_SKIES,
+    read_model,
+    write_fields,
+    write_hot_spots,
+)
+from bkgpipe.stages.sky.find import distinct, find_hot_spots
+from bkgpipe.stages.sky.images import write_archive, write_field
+from bkgpipe.stages.sky.maps import make_field_maps
+from bkgpipe.stages.sky.predict import make_run_sky
+from bkgpipe.stages.sky.summary import FieldSummary, name_hot_spots, summarise
+from bkgpipe.stages.sky.sums import Adder
+from bkgpipe.store.store import require_store
+
+__all__ = ["AllSkies", "MakeSky", "Sky"]
+
+_ARCHIVE, _FIELDS = "archive.hpx.fits.gz", "fields.ecsv"
+_HOT_SPOTS = "hot_spots.ecsv"
+_NAMES = (_ARCHIVE, _FIELDS, _HOT_SPOTS)
+
+
+class Sky(ChunkTask):
+    """Put runs on the sky: reads events and models, writes ``sky_{chunk}.h5``."""
+
+    stage = "sky"
+
+    def inputs(self) -> str:
+        """Digest of what the task is made from."""
+        return self.sibling(Export).inputs()
+
+    def requires(self) -> dict[str, StageTask]:
+        return {"export": self.sibling(Export), "mask": self.sibling(Mask)}
+
+    def run(self) -> None:
+        entries = ENTRIES.read(Path(self.input()["export"].path))
+        masks = MASKS.read(Path(self.input()["mask"].path)).records
+        runs = {run.obs_id: run for run in self.exported}
+
+        def make(obs_id: int) -> RunSky:
+            return self._make(runs[obs_id], masks[obs_id])
+
+        is_there = partial(require_store, self.settings.store)
+        numbers, refused = [*entries.records, *entries.refused], entries.refused
+        chunk = collect(
+            numbers, make, refused=refused, require=is_there, tell=self.tell
+        )
+
+        with self.output().temporary_path() as path:
+            RUN_SKIES.write(Path(path), self.header(), chunk)
+
+    def _make(self, run: Run, mask: ExclusionMask) -> RunSky:
+        settings, word = self.settings, self.settings.export.format[0]
+        found = read_usable(settings, run)
+        file = settings.folder("export") / f"store/models/{word}_{run.obs_id}.fits"
+        model = read_model(file, word=word)
+        low, high = model.energy_range
+        safe_range = max(low, found.safe_energy[0]), high
+        return make_run_sky(
+            run,
+            found.events,
+            mask,
+            model,
+            binning=settings.binning.axes,
+            nside=settings.sky.nside,
+            bands=(band_edges(settings), safe_range),
+            has_norm=settings.sky.norm == "run",
+        )
+
+
+def band_edges(settings: Settings) -> np.ndarray:
+    """Return the edges of the energy bands of a production.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    np.ndarray
+        Edges, shape ``(n_band + 1,)`` [TeV].
+    """
+    asked = np.array(settings.sky.energy_edges)
+    return asked if asked.size else make_bands(settings.binning.axes.energy_edges)
+
+
+class AllSkies(AllChunks):
+    """Every chunk of `Sky`."""
+
+    stage = "sky"
+    stage_class = Sky
+    only_exported = True
+
+
+class MakeSky(StageTask):
+    """Add up what was put on the sky: writes maps of fields and archive, and tables.
+
+    ``sky.json``, written last, tells that they are complete.
+    """
+
+    stage = "sky"
+
+    def requires(self) -> list[StageTask]:
+        return [self.sibling(AllSkies), self.sibling(MakeStore)]
+
+    def output(self) -> ProductTarget:
+        return ProductTarget(
+            self.folder / "sky.json",
+            inputs=self.inputs,
+            read_header=read_record_header,
+        )
+
+    def lost(self) -> str:
+        """Tell which maps and tables are gone or cut."""
+        return find_lost(self.folder, read_marked_files(Path(self.output().path)))
+
+    def lost_before(self) -> str:
+        """Tell which chunks are gone."""
+        return self.sibling(AllSkies).gone()
+
+    def run(self) -> None:
+        if self.complete():  # what it waited for has not changed
+            return
+        runs = _Runs(self.settings, self.table, self.sibling(AllSkies).chunks())
+
+        fields = [self._make_field(field, runs) for field in runs.fields()]
+        spots = [spot for found in fields for spot in found.spots]
+        spots = name_hot_spots(distinct(spots), read_exclusion_regions(self.settings))
+
+        write_file(self.folder / _ARCHIVE, partial(write_archive, total=runs.total()))
+        self._write_tables([found.summary for found in fields], spots)
+        names = (*_NAMES, *(found.summary.file for found in fields))
+        seals = seal_files(self.folder, names)
+        write = partial(write_marker, header=self.header(), files=seals)
+        write_file(Path(self.output().path), write)
+        _remove_withdrawn(self.folder, set(names))
+
+    def _make_field(self, field: Field, runs: _Runs) -> _Found:
+        sky, offset_max = self.settings.sky, self.settings.binning.offset_max
+        maps = make_field_maps(
+            field,
+            runs.total(runs_near(field, runs.runs, offset_max=offset_max)),
+            pixel=sky.pixel,
+            offset_max=offset_max,
+            radii=sky.radii,
+        )
+        name = f"field_{field.number}.fits.gz"
+        write_file(self.folder / name, partial(write_field, maps=maps))
+        spots = find_hot_spots(
+            maps,
+            threshold=sky.threshold,
+            max_radius=sky.max_radius,
+            offset_max=offset_max,
+        )
+        own = list(runs.read(field.obs_ids))
+        summary = summarise(maps, own, offset_max=offset_max, file=name)
+        return _Found(summary=summary, spots=spots)
+
+    def _write_tables(
+        self, summaries: list[FieldSummary], spots: list[HotSpot]
+    ) -> None:
+        fields = partial(write_fields, header=self.header(), summaries=summaries)
+        write_file(self.folder / _FIELDS, fields)
+        found = partial(write_hot_spots, header=self.header(), spots=spots)
+        write_file(self.folder / _HOT_SPOTS, found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What was found in a field."""
+
+    summary: FieldSummary
+    spots: tuple[HotSpot, ...]
+
+
+class _Runs:
+    """Runs on the sky, read when they are needed."""
+
+    def __init__(
+        self, settings: Settings, table: RunTable, chunks: Iterable[ChunkTask]
+    ) -> None:
+        self._settings = settings
+        self._files = {
+            obs_id: task.path for task in chunks for obs_id in read_checksums(task.path)
+        }
+        self.runs = [run for run in table.exported if run.obs_id in self._files]
+        if not self.runs:
+            raise NoRunsError(
+                what="no run was put on the sky",
+                where=str(settings.folder("sky")),
+                fix="See bkgpipe status for the reason of each run",
+            )
+
+    def fields(self) -> tuple[Field, ...]:
+        """Group the runs by where they pointed."""
+        return make_fields(self.runs, offset_max=self._settings.binning.offset_max)
+
+    def read(self, obs_ids: Iterable[int]) -> Iterator[RunSky]:
+        """Read runs, those of one file together."""
+        for path, numbers in groupby(obs_ids, key=self._files.__getitem__):
+            yield from RUN_SKIES.read(path, keys=list(numbers)).records.values()
+
+    def total(self, obs_ids: Iterable[int] | None = None) -> SkySum:
+        """Add up some runs, or all."""
+        adder = Adder(self._settings.sky.nside, band_edges(self._settings))
+        wanted = (run.obs_id for run in self.runs) if obs_ids is None else obs_ids
+        adder.add(self.read(wanted))
+        return adder.total()
+
+
+def _remove_withdrawn(folder: Path, known: set[str]) -> None:
+    """Remove the maps of fields that are no more."""
+    for path in folder.glob("field_*.fits.gz"):
+        if path.name not in known:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""Sky: events and predicted background of all runs on the celestial sphere."""

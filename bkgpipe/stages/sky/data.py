@@ -1,0 +1,210 @@
+"""Counts and background on the sky: of a run, of several runs, of a field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bkgpipe.core.checks import require_shape
+
+__all__ = ["FINE_BITS", "Field", "FieldMaps", "HotSpot", "RunSky", "SkySum"]
+
+# An event is placed in one of 64 parts of its pixel
+FINE_BITS = 6
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RunSky:
+    """Events of one run, and the background that its model predicts, by direction.
+
+    Attributes
+    ----------
+    obs_id : int
+        Run number.
+    nside : int
+        HEALPix resolution of the background, NESTED order, ICRS.
+    band_edges : np.ndarray
+        Edges of the energy bands, shape ``(n_band + 1,)`` [TeV].
+    energy_range : np.ndarray
+        Lowest and highest energy of the run, shape ``(2,)`` [TeV].
+    ontime : float
+        Good time [s].
+    pixels : np.ndarray
+        Pixels of the field, sorted, shape ``(n_pixels,)``.
+    is_kept : np.ndarray
+        False where the exclusion mask excludes the centre, shape ``(n_pixels,)``.
+    background : np.ndarray
+        Events predicted, scaled by `norm`, shape ``(n_band, n_pixels)``.
+    event_pixels : np.ndarray
+        Direction of each event: its pixel at 8 times `nside`, shape ``(n_events,)``.
+    event_bands : np.ndarray
+        Its energy band, shape ``(n_events,)``.
+    norm, norm_error : float
+        Factor that scaled the background to the events outside the mask, and its
+        statistical error; 1 and NaN where that was not possible or not wanted.
+    """
+
+    obs_id: int
+    nside: int
+    band_edges: np.ndarray
+    energy_range: np.ndarray
+    ontime: float
+    pixels: np.ndarray
+    is_kept: np.ndarray
+    background: np.ndarray
+    event_pixels: np.ndarray
+    event_bands: np.ndarray
+    norm: float
+    norm_error: float
+
+    def __post_init__(self) -> None:
+        n_band, n_pixels = self.band_edges.size - 1, self.pixels.size
+        require_shape("is_kept", self.is_kept, (n_pixels,))
+        require_shape("background", self.background, (n_band, n_pixels))
+        require_shape("event_bands", self.event_bands, self.event_pixels.shape)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SkySum:
+    """Several runs added up.
+
+    Attributes
+    ----------
+    nside : int
+        HEALPix resolution, NESTED order, ICRS.
+    band_edges : np.ndarray
+        Edges of the energy bands, shape ``(n_band + 1,)`` [TeV].
+    pixels : np.ndarray
+        Pixels that any run saw, sorted, shape ``(n_pixels,)``.
+    is_kept : np.ndarray
+        False where the mask of any run excludes the centre, shape ``(n_pixels,)``.
+    background : np.ndarray
+        Events predicted, shape ``(n_band, n_pixels)``.
+    event_pixels : np.ndarray
+        Direction of each event: its pixel at 8 times `nside`, shape ``(n_events,)``.
+    event_bands : np.ndarray
+        Its energy band, shape ``(n_events,)``.
+    """
+
+    nside: int
+    band_edges: np.ndarray
+    pixels: np.ndarray
+    is_kept: np.ndarray
+    background: np.ndarray
+    event_pixels: np.ndarray
+    event_bands: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Events in each pixel, shape ``(n_band, n_pixels)``."""
+        n_band, n_pixels = self.background.shape
+        place = np.searchsorted(self.pixels, self.event_pixels >> FINE_BITS)
+        index = self.event_bands.astype(np.int64) * n_pixels + place
+        counts = np.bincount(index, minlength=n_band * n_pixels)
+        return counts.reshape(n_band, n_pixels)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """A part of the sky that runs pointed to.
+
+    Attributes
+    ----------
+    number : int
+        Number of the field, from 1.
+    name : str
+        Most frequent target of its runs.
+    ra, dec : float
+        Centre, ICRS [deg].
+    radius : float
+        Distance from the centre to the farthest pointing [deg].
+    obs_ids : tuple of int
+        Its runs.
+    """
+
+    number: int
+    name: str
+    ra: float
+    dec: float
+    radius: float
+    obs_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FieldMaps:
+    """Images of a field, projected on the plane that touches its centre (TAN).
+
+    Attributes
+    ----------
+    field : Field
+        The field.
+    band_edges : np.ndarray
+        Edges of the energy bands, shape ``(n_band + 1,)`` [TeV].
+    pixel : float
+        Size of a pixel [deg].
+    counts, background : np.ndarray
+        Events seen and predicted, north up and east left, as in FITS: shape ``(n_band,
+        n_pixels, n_pixels)``.
+    is_kept : np.ndarray
+        False where any run excludes the direction, shape ``(n_pixels, n_pixels)``.
+    radii : tuple of float
+        Radii of the discs in which significance is looked for [deg].
+    significance : np.ndarray
+        Of all energies within these radii, NaN where no run looked, shape ``(n_radii,
+        n_pixels, n_pixels)``.
+    """
+
+    field: Field
+    band_edges: np.ndarray
+    pixel: float
+    counts: np.ndarray
+    background: np.ndarray
+    is_kept: np.ndarray
+    radii: tuple[float, ...]
+    significance: np.ndarray
+
+    def __post_init__(self) -> None:
+        n_band, *image = self.counts.shape
+        require_shape("background", self.background, (n_band, *image))
+        require_shape("band_edges", self.band_edges, (n_band + 1,))
+        require_shape("is_kept", self.is_kept, tuple(image))
+        require_shape("significance", self.significance, (len(self.radii), *image))
+
+
+@dataclass(frozen=True, kw_only=True)
+class HotSpot:
+    """Where more events are than chance allows.
+
+    Attributes
+    ----------
+    field : int
+        Number of the field.
+    ra, dec : float
+        Where the significance is largest, ICRS [deg].
+    radius : float
+        Radius that holds the excess [deg].
+    search_radius : float
+        Radius of the disc with that significance [deg].
+    significance : float
+        Significance there, in standard deviations.
+    counts : int
+        Events in that disc.
+    background : float
+        Events predicted in it.
+    source : str
+        Nearest source of the exclusion regions; empty without any.
+    separation : float
+        Distance to that source; NaN without any [deg].
+    """
+
+    field: int
+    ra: float
+    dec: float
+    radius: float
+    search_radius: float
+    significance: float
+    counts: int
+    background: float
+    source: str = ""
+    separation: float = float("nan")

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bkgpipe.stages.sky.data import Field, HotSpot
+from bkgpipe.stages.sky.find import distinct, find_hot_spots
+from bkgpipe.stages.sky.maps import make_field_maps
+
+FIELD = Field(number=4, name="F", ra=80.0, dec=20.0, radius=0.0, obs_ids=(1,))
+
+
+@pytest.fixture
+def find(make_run_sky, add_up):
+    def search(*, threshold=5.5, max_radius=1.5, **changes):
+        total = add_up([make_run_sky(**changes)])
+        maps = make_field_maps(
+            FIELD, total, pixel=0.1, offset_max=2.2, radii=(0.1, 0.3)
+        )
+        return find_hot_spots(
+            maps, threshold=threshold, max_radius=max_radius, offset_max=2.2
+        )
+
+    return search
+
+
+def test_sources_are_found_the_strongest_first(find):
+    spots = find(sources=[(80.8, 19.4, 200), (79.2, 20.8, 500)])
+
+    assert len(spots) == 2
+    for spot, (ra, dec) in zip(spots, [(79.2, 20.8), (80.8, 19.4)], strict=True):
+        assert np.hypot((spot.ra - ra) * np.cos(np.radians(dec)), spot.dec - dec) < 0.12
+        assert spot.field == 4
+        assert spot.counts > spot.background
+        assert 0.1 <= spot.radius <= 0.6
+    assert spots[0].significance > spots[1].significance > 5.5
+
+
+def test_nothing_is_found_in_background(find):
+    assert find() == ()
+
+
+def test_a_region_is_not_larger_than_asked_for(find):
+    (spot,) = find(sources=[(80.0, 20.0, 5000)], max_radius=0.3)[:1]
+
+    assert spot.radius <= 0.3 + 1e-9
+
+
+def test_what_two_fields_found_is_one_place():
+    values = {"radius": 0.4, "search_radius": 0.1, "counts": 9, "background": 1.0}
+    spots = [
+        HotSpot(field=1, ra=80.0, dec=20.0, significance=6.0, **values),
+        HotSpot(field=2, ra=80.1, dec=20.1, significance=9.0, **values),
+        HotSpot(field=2, ra=82.0, dec=20.0, significance=7.0, **values),
+    ]
+
+    assert [spot.significance for spot in distinct(spots)] == [9.0, 7.0]
+    assert distinct([]) == []

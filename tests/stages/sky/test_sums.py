@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+
+def test_runs_add_up(make_run_sky, add_up):
+    runs = [make_run_sky(1), make_run_sky(2, ra=81.5), make_run_sky(3, dec=-40.0)]
+    total = add_up(runs)
+
+    for band in range(2):
+        own = [(run.event_bands == band).sum() for run in runs]
+        assert total.counts[band].sum() == sum(own)
+        predicted = sum(run.background[band].sum(dtype=float) for run in runs)
+        assert total.background[band].sum() == pytest.approx(predicted, rel=1e-6)
+    everywhere = np.unique(np.concatenate([run.pixels for run in runs]))
+    np.testing.assert_array_equal(total.pixels, everywhere)
+
+
+def test_order_does_not_matter(make_run_sky, add_up):
+    runs = [make_run_sky(1), make_run_sky(2, ra=81.5)]
+    totals = [add_up(order) for order in (runs, runs[::-1])]
+
+    np.testing.assert_allclose(totals[0].background, totals[1].background)
+    np.testing.assert_array_equal(totals[0].counts, totals[1].counts)
+
+
+def test_what_one_run_excludes_is_excluded(make_run_sky, add_up):
+    runs = [make_run_sky(1, excluded=[(80.0, 20.0, 0.5)]), make_run_sky(2)]
+    total = add_up(runs)
+
+    assert (~total.is_kept).sum() == (~runs[0].is_kept).sum() > 0
+
+
+def test_nothing_adds_up_to_nothing(add_up):
+    total = add_up([])
+
+    assert total.pixels.size == 0
+    assert total.counts.shape == (2, 0)
