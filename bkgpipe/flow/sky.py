@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -31,7 +30,7 @@ from bkgpipe.stages.export.files import ENTRIES
 from bkgpipe.stages.mask.data import ExclusionMask
 from bkgpipe.stages.mask.files import MASKS
 from bkgpipe.stages.sky.bands import make_bands
-from bkgpipe.stages.sky.data import Field, HotSpot, RunSky, SkySum
+from bkgpipe.stages.sky.data import Field, FieldMaps, HotSpot, RunSky, SkySum
 from bkgpipe.stages.sky.fields import make_fields, runs_near
 from bkgpipe.stages.sky.files import (
     RUN_SKIES,
@@ -43,7 +42,8 @@ from bkgpipe.stages.sky.find import distinct, find_hot_spots
 from bkgpipe.stages.sky.images import write_archive, write_field
 from bkgpipe.stages.sky.maps import make_field_maps
 from bkgpipe.stages.sky.predict import make_run_sky
-from bkgpipe.stages.sky.summary import FieldSummary, name_hot_spots, summarise
+from bkgpipe.stages.sky.significance import least_significance
+from bkgpipe.stages.sky.summary import FieldSummary, judge_hot_spots, summarise
 from bkgpipe.stages.sky.sums import Adder
 from bkgpipe.store.store import require_store
 
@@ -158,38 +158,56 @@ class MakeSky(StageTask):
             return
         runs = _Runs(self.settings, self.table, self.sibling(AllSkies).chunks())
 
-        fields = [self._make_field(field, runs) for field in runs.fields()]
-        spots = [spot for found in fields for spot in found.spots]
-        spots = name_hot_spots(distinct(spots), read_exclusion_regions(self.settings))
+        fields = {field: self._make_field(field, runs) for field in runs.fields()}
+        spots = self._find_hot_spots(fields, runs)
 
         write_file(self.folder / _ARCHIVE, partial(write_archive, total=runs.total()))
-        self._write_tables([found.summary for found in fields], spots)
-        names = (*_NAMES, *(found.summary.file for found in fields))
+        self._write_tables([*fields.values()], spots)
+        names = (*_NAMES, *(summary.file for summary in fields.values()))
         seals = seal_files(self.folder, names)
         write = partial(write_marker, header=self.header(), files=seals)
         write_file(Path(self.output().path), write)
         _remove_withdrawn(self.folder, set(names))
 
-    def _make_field(self, field: Field, runs: _Runs) -> _Found:
-        sky, offset_max = self.settings.sky, self.settings.binning.offset_max
-        maps = make_field_maps(
+    def _make_field(self, field: Field, runs: _Runs) -> FieldSummary:
+        maps, name = self._make_maps(field, runs), f"field_{field.number}.fits.gz"
+        write_file(self.folder / name, partial(write_field, maps=maps))
+        return summarise(
+            maps,
+            list(runs.read(field.obs_ids)),
+            offset_max=self.settings.binning.offset_max,
+            file=name,
+        )
+
+    def _make_maps(self, field: Field, runs: _Runs) -> FieldMaps:
+        offset_max = self.settings.binning.offset_max
+        return make_field_maps(
             field,
             runs.total(runs_near(field, runs.runs, offset_max=offset_max)),
-            pixel=sky.pixel,
+            pixel=self.settings.sky.pixel,
             offset_max=offset_max,
-            radii=sky.radii,
+            radii=self.settings.sky.radii,
         )
-        name = f"field_{field.number}.fits.gz"
-        write_file(self.folder / name, partial(write_field, maps=maps))
-        spots = find_hot_spots(
-            maps,
-            threshold=sky.threshold,
-            max_radius=sky.max_radius,
-            offset_max=offset_max,
-        )
-        own = list(runs.read(field.obs_ids))
-        summary = summarise(maps, own, offset_max=offset_max, file=name)
-        return _Found(summary=summary, spots=spots)
+
+    def _find_hot_spots(
+        self, fields: dict[Field, FieldSummary], runs: _Runs
+    ) -> list[HotSpot]:
+        sky = self.settings.sky
+        trials = sum(summary.trials for summary in fields.values())
+        threshold = least_significance(sky.false_alarms, trials)
+        spots = [
+            spot
+            for field, summary in fields.items()
+            if summary.peak >= threshold
+            for spot in find_hot_spots(
+                self._make_maps(field, runs),
+                threshold=threshold,
+                max_radius=sky.max_radius,
+                offset_max=self.settings.binning.offset_max,
+            )
+        ]
+        regions = read_exclusion_regions(self.settings)
+        return judge_hot_spots(distinct(spots), regions, trials=trials)
 
     def _write_tables(
         self, summaries: list[FieldSummary], spots: list[HotSpot]
@@ -198,14 +216,6 @@ class MakeSky(StageTask):
         write_file(self.folder / _FIELDS, fields)
         found = partial(write_hot_spots, header=self.header(), spots=spots)
         write_file(self.folder / _HOT_SPOTS, found)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Found:
-    """What was found in a field."""
-
-    summary: FieldSummary
-    spots: tuple[HotSpot, ...]
 
 
 class _Runs:

@@ -268,11 +268,12 @@ class SkySettings:
         "run",
         "Scale the background of each run to its events outside the mask, or do not",
     )
-    threshold: float = key(
+    false_alarms: float = key(
         NUMBER,
-        "5.5",
-        "Least significance of a hot spot, in standard deviations",
-        minimum=3,
+        "0.001",
+        "Hot spots outside the mask that chance may make in all fields, on average",
+        minimum=0,
+        maximum=10,
     )
     max_radius: float = key(
         quantity("deg"),

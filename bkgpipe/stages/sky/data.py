@@ -192,6 +192,11 @@ class HotSpot:
         Events in that disc.
     background : float
         Events predicted in it.
+    is_masked : bool
+        Whether it takes events under the exclusion mask to see it.
+    false_alarms : float
+        How many such excesses chance makes in all fields together, on average; NaN when
+        not judged yet.
     source : str
         Nearest source of the exclusion regions; empty without any.
     separation : float
@@ -206,5 +211,7 @@ class HotSpot:
     significance: float
     counts: int
     background: float
+    is_masked: bool = False
+    false_alarms: float = float("nan")
     source: str = ""
     separation: float = float("nan")

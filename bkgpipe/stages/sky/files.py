@@ -48,6 +48,7 @@ _FIELDS: dict[str, Column] = {
     "width": Column(float, "", "its standard deviation there"),
     "poisson_mean": Column(float, "", "mean of simulated background there"),
     "poisson_width": Column(float, "", "its standard deviation"),
+    "trials": Column(float, "", "independent discs outside the mask, of all radii"),
     "file": Column(str, "", "images of the field"),
 }
 _SPOTS: dict[str, Column] = {
@@ -59,6 +60,8 @@ _SPOTS: dict[str, Column] = {
     "significance": Column(float, "", "significance there"),
     "counts": Column(int, "", "events in that disc"),
     "background": Column(float, "", "events predicted in it"),
+    "is_masked": Column(bool, "", "whether it takes events under the mask to see it"),
+    "false_alarms": Column(float, "", "such excesses by chance in all fields"),
     "source": Column(str, "", "nearest source of the exclusion regions"),
     "separation": Column(float, "deg", "distance to that source"),
 }

@@ -12,7 +12,7 @@ from bkgpipe.stages.sky.data import FieldMaps, HotSpot
 from bkgpipe.stages.sky.maps import disc_significance, field_wcs
 from bkgpipe.stages.sky.significance import sqrt_ts
 
-__all__ = ["distinct", "find_hot_spots"]
+__all__ = ["Search", "distinct", "find_hot_spots"]
 
 # A region grows as long as the next ring has an excess of so many standard deviations
 _RING_SIGNIFICANCE = 2.0
@@ -23,7 +23,7 @@ _MAX_SPOTS = 100  # in a field; more is a background that does not fit
 def find_hot_spots(
     maps: FieldMaps, *, threshold: float, max_radius: float, offset_max: float
 ) -> tuple[HotSpot, ...]:
-    """Find the places of an excess, the most significant first.
+    """Find the places of an excess: first outside the mask, then under it.
 
     Around each the region grows ring by ring while the next ring has an excess, and is
     left out of the search for the others.
@@ -42,75 +42,134 @@ def find_hot_spots(
     Returns
     -------
     tuple of HotSpot
-        Places.
+        Those outside the mask, then those that take events under it, the most
+        significant first.
     """
-    search = _Search(maps, offset_max=offset_max)
-    found: list[HotSpot] = []
-    while len(found) < _MAX_SPOTS:
-        spot = search.best()
-        if spot is None or spot.significance < threshold:
-            break
-        spot = search.grow(spot, max_radius=max_radius)
-        search.close(spot)
-        found.append(spot)
-    return tuple(found)
+    search = Search(maps, offset_max=offset_max)
+    outside = search.find(threshold=threshold, max_radius=max_radius)
+    search.open_mask()
+    under = search.find(threshold=threshold, max_radius=max_radius)
+    return (*outside, *(replace(spot, is_masked=True) for spot in under))
 
 
-class _Search:
-    """Images of a field, of which what was found is left out step by step."""
+class Search:
+    """Images of a field, of which what was found is left out step by step.
+
+    Parameters
+    ----------
+    maps : FieldMaps
+        Images of a field; what the mask excludes is left out at first.
+    offset_max : float
+        Largest offset of the models [deg].
+    """
 
     def __init__(self, maps: FieldMaps, *, offset_max: float) -> None:
         self._maps = maps
-        self._counts = maps.counts.sum(axis=0).astype(float)
-        self._background = maps.background.sum(axis=0)
+        self._is_open = maps.is_kept.copy()
+        self._closed = np.zeros(maps.is_kept.shape, dtype=bool)
         wcs, n_pixels = field_wcs(maps.field, pixel=maps.pixel, offset_max=offset_max)
         y, x = (each.ravel() for each in np.indices((n_pixels, n_pixels)))
         vectors = unit_vectors(*wcs.all_pix2world(x, y, 0))
         self._vectors = vectors.reshape(n_pixels, n_pixels, 3)
 
-    def best(self) -> HotSpot | None:
-        """Return the most significant disc of all radii."""
+    def open_mask(self) -> None:
+        """Search under the mask, too, but not in what was found."""
+        self._is_open = ~self._closed
+
+    def find(self, *, threshold: float, max_radius: float) -> list[HotSpot]:
+        """Find the places of an excess in what is open, and close them.
+
+        Parameters
+        ----------
+        threshold : float
+            Least significance, in standard deviations.
+        max_radius : float
+            Upper limit of the radius of a region [deg].
+
+        Returns
+        -------
+        list of HotSpot
+            Places, the most significant first.
+        """
+        found: list[HotSpot] = []
+        while len(found) < _MAX_SPOTS:
+            spot = self._best()
+            if spot is None or spot.significance < threshold:
+                break
+            spot = self.grow(spot, max_radius=max_radius)
+            self.close(spot)
+            found.append(spot)
+        return found
+
+    def grow(self, spot: HotSpot, *, max_radius: float) -> HotSpot:
+        """Take ring after ring into a region, while they have an excess.
+
+        Parameters
+        ----------
+        spot : HotSpot
+            The region.
+        max_radius : float
+            Upper limit of its radius [deg].
+
+        Returns
+        -------
+        HotSpot
+            The region as it came out.
+        """
+        distance, radius = self._distance(spot.ra, spot.dec), spot.radius
+        while radius + _RING <= max_radius * (1 + 1e-9):
+            is_in = (distance > radius) & (distance <= radius + _RING)
+            if not sqrt_ts(*self._sums(is_in)) > _RING_SIGNIFICANCE:
+                break
+            radius += _RING
+        return replace(spot, radius=round(radius, 6))
+
+    def close(self, spot: HotSpot) -> None:
+        """Leave a region out of what is searched.
+
+        Parameters
+        ----------
+        spot : HotSpot
+            The region.
+        """
+        is_in = self._distance(spot.ra, spot.dec) <= spot.radius
+        self._is_open &= ~is_in
+        self._closed |= is_in
+
+    def _sums(self, is_in: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Add up events and background of open pixels."""
+        is_in = is_in & self._is_open
+        counts, background = self._maps.counts, self._maps.background
+        return counts[:, is_in].sum(), background[:, is_in].sum()
+
+    def _best(self) -> HotSpot | None:
         spots = [each for each in map(self._best_of, self._maps.radii) if each]
         return max(spots, key=lambda spot: spot.significance, default=None)
 
     def _best_of(self, radius: float) -> HotSpot | None:
         significance = disc_significance(
-            self._counts, self._background, radius=radius, pixel=self._maps.pixel
+            self._maps.counts.sum(axis=0) * self._is_open,
+            self._maps.background.sum(axis=0) * self._is_open,
+            radius=radius,
+            pixel=self._maps.pixel,
         )
         if not np.isfinite(significance).any():
             return None
-        centre = self._vectors[
-            np.unravel_index(np.nanargmax(significance), significance.shape)
-        ]
-        (ra,), (dec,) = lon_lat(centre[np.newaxis])
-        is_in = self._distance(float(ra), float(dec)) <= radius * (1 + 1e-9)
+        place = np.unravel_index(np.nanargmax(significance), significance.shape)
+        (ra,), (dec,) = lon_lat(self._vectors[place][np.newaxis])
+        counts, background = self._sums(
+            self._distance(float(ra), float(dec)) <= radius * (1 + 1e-9)
+        )
         return HotSpot(
             field=self._maps.field.number,
             ra=float(ra % 360.0),
             dec=float(dec),
             radius=radius,
             search_radius=radius,
-            significance=float(np.nanmax(significance)),
-            counts=int(self._counts[is_in].sum()),
-            background=float(self._background[is_in].sum()),
+            significance=float(significance[place]),
+            counts=int(counts),
+            background=float(background),
         )
-
-    def grow(self, spot: HotSpot, *, max_radius: float) -> HotSpot:
-        """Take ring after ring into a region, while they have an excess."""
-        distance, radius = self._distance(spot.ra, spot.dec), spot.radius
-        while radius + _RING <= max_radius * (1 + 1e-9):
-            is_in = (distance > radius) & (distance <= radius + _RING)
-            events, expected = self._counts[is_in].sum(), self._background[is_in].sum()
-            if not sqrt_ts(events, expected) > _RING_SIGNIFICANCE:
-                break
-            radius += _RING
-        return replace(spot, radius=round(radius, 6))
-
-    def close(self, spot: HotSpot) -> None:
-        """Leave a region out of what is searched."""
-        is_in = self._distance(spot.ra, spot.dec) <= spot.radius
-        self._counts[is_in] = 0.0
-        self._background[is_in] = 0.0
 
     def _distance(self, ra: float, dec: float) -> np.ndarray:
         centre = unit_vectors(np.array([ra]), np.array([dec]))[0]

@@ -10,7 +10,12 @@ from astropy.wcs import WCS
 
 from bkgpipe.geometry.frames import unit_vectors
 from bkgpipe.stages.sky.data import FINE_BITS, Field, FieldMaps, SkySum
-from bkgpipe.stages.sky.significance import add_in_discs, simulate_width, sqrt_ts
+from bkgpipe.stages.sky.significance import (
+    Chance,
+    add_in_discs,
+    simulate_chance,
+    sqrt_ts,
+)
 
 __all__ = ["Spread", "disc_significance", "field_wcs", "make_field_maps", "spread"]
 
@@ -164,43 +169,39 @@ class Spread:
     ----------
     mean, width : float
         Mean and standard deviation, NaN when all is masked.
-    poisson_mean, poisson_width : float
-        The same of simulations of the background alone.
+    chance : Chance
+        What background alone does.
     """
 
     mean: float
     width: float
-    poisson_mean: float
-    poisson_width: float
+    chance: Chance
 
 
-def spread(maps: FieldMaps, radius: float, *, rng: np.random.Generator) -> Spread:
-    """Tell how significance is distributed outside the mask.
+def spread(maps: FieldMaps, *, rng: np.random.Generator) -> Spread:
+    """Tell how significance is distributed outside the mask, in the smallest discs.
 
     Parameters
     ----------
     maps : FieldMaps
         Images of a field.
-    radius : float
-        Radius of the discs [deg].
     rng : np.random.Generator
         Source of random numbers.
 
     Returns
     -------
     Spread
-        Mean and width beside those of background alone.
+        Mean and width, and those of background alone.
     """
     counts = maps.counts.sum(axis=0) * maps.is_kept
     background = maps.background.sum(axis=0) * maps.is_kept
-    where = {"radius": radius, "pixel": maps.pixel}
-    values = disc_significance(counts, background, **where)
+    values = disc_significance(
+        counts, background, radius=maps.radii[0], pixel=maps.pixel
+    )
     values = values[np.isfinite(values)]
     mean, width = (values.mean(), values.std()) if values.size else (np.nan, np.nan)
-    expected = simulate_width(background, **where, rng=rng)
     return Spread(
         mean=float(mean),
         width=float(width),
-        poisson_mean=expected[0],
-        poisson_width=expected[1],
+        chance=simulate_chance(background, radii=maps.radii, pixel=maps.pixel, rng=rng),
     )

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.signal import fftconvolve
+from scipy.stats import norm
 
-__all__ = ["add_in_discs", "simulate_width", "sqrt_ts"]
+__all__ = [
+    "Chance",
+    "add_in_discs",
+    "false_alarms",
+    "least_significance",
+    "simulate_chance",
+    "sqrt_ts",
+]
 
 _N_SIMULATIONS = 10
 # the Fourier transform leaves about 1e-13 of the largest sum where there is nothing
@@ -74,17 +85,42 @@ def add_in_discs(image: np.ndarray, *, radius: float, pixel: float) -> np.ndarra
     return added
 
 
-def simulate_width(
-    background: np.ndarray, *, radius: float, pixel: float, rng: np.random.Generator
-) -> tuple[float, float]:
+@dataclass(frozen=True, kw_only=True)
+class Chance:
+    """What background alone does.
+
+    Attributes
+    ----------
+    mean, width : float
+        Mean and standard deviation of the significance in the smallest discs; NaN if
+        nothing is expected.
+    trials : float
+        Number of independent discs that would have as large a maximum.
+    """
+
+    mean: float
+    width: float
+    trials: float
+
+
+def simulate_chance(
+    background: np.ndarray,
+    *,
+    radii: Sequence[float],
+    pixel: float,
+    rng: np.random.Generator,
+) -> Chance:
     """Tell how significance is distributed when there is nothing but background.
+
+    Of n independent discs, the smallest chance probability is 1 / (n + 1) on average;
+    so n follows from that of ten simulations.
 
     Parameters
     ----------
     background : np.ndarray
         Events expected, zero where the mask excludes, shape ``(n, n)``.
-    radius : float
-        Radius of the discs [deg].
+    radii : sequence of float
+        Radii of the discs, the smallest first [deg].
     pixel : float
         Size of a pixel [deg].
     rng : np.random.Generator
@@ -92,17 +128,72 @@ def simulate_width(
 
     Returns
     -------
-    tuple of float
-        Mean and standard deviation over ten simulations; NaN if nothing is expected.
+    Chance
+        What ten simulations show.
     """
-    expected = add_in_discs(background, radius=radius, pixel=pixel)
     is_open = background > 0
     if not is_open.any():
-        return float("nan"), float("nan")
-    found = []
+        return Chance(mean=float("nan"), width=float("nan"), trials=0.0)
+    expected = [add_in_discs(background, radius=r, pixel=pixel) for r in radii]
+    first, highest = [], []
     for _ in range(_N_SIMULATIONS):
         counts = rng.poisson(background).astype(float)
-        added = np.rint(add_in_discs(counts, radius=radius, pixel=pixel))
-        found.append(sqrt_ts(added[is_open], expected[is_open]))
-    values = np.concatenate(found)
-    return float(values.mean()), float(values.std())
+        found = [
+            sqrt_ts(np.rint(add_in_discs(counts, radius=r, pixel=pixel)), each)[is_open]
+            for r, each in zip(radii, expected, strict=True)
+        ]
+        first.append(found[0])
+        highest.append(max(each.max() for each in found))
+    values = np.concatenate(first)
+    return Chance(
+        mean=float(values.mean()),
+        width=float(values.std()),
+        trials=float(max(1.0 / norm.sf(highest).mean() - 1.0, 1.0)),
+    )
+
+
+def false_alarms(significance: np.ndarray | float, trials: float) -> np.ndarray:
+    """Tell how often chance makes such an excess.
+
+    Parameters
+    ----------
+    significance : np.ndarray or float
+        Standard deviations, any shape.
+    trials : float
+        Number of independent discs.
+
+    Returns
+    -------
+    np.ndarray
+        Number of excesses as large or larger, on average, same shape.
+
+    Examples
+    --------
+    >>> print(false_alarms(5.0, 1e4).round(5))
+    0.00287
+    """
+    expected: np.ndarray = trials * norm.sf(significance)
+    return expected
+
+
+def least_significance(false_alarms: float, trials: float) -> float:
+    """Tell which significance chance reaches no more often than asked for.
+
+    Parameters
+    ----------
+    false_alarms : float
+        Excesses that chance may make, on average.
+    trials : float
+        Number of independent discs.
+
+    Returns
+    -------
+    float
+        Standard deviations; infinite when no false alarm is allowed.
+
+    Examples
+    --------
+    >>> round(least_significance(0.001, 264_000), 2)
+    5.82
+    """
+    return float(norm.isf(min(false_alarms / max(trials, 1.0), 1.0)))

@@ -11,8 +11,9 @@ from bkgpipe.geometry.frames import fov_matrix, offset_angle, unit_vectors
 from bkgpipe.stages.mask.data import ExclusionRegion
 from bkgpipe.stages.sky.data import FieldMaps, HotSpot, RunSky
 from bkgpipe.stages.sky.maps import field_wcs, spread
+from bkgpipe.stages.sky.significance import false_alarms
 
-__all__ = ["FieldSummary", "name_hot_spots", "summarise"]
+__all__ = ["FieldSummary", "judge_hot_spots", "summarise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,13 +37,15 @@ class FieldSummary:
     background : float
         Events predicted for them.
     peak : float
-        Largest significance in discs of the smallest radius; NaN without any.
+        Largest significance in discs of any radius; NaN without any.
     peak_ra, peak_dec : float
         Where that is, ICRS [deg].
     mean, width : float
         Mean and standard deviation of the significance outside the mask.
     poisson_mean, poisson_width : float
         The same of simulated background.
+    trials : float
+        Number of independent discs outside the mask, of all radii.
     file : str
         Images of the field, relative to the folder of the stage.
     """
@@ -62,6 +65,7 @@ class FieldSummary:
     width: float
     poisson_mean: float
     poisson_width: float
+    trials: float
     file: str
 
 
@@ -90,7 +94,7 @@ def summarise(
     peak, peak_ra, peak_dec = _peak(maps, offset_max=offset_max)
     # the same field has the same random numbers whenever it is made
     rng = np.random.default_rng(field.obs_ids[0])
-    outside = spread(maps, maps.radii[0], rng=rng)
+    outside = spread(maps, rng=rng)
     return FieldSummary(
         number=field.number,
         name=field.name,
@@ -105,53 +109,58 @@ def summarise(
         peak_dec=peak_dec,
         mean=outside.mean,
         width=outside.width,
-        poisson_mean=outside.poisson_mean,
-        poisson_width=outside.poisson_width,
+        poisson_mean=outside.chance.mean,
+        poisson_width=outside.chance.width,
+        trials=outside.chance.trials,
         file=file,
     )
 
 
 def _peak(maps: FieldMaps, *, offset_max: float) -> tuple[float, float, float]:
-    """Largest significance in the smallest discs, and where it is [deg]."""
-    first = maps.significance[0]
-    if not np.isfinite(first).any():
+    """Largest significance in discs of any radius, and where it is [deg]."""
+    if not np.isfinite(maps.significance).any():
         return (np.nan,) * 3
-    y, x = np.unravel_index(np.nanargmax(first), first.shape)
+    place = np.unravel_index(np.nanargmax(maps.significance), maps.significance.shape)
     wcs, _ = field_wcs(maps.field, pixel=maps.pixel, offset_max=offset_max)
-    ra, dec = wcs.all_pix2world(x, y, 0)
-    return float(first[y, x]), float(ra), float(dec)
+    ra, dec = wcs.all_pix2world(place[2], place[1], 0)
+    return float(maps.significance[place]), float(ra), float(dec)
 
 
-def name_hot_spots(
-    spots: Sequence[HotSpot], regions: Sequence[ExclusionRegion]
+def judge_hot_spots(
+    spots: Sequence[HotSpot], regions: Sequence[ExclusionRegion], *, trials: float
 ) -> list[HotSpot]:
-    """Name the nearest source of each hot spot.
+    """Tell how often chance makes hot spots, and name the nearest sources.
 
     Parameters
     ----------
     spots : sequence of HotSpot
-        Places.
+        Places in all fields.
     regions : sequence of ExclusionRegion
         Exclusion regions.
+    trials : float
+        Independent discs of all fields.
 
     Returns
     -------
     list of HotSpot
-        Places with the nearest region, if there is any.
+        Places, with what chance makes of it and the nearest region, if there is any.
     """
+    return [
+        _with_source(
+            replace(spot, false_alarms=float(false_alarms(spot.significance, trials))),
+            regions,
+        )
+        for spot in spots
+    ]
+
+
+def _with_source(spot: HotSpot, regions: Sequence[ExclusionRegion]) -> HotSpot:
     if not regions:
-        return list(spots)
+        return spot
     places = np.array([(region.ra, region.dec) for region in regions])
     vectors = unit_vectors(places[:, 0], places[:, 1])
-    named = []
-    for spot in spots:
-        distance = offset_angle(vectors @ fov_matrix(spot.ra, spot.dec).T)
-        nearest = int(np.argmin(distance))
-        named.append(
-            replace(
-                spot,
-                source=regions[nearest].name,
-                separation=float(distance[nearest]),
-            )
-        )
-    return named
+    distance = offset_angle(vectors @ fov_matrix(spot.ra, spot.dec).T)
+    nearest = int(np.argmin(distance))
+    return replace(
+        spot, source=regions[nearest].name, separation=float(distance[nearest])
+    )

@@ -21,7 +21,7 @@ _FIELD_HEADINGS: tuple[str, ...] = (
 )
 _SPOT_HEADINGS: tuple[str, ...] = (
     *("hot spot, ra dec [deg]", "radius", "sigma", "counts", "background"),
-    "nearest source",
+    *("mask", "nearest source"),
 )
 _MAX_ROWS = 40
 _SIGNIFICANCE = "SIGNIFICANCE"
@@ -76,7 +76,9 @@ def describe_hot_spots(spots: Sequence[HotSpot]) -> str:
         A table, or a sentence when there are none.
     """
     if not spots:
-        return "No hot spots: no excess is above [sky] threshold."
+        return (
+            "No hot spots: chance makes each excess more often than [sky] false_alarms."
+        )
     rows = [_SPOT_HEADINGS]
     rows += [
         (
@@ -85,6 +87,7 @@ def describe_hot_spots(spots: Sequence[HotSpot]) -> str:
             f"{spot.significance:.1f}",
             f"{spot.counts}",
             f"{spot.background:.1f}",
+            "under" if spot.is_masked else "outside",
             f"{spot.source} ({spot.separation:.2f} deg)" if spot.source else "-",
         )
         for spot in spots[:_MAX_ROWS]

@@ -12,13 +12,13 @@ FIELD = Field(number=4, name="F", ra=80.0, dec=20.0, radius=0.0, obs_ids=(1,))
 
 @pytest.fixture
 def find(make_run_sky, add_up):
-    def search(*, threshold=5.5, max_radius=1.5, **changes):
+    def search(*, max_radius=1.5, **changes):
         total = add_up([make_run_sky(**changes)])
         maps = make_field_maps(
             FIELD, total, pixel=0.1, offset_max=2.2, radii=(0.1, 0.3)
         )
         return find_hot_spots(
-            maps, threshold=threshold, max_radius=max_radius, offset_max=2.2
+            maps, threshold=5.5, max_radius=max_radius, offset_max=2.2
         )
 
     return search
@@ -38,6 +38,15 @@ def test_sources_are_found_the_strongest_first(find):
 
 def test_nothing_is_found_in_background(find):
     assert find() == ()
+
+
+def test_what_is_under_the_mask_is_told(find):
+    near, under = (80.8, 19.4, 300), (79.2, 20.8, 500)
+    spots = find(sources=[near, under], excluded=[(*under[:2], 0.6)])
+
+    assert [spot.is_masked for spot in spots] == [False, True]
+    assert spots[0].dec == pytest.approx(19.4, abs=0.15)
+    assert spots[1].dec == pytest.approx(20.8, abs=0.15)
 
 
 def test_a_region_is_not_larger_than_asked_for(find):

@@ -52,10 +52,10 @@ def test_background_outside_the_mask_has_its_width(make_maps):
         level=40.0, sources=[(80.5, 20.0, 500)], excluded=[(80.5, 20.0, 0.6)]
     )
 
-    found = spread(maps, 0.1, rng=np.random.default_rng(2))
+    found = spread(maps, rng=np.random.default_rng(2))
 
-    assert found.width == pytest.approx(found.poisson_width, abs=0.08)
-    assert found.mean == pytest.approx(found.poisson_mean, abs=0.1)
+    assert found.width == pytest.approx(found.chance.width, abs=0.08)
+    assert found.mean == pytest.approx(found.chance.mean, abs=0.1)
 
 
 def test_what_is_excluded_is_in_the_mask(make_maps):
@@ -70,6 +70,6 @@ def test_what_is_excluded_is_in_the_mask(make_maps):
 def test_all_masked_has_no_spread(make_maps):
     maps = make_maps(excluded=[(80.0, 20.0, 5.0)])
 
-    found = spread(maps, 0.1, rng=np.random.default_rng(2))
+    found = spread(maps, rng=np.random.default_rng(2))
 
-    assert np.isnan([found.mean, found.width, found.poisson_width]).all()
+    assert np.isnan([found.mean, found.width, found.chance.width]).all()

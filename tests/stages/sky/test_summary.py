@@ -6,7 +6,7 @@ import pytest
 from bkgpipe.stages.mask.data import ExclusionRegion
 from bkgpipe.stages.sky.data import Field, HotSpot
 from bkgpipe.stages.sky.maps import make_field_maps
-from bkgpipe.stages.sky.summary import name_hot_spots, summarise
+from bkgpipe.stages.sky.summary import judge_hot_spots, summarise
 
 
 def _summarise(runs, total):
@@ -31,24 +31,30 @@ def test_a_field_in_numbers(make_run_sky, add_up):
     assert found == _summarise(runs, add_up(runs))  # chance is the same
 
 
-def test_a_spot_is_named_after_the_nearest_region():
-    spot = HotSpot(
+@pytest.fixture
+def spot():
+    return HotSpot(
         field=1,
         ra=10.0,
         dec=-30.0,
         radius=0.3,
         search_radius=0.1,
-        significance=7.0,
+        significance=5.0,
         counts=30,
         background=8.0,
     )
+
+
+def test_a_spot_is_named_after_the_nearest_region(spot):
     regions = [
         ExclusionRegion(name=name, origin="x", ra=ra, dec=-30.0, radius=0.3)
         for name, ra in (("far", 20.0), ("near", 10.1))
     ]
 
-    (named,) = name_hot_spots([spot], regions)
+    (named,) = judge_hot_spots([spot], regions, trials=3e4)
 
     assert named.source == "near"
     assert named.separation == pytest.approx(0.1 * np.cos(np.radians(30)), rel=1e-3)
-    assert name_hot_spots([spot], []) == [spot]
+    assert named.false_alarms == pytest.approx(3e4 * 2.8665e-7, rel=1e-3)
+    (unnamed,) = judge_hot_spots([spot], [], trials=3e4)
+    assert unnamed.source == ""

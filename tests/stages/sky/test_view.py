@@ -57,6 +57,7 @@ def test_hot_spots_in_words():
     assert "39.0   415" in found
     assert "Crab nebula (0.01 deg)" in found
     assert found.splitlines()[2].endswith(" -")
+    assert "outside  Crab nebula" in found
     assert "No hot spots" in describe_hot_spots([])
 
 
