@@ -14,6 +14,7 @@ import numpy as np
 from astropy.table import Table
 from matplotlib.figure import Figure
 
+from bkgpipe.chain.found import read_with_found
 from bkgpipe.chain.inputs import choose_runs, forget, is_selected, load_table
 from bkgpipe.chain.models import Models, no_model
 from bkgpipe.chain.summary import read_export_entries, read_states, read_status
@@ -24,7 +25,7 @@ from bkgpipe.cli.plan import Plan, make_plan
 from bkgpipe.core.run import RunTable
 from bkgpipe.errors import BkgpipeError, InputError
 from bkgpipe.flow.gather import find_models
-from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings import Settings
 from bkgpipe.stages.export.data import ExportEntry
 from bkgpipe.stages.report.figures import make_figure
 from bkgpipe.stages.report.summary import StageState, Summary
@@ -87,7 +88,7 @@ class Production:
         self._overrides = tuple(
             f"{key}={_as_text(value)}" for key, value in (settings or {}).items()
         )
-        self.settings: Settings = read_settings(self.config, self._overrides)
+        self.settings: Settings = read_with_found(self.config, self._overrides)
         self._folder = Path.cwd()
 
     @classmethod
@@ -187,6 +188,8 @@ class Production:
         # models are the same to the last digit, and nothing forks a notebook
         call_command(words, folder=self._folder, where=str(self.config))
         forget()
+        # which may have found regions to exclude
+        self.settings = read_with_found(self.config, self._overrides)
         return self
 
     def status(self) -> Table:

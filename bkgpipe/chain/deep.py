@@ -21,7 +21,12 @@ from bkgpipe.stages.fit.files import FIT
 from bkgpipe.stages.mask.files import MASKS
 from bkgpipe.stages.rank.files import CANDIDATES, RANKINGS
 from bkgpipe.stages.select.files import read_runs_table
-from bkgpipe.stages.sky.files import RUN_SKIES, read_fields, read_hot_spots
+from bkgpipe.stages.sky.files import (
+    RUN_SKIES,
+    read_fields,
+    read_hot_spots,
+    read_reaches,
+)
 from bkgpipe.stages.smooth.files import MODELS
 from bkgpipe.stages.stack.files import STACKS, read_groups
 from bkgpipe.store.files import inflate, locate, open_fits, read_content
@@ -47,6 +52,7 @@ _READERS: tuple[tuple[str, str, tuple[Callable[[Path], object], ...]], ...] = (
     ("sky", "sky_*.h5", (RUN_SKIES.read,)),
     ("sky", "fields.ecsv", (read_fields,)),
     ("sky", "hot_spots.ecsv", (read_hot_spots,)),
+    ("sky", "circles.ecsv", (read_reaches,)),
     ("sky", "sky.json", (read_record_header,)),
     ("report", "index.html", (read_page_header,)),
 )

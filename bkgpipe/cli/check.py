@@ -26,13 +26,14 @@ from bkgpipe.chain.estimate import (
     tell_left_out,
     workers_words,
 )
+from bkgpipe.chain.found import read_with_found
 from bkgpipe.chain.inputs import choose_runs
 from bkgpipe.chain.memory import memory_doubts, memory_words
 from bkgpipe.chain.refusals import Refusal, find_doubts, find_refusals, require_selected
 from bkgpipe.core.run import RunTable
 from bkgpipe.errors import BkgpipeError, InputError, NoRunsError
 from bkgpipe.flow.exclusion import read_exclusion_regions
-from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings import Settings
 from bkgpipe.stages.report.clock_words import clock_words, outside_words
 from bkgpipe.tools.propose.data import StoreSample
 from bkgpipe.tools.propose.energies import require_energies
@@ -128,7 +129,7 @@ def check_production(
     SettingsError
         If the settings cannot be used.
     """
-    settings = read_settings(config, overrides)
+    settings = read_with_found(config, overrides)
     click.echo(f"Settings: {config}")
     findings = check_settings(settings)
     if site:
@@ -353,7 +354,7 @@ def check_files(config: Path, overrides: Iterable[str]) -> int:
     SettingsError
         If the settings cannot be used.
     """
-    settings = read_settings(config, overrides)
+    settings = read_with_found(config, overrides)
     found = list(verify_all(settings))
     for kind in _KINDS:
         some = [each for each in found if each.kind == kind]

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
+from bkgpipe.chain.found import read_with_found
 from bkgpipe.chain.leftovers import Leftover, find_leftovers
 from bkgpipe.errors import BusyError, OutputError, SettingsError
 from bkgpipe.flow.engine.presence import announce, submitters
 from bkgpipe.product.whole_file import find_stale
-from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings import Settings
 
 __all__ = ["clean_production"]
 
@@ -46,7 +47,7 @@ def clean_production(
         If settings or the output folder cannot be used, or another process works on
         the production.
     """
-    settings = read_settings(config, overrides)
+    settings = read_with_found(config, overrides)
     output = settings.data.output
     _require_idle(output)
     found = [
@@ -81,7 +82,7 @@ def _require_idle(output: Path) -> None:
 
 
 def _read_others(keep: Sequence[Path], output: Path) -> list[Settings]:
-    others = [read_settings(path) for path in keep]
+    others = [read_with_found(path) for path in keep]
     for path, each in zip(keep, others, strict=True):
         if each.data.output.resolve() != output.resolve():
             raise SettingsError(

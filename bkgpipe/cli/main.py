@@ -362,7 +362,7 @@ def explain(
 
     All candidates are ranked again from the counts on disk, by the [rank] settings.
     """
-    from bkgpipe.cli.explain import explain_run
+    from bkgpipe.cli.show import explain_run
 
     explain_run(config, overrides, obs_id=obs_id, plot=plot)
 

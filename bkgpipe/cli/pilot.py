@@ -10,6 +10,7 @@ from math import isfinite
 from pathlib import Path
 
 from bkgpipe.batch.pilot import find_limits
+from bkgpipe.chain.found import read_with_found
 from bkgpipe.cli.run import begin, working_on
 from bkgpipe.errors import SettingsError
 from bkgpipe.flow.base import StageTask
@@ -17,7 +18,7 @@ from bkgpipe.flow.engine.build import scheduler_address
 from bkgpipe.flow.engine.pilot import work
 from bkgpipe.flow.engine.shift import Limits, Shift
 from bkgpipe.product.whole_file import HOST
-from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings import Settings
 
 __all__ = ["Outcome", "run_pilot"]
 
@@ -67,7 +68,7 @@ def run_pilot(
         If settings, store, output folder or scheduler cannot be used.
     """
     limits = find_limits(time_limit, margin=margin, idle=idle, environment=os.environ)
-    settings = read_settings(config, overrides)
+    settings = read_with_found(config, overrides)
     if not settings.run.scheduler:
         raise SettingsError(
             what="no scheduler is named, and pilots get their work from one",

@@ -26,6 +26,7 @@ from bkgpipe.chain.estimate import (
     tell_left_out,
     workers_words,
 )
+from bkgpipe.chain.found import read_with_found
 from bkgpipe.chain.inputs import choose_runs
 from bkgpipe.chain.kept import register
 from bkgpipe.chain.memory import memory_doubts, memory_words
@@ -36,7 +37,7 @@ from bkgpipe.cli.site import plan_jobs, tell_jobs
 from bkgpipe.core.run import RunTable
 from bkgpipe.flow import MakeProduction
 from bkgpipe.flow.plan import PlannedProduct, plan_products
-from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings import Settings
 from bkgpipe.stages.table import list_chain
 
 __all__ = ["Plan", "make_plan", "show_graph", "show_plan"]
@@ -63,7 +64,7 @@ def show_plan(
     BkgpipeError
         If settings, store or site cannot be used.
     """
-    plan = make_plan(read_settings(config, overrides), site=site)
+    plan = make_plan(read_with_found(config, overrides), site=site)
     if as_json:
         click.echo(json.dumps(plan.answer()))
         return
@@ -90,7 +91,7 @@ def show_graph(config: Path, overrides: Iterable[str], *, form: str) -> None:
     BkgpipeError
         If settings or store cannot be used.
     """
-    settings = read_settings(config, overrides)
+    settings = read_with_found(config, overrides)
     counts = make_plan(settings).stages
     links = []
     for stage in list_chain(settings):

@@ -12,12 +12,13 @@ from typing import TypeVar
 
 import click
 
+from bkgpipe.chain.found import read_with_found
 from bkgpipe.chain.kept import register
 from bkgpipe.chain.summary import read_states
 from bkgpipe.errors import InputError
 from bkgpipe.flow.engine.targets import damaged_set_aside
 from bkgpipe.flow.report import MakeReport, write_report
-from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings import Settings
 from bkgpipe.simulate.archive.pool import map_chunks
 
 __all__ = ["make_report"]
@@ -55,7 +56,7 @@ def make_report(
         damaged, or the folder cannot be written.
     """
     started = time.monotonic()
-    settings = read_settings(config, overrides)
+    settings = read_with_found(config, overrides)
     _require_done(settings)
     task = MakeReport(config=register(settings))
     with damaged_set_aside():

@@ -93,6 +93,8 @@ def run_command(
     if test:
         settings = read_settings(config, [*overrides, *_test_overrides(settings)])
     started = time.monotonic()
+    if stage != "select":
+        settings = _find_sources(settings, site=site)
     is_done, ran_something = run_production(settings, stage=stage, site=site)
     with damaged_set_aside():
         _, summary = read_status(settings)
@@ -106,6 +108,12 @@ def run_command(
     if is_done:
         require_no_refused(summary, allowed=settings.run.allow_refused)
     return 0 if is_done else 1
+
+
+def _find_sources(settings: Settings, *, site: str | None) -> Settings:
+    from bkgpipe.cli.finding import find_sources  # which runs productions itself
+
+    return find_sources(settings, site=site)
 
 
 _EARLIER = (

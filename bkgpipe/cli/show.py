@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 from matplotlib.figure import Figure
 
+from bkgpipe.chain.found import read_with_found
+from bkgpipe.chain.kept import register
 from bkgpipe.chain.record import read_record_header, read_record_summary, read_versions
 from bkgpipe.core.product import Chunk
 from bkgpipe.errors import InputError
+from bkgpipe.flow import STAGE_TASKS
+from bkgpipe.flow.rank import explain_ranking
 from bkgpipe.plot.images import save_figure
 from bkgpipe.product.hdf5 import read_header
 from bkgpipe.stages.count.files import COUNTS
@@ -21,6 +25,7 @@ from bkgpipe.stages.fit.files import FIT
 from bkgpipe.stages.mask.files import MASKS
 from bkgpipe.stages.rank.files import CANDIDATES, RANKINGS
 from bkgpipe.stages.report.figures import make_figure
+from bkgpipe.stages.report.ranking import describe_ranking, figure_ranking
 from bkgpipe.stages.report.words import describe
 from bkgpipe.stages.select.files import read_runs_table
 from bkgpipe.stages.sky.files import RUN_SKIES
@@ -28,7 +33,7 @@ from bkgpipe.stages.smooth.files import MODELS
 from bkgpipe.stages.stack.files import STACKS, read_groups
 from bkgpipe.store.fits_summary import read_fits_summary
 
-__all__ = ["show_product"]
+__all__ = ["explain_run", "show_product"]
 
 _READERS: dict[str, Callable[[Path], Any]] = {
     "mask": MASKS.read,
@@ -133,3 +138,32 @@ def _draw(product: Any, path: Path) -> Figure:
             where=str(path),
             fix="Draw a mask, count, rank, stack or smooth file",
         ) from error
+
+
+def explain_run(
+    config: Path, overrides: Iterable[str], *, obs_id: int, plot: Path | None
+) -> None:
+    """Print what becomes of each candidate for a target, and draw it if asked.
+
+    Parameters
+    ----------
+    config : Path
+        Settings file.
+    overrides : iterable of str
+        Each ``section.key=value``.
+    obs_id : int
+        The target.
+    plot : Path or None
+        PNG file to draw it into.
+
+    Raises
+    ------
+    BkgpipeError
+        If the settings cannot be used, or the runs were not counted yet.
+    """
+    name = register(read_with_found(config, overrides))
+    ranking = explain_ranking(STAGE_TASKS["rank"](config=name), obs_id)
+    click.echo(describe_ranking(ranking, n_listed=ranking.obs_ids.size))
+    if plot is not None:
+        save_figure(figure_ranking(ranking), plot)
+        click.echo(f"Drawn: {plot}")

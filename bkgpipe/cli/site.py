@@ -27,13 +27,14 @@ from bkgpipe.batch.waves import find_tasks, list_waves, split_chunks
 from bkgpipe.batch.work import require_folder, run_job
 from bkgpipe.chain.cost import Cost
 from bkgpipe.chain.estimate import size_words
+from bkgpipe.chain.found import read_with_found
 from bkgpipe.chain.inputs import is_selected
 from bkgpipe.chain.kept import frozen_settings, load_settings, register
 from bkgpipe.errors import SettingsError
 from bkgpipe.flow import Select
 from bkgpipe.flow.engine.build import build
 from bkgpipe.flow.plan import PlannedProduct
-from bkgpipe.settings import Settings, read_settings
+from bkgpipe.settings import Settings
 from bkgpipe.settings.site_sections import SiteSettings
 
 __all__ = [
@@ -105,7 +106,7 @@ def cancel_site(
     BkgpipeError
         If the settings cannot be used, or the batch system refuses.
     """
-    settings = read_settings(config, overrides)
+    settings = read_with_found(config, overrides)
     jobs = _of_site(settings.site(name)).cancel_jobs(settings, name)
     if as_json:
         click.echo(json.dumps({"cancelled": [job.name for job in jobs]}))
@@ -140,7 +141,7 @@ def do_job(config: Path, *, word: str, chunks: Sequence[int], folder: str) -> in
         If the settings cannot be used, there are no such chunks, or the products
         would be others.
     """
-    settings = read_settings(config)
+    settings = read_with_found(config)
     if folder:
         require_folder(settings, word, folder=folder)
     return 0 if run_job(settings, word, chunks) else 1
@@ -364,7 +365,7 @@ def _as_json(result: PutResult) -> str:
 
 def _kept(config: Path, overrides: Iterable[str]) -> Settings:
     """Return the settings as a production keeps them, and select runs if need be."""
-    settings = load_settings(register(read_settings(config, overrides)))
+    settings = load_settings(register(read_with_found(config, overrides)))
     if not is_selected(settings):
         build(Select(config=str(settings.path)), settings)
     return settings

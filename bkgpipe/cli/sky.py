@@ -13,6 +13,7 @@ from typing import Any
 import click
 import numpy as np
 
+from bkgpipe.cli.finding import find_sources
 from bkgpipe.cli.run import run_production
 from bkgpipe.errors import InputError
 from bkgpipe.geometry.frames import fov_matrix, offset_angle, unit_vectors
@@ -63,7 +64,7 @@ def sky_command(
         If the settings cannot be used, there is no such field, or a file cannot be
         written.
     """
-    settings = read_settings(config, overrides)
+    settings = find_sources(read_settings(config, overrides))
     is_done, _ = run_production(settings, stage="sky")
     if not is_done:
         sys.exit(1)

@@ -10,9 +10,9 @@ from pathlib import Path
 import click
 
 from bkgpipe.batch.jobs import Job, Journal, find_sites, site_folder
+from bkgpipe.chain.found import read_with_found
 from bkgpipe.chain.leftovers import unused_folders
 from bkgpipe.chain.summary import read_status
-from bkgpipe.settings import read_settings
 from bkgpipe.stages.report.summary import Summary
 
 __all__ = ["show_status"]
@@ -35,7 +35,7 @@ def show_status(config: Path, overrides: Iterable[str], *, as_json: bool) -> Non
     BkgpipeError
         If the settings or a product cannot be used.
     """
-    settings = read_settings(config, overrides)
+    settings = read_with_found(config, overrides)
     states, summary = read_status(settings)
     unused = [path.name for path in unused_folders([settings])]
     jobs = _read_jobs(settings.data.output)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
 import numpy as np
 
+from bkgpipe.chain.found import exclude_found, known_found
 from bkgpipe.chain.inputs import read_store
 from bkgpipe.chain.validation import glance_at_runs
+from bkgpipe.cli.finding import find_sources
 from bkgpipe.cli.run import run_production
 from bkgpipe.cli.validate_write import (
     Outputs,
@@ -112,7 +114,8 @@ def validate_production(
         no run has enough events.
     """
     started = time.monotonic()
-    settings = read_settings(config, overrides)
+    asked = read_settings(config, overrides)
+    settings = exclude_found(asked, known_found(asked)[0])
     table = select_runs(
         read_store(settings),
         settings.select.cuts,
@@ -128,7 +131,12 @@ def validate_production(
         click.echo(f"Fold {number} of {len(folds)}: {len(runs)} {noun}", err=True)
         changes = _fold_overrides(settings, fold, runs, number=number)
         changes.append(f"export.norm={_norm(settings, scoring.bins)}")
-        made = _produce(read_settings(config, [*overrides, *changes]), number)
+        of_fold = read_settings(config, [*overrides, *changes])
+        if asked.mask.find:
+            changes += _training_overrides(of_fold)
+            training = read_settings(config, [*overrides, *changes])
+            of_fold = replace(of_fold, mask=find_sources(training).mask)
+        made = _produce(of_fold, number)
         scoring.score_fold(made, runs)
     scoring.join_nights()
     validation, axes = _gather(scoring, folds, options), scoring.axes_test()
@@ -255,6 +263,11 @@ def _fold_overrides(
         # masks and counts do not depend on who is left out
         f"data.counts={settings.data.counts or settings.data.output}",
     ]
+
+
+def _training_overrides(settings: Settings) -> list[str]:
+    """Look for sources in the runs that a fold does not leave out."""
+    return ["export.obs_ids=", f"data.output={settings.data.output / 'find'}"]
 
 
 def _norm(settings: Settings, bins: ScoreBins) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -30,15 +31,16 @@ from bkgpipe.stages.export.files import ENTRIES
 from bkgpipe.stages.mask.data import ExclusionMask
 from bkgpipe.stages.mask.files import MASKS
 from bkgpipe.stages.sky.bands import make_bands
-from bkgpipe.stages.sky.data import Field, FieldMaps, HotSpot, RunSky, SkySum
+from bkgpipe.stages.sky.data import Field, FieldMaps, HotSpot, Reach, RunSky, SkySum
 from bkgpipe.stages.sky.fields import make_fields, runs_near
 from bkgpipe.stages.sky.files import (
     RUN_SKIES,
     read_model,
     write_fields,
     write_hot_spots,
+    write_reaches,
 )
-from bkgpipe.stages.sky.find import distinct, find_hot_spots
+from bkgpipe.stages.sky.find import distinct, farthest, find_hot_spots, find_reaches
 from bkgpipe.stages.sky.images import write_archive, write_field
 from bkgpipe.stages.sky.maps import make_field_maps
 from bkgpipe.stages.sky.predict import make_run_sky
@@ -50,8 +52,8 @@ from bkgpipe.store.store import require_store
 __all__ = ["AllSkies", "MakeSky", "Sky"]
 
 _ARCHIVE, _FIELDS = "archive.hpx.fits.gz", "fields.ecsv"
-_HOT_SPOTS = "hot_spots.ecsv"
-_NAMES = (_ARCHIVE, _FIELDS, _HOT_SPOTS)
+_HOT_SPOTS, _REACHES = "hot_spots.ecsv", "circles.ecsv"
+_NAMES = (_ARCHIVE, _FIELDS, _HOT_SPOTS, _REACHES)
 
 
 class Sky(ChunkTask):
@@ -159,11 +161,23 @@ class MakeSky(StageTask):
         runs = _Runs(self.settings, self.table, self.sibling(AllSkies).chunks())
 
         fields = {field: self._make_field(field, runs) for field in runs.fields()}
-        spots = self._find_hot_spots(fields, runs)
+        finds = self._search(fields, runs)
 
         write_file(self.folder / _ARCHIVE, partial(write_archive, total=runs.total()))
-        self._write_tables([*fields.values()], spots)
-        names = (*_NAMES, *(summary.file for summary in fields.values()))
+        self._write_tables([*fields.values()], finds)
+        self._finish((*_NAMES, *(summary.file for summary in fields.values())))
+
+    def _write_tables(self, summaries: Sequence[FieldSummary], finds: _Finds) -> None:
+        header = self.header()
+        write = {
+            _FIELDS: partial(write_fields, header=header, summaries=summaries),
+            _HOT_SPOTS: partial(write_hot_spots, header=header, spots=finds.spots),
+            _REACHES: partial(write_reaches, header=header, reaches=finds.reaches),
+        }
+        for name, writer in write.items():
+            write_file(self.folder / name, writer)
+
+    def _finish(self, names: Sequence[str]) -> None:
         seals = seal_files(self.folder, names)
         write = partial(write_marker, header=self.header(), files=seals)
         write_file(Path(self.output().path), write)
@@ -189,33 +203,47 @@ class MakeSky(StageTask):
             radii=self.settings.sky.radii,
         )
 
-    def _find_hot_spots(
-        self, fields: dict[Field, FieldSummary], runs: _Runs
-    ) -> list[HotSpot]:
-        sky = self.settings.sky
+    def _search(self, fields: Mapping[Field, FieldSummary], runs: _Runs) -> _Finds:
+        sky, circles = self.settings.sky, _circles(self.settings)
         trials = sum(summary.trials for summary in fields.values())
         threshold = least_significance(sky.false_alarms, trials)
-        spots = [
-            spot
-            for field, summary in fields.items()
-            if summary.peak >= threshold
-            for spot in find_hot_spots(
-                self._make_maps(field, runs),
-                threshold=threshold,
-                max_radius=sky.max_radius,
-                offset_max=self.settings.binning.offset_max,
-            )
-        ]
+        limits = {
+            "max_radius": sky.max_radius,
+            "offset_max": self.settings.binning.offset_max,
+        }
+        spots, reaches = list[HotSpot](), list[Reach]()
+        for field, summary in fields.items():
+            if summary.peak >= threshold:
+                maps = self._make_maps(field, runs)
+                spots += find_hot_spots(maps, threshold=threshold, **limits)
+                reaches += find_reaches(maps, circles, **limits)
         regions = read_exclusion_regions(self.settings)
-        return judge_hot_spots(distinct(spots), regions, trials=trials)
+        return _Finds(
+            spots=judge_hot_spots(distinct(spots), regions, trials=trials),
+            reaches=farthest([*circles, *reaches]),
+        )
 
-    def _write_tables(
-        self, summaries: list[FieldSummary], spots: list[HotSpot]
-    ) -> None:
-        fields = partial(write_fields, header=self.header(), summaries=summaries)
-        write_file(self.folder / _FIELDS, fields)
-        found = partial(write_hot_spots, header=self.header(), spots=spots)
-        write_file(self.folder / _HOT_SPOTS, found)
+
+@dataclass(frozen=True, kw_only=True)
+class _Finds:
+    """What was found in all fields."""
+
+    spots: list[HotSpot]
+    reaches: list[Reach]
+
+
+def _circles(settings: Settings) -> list[Reach]:
+    """Discs of the settings, as long as no ring around them has an excess."""
+    return [
+        Reach(
+            name=circle.name,
+            ra=circle.ra,
+            dec=circle.dec,
+            radius=circle.radius,
+            reach=circle.radius,
+        )
+        for circle in settings.mask.circles
+    ]
 
 
 class _Runs:

@@ -15,6 +15,7 @@ from bkgpipe.settings.keys import key
 from bkgpipe.settings.kinds import (
     CATALOGS,
     CIRCLES,
+    FLAG,
     INTEGER,
     NUMBER,
     OBS_IDS,
@@ -159,6 +160,18 @@ class MaskSettings:
         maximum=90,
     )
     nside: int = key(INTEGER, "2048", "HEALPix resolution", minimum=256, maximum=16384)
+    find: bool = key(
+        FLAG,
+        "false",
+        "Look for sources in maps of the sky, and exclude what is found as well",
+    )
+    find_passes: int = key(
+        INTEGER,
+        "6",
+        "Models are made anew at most so many times while more is found",
+        minimum=1,
+        maximum=50,
+    )
     min_kept_fraction: float = key(
         NUMBER,
         "0.2",

@@ -8,7 +8,7 @@ import numpy as np
 
 from bkgpipe.core.checks import require_shape
 
-__all__ = ["FINE_BITS", "Field", "FieldMaps", "HotSpot", "RunSky", "SkySum"]
+__all__ = ["FINE_BITS", "Field", "FieldMaps", "HotSpot", "Reach", "RunSky", "SkySum"]
 
 # An event is placed in one of 64 parts of its pixel
 FINE_BITS = 6
@@ -215,3 +215,27 @@ class HotSpot:
     false_alarms: float = float("nan")
     source: str = ""
     separation: float = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How far an excess goes beyond the disc that excludes it.
+
+    Attributes
+    ----------
+    name : str
+        Name of the disc in ``[mask] circles``.
+    ra, dec : float
+        Its centre, ICRS [deg].
+    radius : float
+        Its radius [deg].
+    reach : float
+        Radius of the last ring around it that has an excess; that of the disc if none
+        has [deg].
+    """
+
+    name: str
+    ra: float
+    dec: float
+    radius: float
+    reach: float

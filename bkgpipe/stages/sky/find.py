@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from bkgpipe.geometry.frames import fov_matrix, lon_lat, offset_angle, unit_vectors
-from bkgpipe.stages.sky.data import FieldMaps, HotSpot
+from bkgpipe.stages.sky.data import FieldMaps, HotSpot, Reach
 from bkgpipe.stages.sky.maps import disc_significance, field_wcs
 from bkgpipe.stages.sky.significance import sqrt_ts
 
-__all__ = ["Search", "distinct", "find_hot_spots"]
+__all__ = ["Search", "distinct", "farthest", "find_hot_spots", "find_reaches"]
 
 # A region grows as long as the next ring has an excess of so many standard deviations
-_RING_SIGNIFICANCE = 2.0
+_RING_SIGNIFICANCE = 3.0
 _RING = 0.1  # deg
 _MAX_SPOTS = 100  # in a field; more is a background that does not fit
 
@@ -50,6 +50,42 @@ def find_hot_spots(
     search.open_mask()
     under = search.find(threshold=threshold, max_radius=max_radius)
     return (*outside, *(replace(spot, is_masked=True) for spot in under))
+
+
+def find_reaches(
+    maps: FieldMaps,
+    circles: Iterable[Reach],
+    *,
+    max_radius: float,
+    offset_max: float,
+) -> list[Reach]:
+    """Find how far excesses go beyond the discs that exclude them.
+
+    Parameters
+    ----------
+    maps : FieldMaps
+        Images of a field.
+    circles : iterable of Reach
+        Discs of the exclusion mask.
+    max_radius : float
+        Upper limit of the radius [deg].
+    offset_max : float
+        Largest offset of the models [deg].
+
+    Returns
+    -------
+    list of Reach
+        Those that have their centre in the field.
+    """
+    search = Search(maps, offset_max=offset_max)
+    return [
+        replace(
+            circle,
+            reach=search.reach(place, circle.radius, max_radius=max_radius),
+        )
+        for circle in circles
+        if search.has(place := (circle.ra, circle.dec))
+    ]
 
 
 class Search:
@@ -96,33 +132,53 @@ class Search:
             spot = self._best()
             if spot is None or spot.significance < threshold:
                 break
-            spot = self.grow(spot, max_radius=max_radius)
-            self.close(spot)
-            found.append(spot)
+            place = (spot.ra, spot.dec)
+            reach = self.reach(place, spot.radius, max_radius=max_radius)
+            found.append(replace(spot, radius=reach))
+            self.close(found[-1])
         return found
 
-    def grow(self, spot: HotSpot, *, max_radius: float) -> HotSpot:
-        """Take ring after ring into a region, while they have an excess.
+    def reach(
+        self, place: tuple[float, float], radius: float, *, max_radius: float
+    ) -> float:
+        """Add ring after ring to a region, while they have an excess.
 
         Parameters
         ----------
-        spot : HotSpot
-            The region.
+        place : tuple of float
+            Centre of the region, ICRS [deg].
+        radius : float
+            Its radius [deg].
         max_radius : float
             Upper limit of its radius [deg].
 
         Returns
         -------
-        HotSpot
-            The region as it came out.
+        float
+            Radius that it comes out with [deg].
         """
-        distance, radius = self._distance(spot.ra, spot.dec), spot.radius
+        distance = self._distance(*place)
         while radius + _RING <= max_radius * (1 + 1e-9):
             is_in = (distance > radius) & (distance <= radius + _RING)
             if not sqrt_ts(*self._sums(is_in)) > _RING_SIGNIFICANCE:
                 break
             radius += _RING
-        return replace(spot, radius=round(radius, 6))
+        return round(radius, 6)
+
+    def has(self, place: tuple[float, float]) -> bool:
+        """Tell whether a place is on the images.
+
+        Parameters
+        ----------
+        place : tuple of float
+            Position, ICRS [deg].
+
+        Returns
+        -------
+        bool
+            True if a pixel is next to it.
+        """
+        return bool(self._distance(*place).min() < self._maps.pixel)
 
     def close(self, spot: HotSpot) -> None:
         """Leave a region out of what is searched.
@@ -200,3 +256,23 @@ def distinct(spots: Sequence[HotSpot]) -> list[HotSpot]:
         if not (near < radii).any():
             kept.append(spot)
     return kept
+
+
+def farthest(reaches: Iterable[Reach]) -> list[Reach]:
+    """Keep of what several fields say of one disc the largest radius.
+
+    Parameters
+    ----------
+    reaches : iterable of Reach
+        What fields say.
+
+    Returns
+    -------
+    list of Reach
+        One for each disc.
+    """
+    kept: dict[tuple[str, float, float], Reach] = {}
+    for each in reaches:
+        key = (each.name, each.ra, each.dec)
+        kept[key] = max(kept.get(key, each), each, key=lambda found: found.reach)
+    return [*kept.values()]

@@ -194,6 +194,6 @@ def least_significance(false_alarms: float, trials: float) -> float:
     Examples
     --------
     >>> round(least_significance(0.001, 264_000), 2)
-    5.82
+    5.78
     """
     return float(norm.isf(min(false_alarms / max(trials, 1.0), 1.0)))

@@ -13,7 +13,7 @@ from bkgpipe.stages.sky.data import FieldMaps, HotSpot, RunSky
 from bkgpipe.stages.sky.maps import field_wcs, spread
 from bkgpipe.stages.sky.significance import false_alarms
 
-__all__ = ["FieldSummary", "judge_hot_spots", "summarise"]
+__all__ = ["FieldSummary", "judge_hot_spots", "nearest_region", "summarise"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,22 +145,37 @@ def judge_hot_spots(
     list of HotSpot
         Places, with what chance makes of it and the nearest region, if there is any.
     """
-    return [
-        _with_source(
-            replace(spot, false_alarms=float(false_alarms(spot.significance, trials))),
-            regions,
+    judged = []
+    for spot in spots:
+        source, separation = nearest_region(spot.ra, spot.dec, regions)
+        expected = float(false_alarms(spot.significance, trials))
+        judged.append(
+            replace(spot, false_alarms=expected, source=source, separation=separation)
         )
-        for spot in spots
-    ]
+    return judged
 
 
-def _with_source(spot: HotSpot, regions: Sequence[ExclusionRegion]) -> HotSpot:
+def nearest_region(
+    ra: float, dec: float, regions: Sequence[ExclusionRegion]
+) -> tuple[str, float]:
+    """Find the region next to a place.
+
+    Parameters
+    ----------
+    ra, dec : float
+        The place, ICRS [deg].
+    regions : sequence of ExclusionRegion
+        Regions.
+
+    Returns
+    -------
+    tuple of str and float
+        Name of the nearest one, and its distance [deg]; empty and NaN without any.
+    """
     if not regions:
-        return spot
+        return "", float("nan")
     places = np.array([(region.ra, region.dec) for region in regions])
     vectors = unit_vectors(places[:, 0], places[:, 1])
-    distance = offset_angle(vectors @ fov_matrix(spot.ra, spot.dec).T)
+    distance = offset_angle(vectors @ fov_matrix(ra, dec).T)
     nearest = int(np.argmin(distance))
-    return replace(
-        spot, source=regions[nearest].name, separation=float(distance[nearest])
-    )
+    return regions[nearest].name, float(distance[nearest])

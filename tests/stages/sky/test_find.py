@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bkgpipe.stages.sky.data import Field, HotSpot
-from bkgpipe.stages.sky.find import distinct, find_hot_spots
+from bkgpipe.stages.sky.data import Field, HotSpot, Reach
+from bkgpipe.stages.sky.find import distinct, farthest, find_hot_spots, find_reaches
 from bkgpipe.stages.sky.maps import make_field_maps
 
 FIELD = Field(number=4, name="F", ra=80.0, dec=20.0, radius=0.0, obs_ids=(1,))
@@ -53,6 +53,33 @@ def test_a_region_is_not_larger_than_asked_for(find):
     (spot,) = find(sources=[(80.0, 20.0, 5000)], max_radius=0.3)[:1]
 
     assert spot.radius <= 0.3 + 1e-9
+
+
+def test_a_disc_is_told_how_far_the_excess_goes(make_run_sky, add_up):
+    run = make_run_sky(sources=[(80.0, 20.0, 9000)], excluded=[(80.0, 20.0, 0.1)])
+    maps = make_field_maps(
+        FIELD, add_up([run]), pixel=0.1, offset_max=2.2, radii=(0.1, 0.3)
+    )
+    circles = [
+        Reach(name=name, ra=ra, dec=20.0, radius=0.1, reach=0.1)
+        for name, ra in (("small", 80.0), ("quiet", 81.5), ("elsewhere", 120.0))
+    ]
+
+    found = find_reaches(maps, circles, max_radius=0.5, offset_max=2.2)
+
+    assert [each.name for each in found] == ["small", "quiet"]
+    assert 0.2 <= found[0].reach <= 0.5
+    assert found[1].reach == 0.1
+
+
+def test_of_several_fields_the_farthest_reach_counts():
+    near, far = (
+        Reach(name="A", ra=1.0, dec=2.0, radius=0.1, reach=reach)
+        for reach in (0.2, 0.4)
+    )
+
+    assert farthest([near, far, near]) == [far]
+    assert farthest([]) == []
 
 
 def test_what_two_fields_found_is_one_place():

@@ -6,7 +6,7 @@ import pytest
 from bkgpipe.stages.mask.data import ExclusionRegion
 from bkgpipe.stages.sky.data import Field, HotSpot
 from bkgpipe.stages.sky.maps import make_field_maps
-from bkgpipe.stages.sky.summary import judge_hot_spots, summarise
+from bkgpipe.stages.sky.summary import judge_hot_spots, nearest_region, summarise
 
 
 def _summarise(runs, total):
@@ -58,3 +58,10 @@ def test_a_spot_is_named_after_the_nearest_region(spot):
     assert named.false_alarms == pytest.approx(3e4 * 2.8665e-7, rel=1e-3)
     (unnamed,) = judge_hot_spots([spot], [], trials=3e4)
     assert unnamed.source == ""
+
+
+def test_without_regions_there_is_no_nearest():
+    name, separation = nearest_region(10.0, 20.0, ())
+
+    assert name == ""
+    assert np.isnan(separation)
