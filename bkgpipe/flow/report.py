@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bkgpipe.chain.excursions import read_excursions
 from bkgpipe.chain.inputs import load_table
@@ -36,6 +37,7 @@ from bkgpipe.flow.gather import (
     validation_files,
 )
 from bkgpipe.flow.rank import read_all_rankings
+from bkgpipe.flow.sky import read_sky
 from bkgpipe.flow.smooth import AllSmooths
 from bkgpipe.flow.store import MakeStore
 from bkgpipe.flow.versions import versions
@@ -44,6 +46,7 @@ from bkgpipe.product.seal import seal_files
 from bkgpipe.product.whole_file import write_file, write_text
 from bkgpipe.settings import STAGES, Settings, settings_values
 from bkgpipe.stages.report.data import ModelNote, Report, note_model
+from bkgpipe.stages.report.fields import field_image, most_significant
 from bkgpipe.stages.report.figures import figure_rate
 from bkgpipe.stages.report.model import ModelPlace, make_model_page
 from bkgpipe.stages.report.pages import (
@@ -53,6 +56,8 @@ from bkgpipe.stages.report.pages import (
     make_pages,
 )
 from bkgpipe.stages.report.tables import model_page_name
+from bkgpipe.stages.sky.images import read_field
+from bkgpipe.stages.sky.view import figure_field
 from bkgpipe.stages.smooth.files import MODELS
 from bkgpipe.stages.stack.data import Group
 from bkgpipe.stages.stack.files import read_groups
@@ -145,8 +150,9 @@ def write_report(
     folder = settings.folder("report")
     rates = find_models(settings)
     notes = tuple(map_jobs(_draw, _make_jobs(settings, rates, n_models)))
-    report = _read_report(settings, notes, n_rates=len(rates))
+    report = _read_report(settings, notes, n_rates=len(rates), n_drawn=n_models)
     files = _write_figures(folder, report)
+    files += _write_fields(folder, settings, report)
     files += _write_validation(folder, settings, report)
     pages = make_pages(report)
     index = pages.pop("index.html")
@@ -239,6 +245,16 @@ def _write_validation(folder: Path, settings: Settings, report: Report) -> list[
     return list(pictures)
 
 
+def _write_fields(folder: Path, settings: Settings, report: Report) -> list[str]:
+    """Draw the most significant fields."""
+    names = []
+    for field in most_significant(report.fields, report.n_drawn):
+        figure = figure_field(read_field(settings.folder("sky") / field.file), field)
+        names.append(field_image(field))
+        write_file(folder / names[-1], partial(save_figure, figure))
+    return names
+
+
 def _remove_withdrawn(folder: Path, known: set[str]) -> None:
     """Remove pages and images of an earlier report that this one does not have."""
     for pattern in ("*.png", "*.html"):
@@ -254,7 +270,7 @@ def _read_groups(settings: Settings) -> tuple[Group, ...]:
 
 
 def _read_report(
-    settings: Settings, notes: tuple[ModelNote, ...], *, n_rates: int
+    settings: Settings, notes: tuple[ModelNote, ...], *, n_rates: int, n_drawn: int
 ) -> Report:
     summary, table = read_summary(settings), load_table(settings)
     regions, n_masks = read_excluded(settings)
@@ -282,8 +298,8 @@ def _read_report(
         n_masks=n_masks,
         n_all_masks=len(table.used),
         field_radius=settings.binning.offset_max,
-        validation=read_validated(settings),
-        axes=read_axes_test(settings),
+        **_read_judgement(settings),
+        n_drawn=n_drawn,
         regression=read_regression(settings),
         folders={
             stage: settings.folder(stage).name
@@ -292,3 +308,14 @@ def _read_report(
         },
         inputs=digest_all(table),
     )
+
+
+def _read_judgement(settings: Settings) -> dict[str, Any]:
+    """Read what judges the models, as far as it was asked for."""
+    fields, hot_spots = read_sky(settings)
+    return {
+        "validation": read_validated(settings),
+        "axes": read_axes_test(settings),
+        "fields": fields,
+        "hot_spots": hot_spots,
+    }

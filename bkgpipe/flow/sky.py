@@ -35,6 +35,8 @@ from bkgpipe.stages.sky.data import Field, FieldMaps, HotSpot, Reach, RunSky, Sk
 from bkgpipe.stages.sky.fields import make_fields, runs_near
 from bkgpipe.stages.sky.files import (
     RUN_SKIES,
+    read_fields,
+    read_hot_spots,
     read_model,
     write_fields,
     write_hot_spots,
@@ -49,10 +51,11 @@ from bkgpipe.stages.sky.summary import FieldSummary, judge_hot_spots, summarise
 from bkgpipe.stages.sky.sums import Adder
 from bkgpipe.store.store import require_store
 
-__all__ = ["AllSkies", "MakeSky", "Sky"]
+__all__ = ["AllSkies", "MakeSky", "Sky", "read_sky"]
 
 _ARCHIVE, _FIELDS = "archive.hpx.fits.gz", "fields.ecsv"
 _HOT_SPOTS, _REACHES = "hot_spots.ecsv", "circles.ecsv"
+_MARKER = "sky.json"
 _NAMES = (_ARCHIVE, _FIELDS, _HOT_SPOTS, _REACHES)
 
 
@@ -142,7 +145,7 @@ class MakeSky(StageTask):
 
     def output(self) -> ProductTarget:
         return ProductTarget(
-            self.folder / "sky.json",
+            self.folder / _MARKER,
             inputs=self.inputs,
             read_header=read_record_header,
         )
@@ -286,3 +289,29 @@ def _remove_withdrawn(folder: Path, known: set[str]) -> None:
     for path in folder.glob("field_*.fits.gz"):
         if path.name not in known:
             path.unlink(missing_ok=True)
+
+
+def read_sky(
+    settings: Settings,
+) -> tuple[tuple[FieldSummary, ...], tuple[HotSpot, ...]]:
+    """Read what the maps of the sky show, if there are any.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of the production.
+
+    Returns
+    -------
+    tuple
+        Fields and hot spots; nothing as long as there are no maps.
+
+    Raises
+    ------
+    DamagedFileError
+        If a table is not what was written.
+    """
+    folder = settings.folder("sky")
+    if not (folder / _MARKER).exists():
+        return (), ()
+    return read_fields(folder / _FIELDS), read_hot_spots(folder / _HOT_SPOTS)

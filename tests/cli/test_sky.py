@@ -90,6 +90,24 @@ def test_a_failed_run_is_told(bkgpipe):
 
 
 @pytest.mark.usefixtures("made")
+def test_the_report_shows_what_is_left(bkgpipe):
+    assert bkgpipe("run", *OWN).exit_code == 0
+    (folder,) = Path("out").glob("report-*")
+    few = {path.name for path in folder.glob("field-*.png")}
+    assert bkgpipe("report", *OWN, "--models", "3").exit_code == 0
+
+    index = (folder / "index.html").read_text()
+
+    assert len(few) == 1
+    assert len(list(folder.glob("field-*.png"))) == 3
+    assert "What is left on the sky" in index
+    assert "<h3>Hot spots</h3>" in index
+    listed = (folder / "fields-1.html").read_text()
+    assert all(f'href="{path.name}"' in listed for path in folder.glob("field-*.png"))
+    assert "Nothing to do" in bkgpipe("run", *OWN).stdout
+
+
+@pytest.mark.usefixtures("made")
 def test_checkpoints_and_tables_are_shown_and_verified(bkgpipe):
     (folder,) = Path("out").glob("sky-*")
 

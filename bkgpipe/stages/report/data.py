@@ -14,6 +14,8 @@ from bkgpipe.stages.fit.data import RegressionFit
 from bkgpipe.stages.mask.data import ExclusionRegion
 from bkgpipe.stages.rank.data import Ranking
 from bkgpipe.stages.report.dependence import Dependence
+from bkgpipe.stages.sky.data import HotSpot
+from bkgpipe.stages.sky.summary import FieldSummary
 from bkgpipe.stages.smooth.data import RateModel
 from bkgpipe.stages.stack.data import Conditions, Group
 from bkgpipe.stages.validate.axes_data import AxesSummary
@@ -153,6 +155,12 @@ class Report:
         What ``bkgpipe validate`` found for this production.
     axes : AxesSummary or None
         What ``bkgpipe validate --axes`` found.
+    fields : tuple of FieldSummary
+        Fields of the maps of the sky; empty as long as there are no maps.
+    n_drawn : int
+        The most significant of these that have a picture.
+    hot_spots : tuple of HotSpot
+        Where there are more events than chance makes.
     regression : RegressionFit or None
         The fit of all runs, where that is the method.
     folders : dict of str to str
@@ -186,6 +194,9 @@ class Report:
     field_radius: float = 0.0
     validation: ValidationSummary | None = None
     axes: AxesSummary | None = None
+    fields: tuple[FieldSummary, ...] = ()
+    n_drawn: int = 0
+    hot_spots: tuple[HotSpot, ...] = ()
     regression: RegressionFit | None = None
     folders: dict[str, str] = field(default_factory=dict)
     inputs: str = ""

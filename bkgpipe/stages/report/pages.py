@@ -14,6 +14,12 @@ from bkgpipe.stages.rank.data import Ranking
 from bkgpipe.stages.report.axes import axes_picture, axes_table
 from bkgpipe.stages.report.conditions import figure_dependence
 from bkgpipe.stages.report.data import Report
+from bkgpipe.stages.report.fields import (
+    field_picture,
+    fields_table,
+    hot_spots_table,
+    most_significant,
+)
 from bkgpipe.stages.report.fit_words import misfit_words
 from bkgpipe.stages.report.lists import (
     clocks_table,
@@ -39,11 +45,13 @@ from bkgpipe.stages.report.tables import (
     reasons_table,
     runs_table,
 )
+from bkgpipe.stages.sky.summary import FieldSummary
 
 __all__ = ["AXES_FILE", "VALIDATION_FILE", "make_figures", "make_pages"]
 
 _SHOWN_MODELS = 2  # with their pictures, on the index
 _LISTED_MODELS = 50
+_SHOWN_FIELDS, _LISTED_FIELDS = 2, 20
 VALIDATION_FILE = "validation.png"
 AXES_FILE = "axes.png"
 
@@ -106,6 +114,9 @@ def make_pages(report: Report) -> dict[str, str]:
     pages = _list_pages("runs", runs_table(report), _rate_words(report))
     if report.regions:
         pages |= _list_pages("regions", region_table(report.regions))
+    if report.fields:
+        drawn = {field.number for field in _drawn_fields(report)}
+        pages |= _list_pages("fields", fields_table(report.fields, drawn))
     if report.models:
         pages |= _list_pages("models", models_table(report.models, kind=kind))
     return pages | {"index.html": _make_index(report, kind)}
@@ -142,6 +153,10 @@ def _ends(part: Table) -> str:
     """Name a page by what is in its first and last row."""
     ends = [row[0].text for row in (*part.rows[:1], *part.rows[-1:])]
     return "\N{EN DASH}".join(dict.fromkeys(ends)) or "none"
+
+
+def _drawn_fields(report: Report) -> tuple[FieldSummary, ...]:
+    return most_significant(report.fields, report.n_drawn)
 
 
 def _kind(report: Report) -> str:
@@ -181,7 +196,17 @@ def _make_index(report: Report, kind: str) -> str:
         misfits=misfit_words(report.regression) if report.regression else "",
         validation=validation_table(report.validation) if report.validation else None,
         axes=axes_table(report.axes) if report.axes else None,
+        fields=_fields_on_index(report) if report.fields else None,
+        hot_spots=hot_spots_table(report.hot_spots) if report.hot_spots else None,
+        field_pictures=[
+            field_picture(field) for field in _drawn_fields(report)[:_SHOWN_FIELDS]
+        ],
     )
+
+
+def _fields_on_index(report: Report) -> Table:
+    drawn = {field.number for field in _drawn_fields(report)}
+    return fields_table(most_significant(report.fields, _LISTED_FIELDS), drawn)
 
 
 def _summary(report: Report) -> list[_Row]:
