@@ -20,8 +20,7 @@ __all__ = [
 
 _FIELD_COLUMNS = (
     *("field", "target", "RA [deg]", "Dec [deg]", "runs", "hours", "counts"),
-    *("background", "largest significance", "mean outside the mask"),
-    *("width outside the mask", "width of Poisson noise"),
+    *("background", "highest sigma", "mean", "width", "Poisson width"),
 )
 _SPOT_COLUMNS = (
     *("field", "RA [deg]", "Dec [deg]", "radius [deg]", "significance", "counts"),
