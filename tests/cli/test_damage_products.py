@@ -24,6 +24,7 @@ from click.testing import CliRunner, Result
 from bkgpipe.chain.inputs import forget
 from bkgpipe.cli.main import main
 from bkgpipe.flow import report
+from bkgpipe.flow.engine import build as engine
 from bkgpipe.product.hdf5 import read_header
 from bkgpipe.stages.count.files import COUNTS
 from bkgpipe.stages.stack.files import STACKS
@@ -40,6 +41,7 @@ def _counted(
         patch.chdir(folder)
         patch.setattr("bkgpipe.cli.logs.set_up_logging", _leave_logging)
         patch.setattr(report, "_MAX_MODELS", 1)
+        patch.setattr(engine, "_PAUSE", 0.1)
         assert _call("run").exit_code == 0
         yield folder
 

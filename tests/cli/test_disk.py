@@ -62,7 +62,7 @@ def _call(*words: str, may_skip: bool = False) -> None:
 
 
 def _run(fork, folder: Path, *words: str) -> tuple[int, str]:
-    process = fork(folder, "run", "export", *words)
+    process = fork(folder, "run", "export", *words, pause=0.1)
     stdout, stderr = process.communicate(timeout=180)
     return process.returncode, stdout + stderr
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import runpy
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ import bkgpipe.cli.demo
 import bkgpipe.cli.pilot
 import bkgpipe.cli.run  # noqa: F401
 from bkgpipe.cli.main import main
+from bkgpipe.flow.engine import build as engine
 from bkgpipe.geometry.frames import load_earth_orientation
 
 
@@ -38,6 +40,10 @@ def _become(order: dict[str, Any]) -> None:
     os.chdir(order["folder"])
     luigi.configuration.get_config().reload()  # it has looked in another folder
     sys.argv = ["bkgpipe", *order["words"]]
+    if order["pause"] is not None:
+        engine._PAUSE = order["pause"]
+    if order["program"]:
+        runpy.run_path(order["program"], run_name="__main__")
     main()
 
 

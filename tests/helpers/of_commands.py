@@ -10,7 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -24,6 +26,7 @@ from click.testing import CliRunner, Result
 from bkgpipe.chain.inputs import forget
 from bkgpipe.cli.main import main
 from bkgpipe.flow import report
+from bkgpipe.flow.engine import build as engine
 from bkgpipe.settings import settings_template
 from bkgpipe.stages.count.files import COUNTS
 from bkgpipe.stages.export.files import ENTRIES, NODES
@@ -121,6 +124,7 @@ def bkgpipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
     monkeypatch.delenv("GAMMAPY_DATA", raising=False)
     # drawing takes most of the time of so small a production
     monkeypatch.setattr(report, "_MAX_MODELS", 1)
+    monkeypatch.setattr(engine, "_PAUSE", 0.1)
 
     def call(*arguments: str | Path, answer: str = "") -> Result:
         forget()
@@ -218,30 +222,60 @@ class Forked:
 
 
 @pytest.fixture(scope="session")
-def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Forked]]:
-    """Start a command as `start` does, without the imports: ``fork(folder, *words)``.
+def serve_forks(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """What `fork` asks, to be entered: ``serve_forks(*words)``; words start it."""
 
-    For tests of what becomes of processes, where it is the same how they began.
-    """
-    server = subprocess.Popen(  # noqa: S603
-        [sys.executable, str(Path(__file__).with_name("forker.py"))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    @contextmanager
+    def serve(*before: str) -> Iterator[Callable[..., Forked]]:
+        forker = str(Path(__file__).with_name("forker.py"))
+        server = subprocess.Popen(  # noqa: S603
+            [*before, sys.executable, forker],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with server:
+            yield partial(_fork, server, tmp_path_factory)
+
+    return serve
+
+
+def _fork(
+    server: subprocess.Popen[str],
+    folders: pytest.TempPathFactory,
+    folder: Path,
+    *words: str,
+    is_merged: bool = False,
+    program: str = "",
+    pause: float | None = None,
+    **environment: str,
+) -> Forked:
     assert server.stdin is not None
     assert server.stdout is not None
+    process = Forked(folders.mktemp("forked"), is_merged=is_merged)
+    kept = {k: v for k, v in os.environ.items() if k != "GAMMAPY_DATA"}
+    more = {
+        "folder": str(folder),
+        "environment": kept | environment,
+        "pause": pause,
+        "program": program,
+        "words": words,
+    }
+    server.stdin.write(json.dumps(process.order | more) + "\n")
+    server.stdin.flush()
+    process.pid = int(server.stdout.readline())
+    return process
 
-    def run(folder: Path, *words: str, is_merged: bool = False) -> Forked:
-        process = Forked(tmp_path_factory.mktemp("forked"), is_merged=is_merged)
-        environment = {k: v for k, v in os.environ.items() if k != "GAMMAPY_DATA"}
-        more = {"folder": str(folder), "environment": environment, "words": words}
-        server.stdin.write(json.dumps(process.order | more) + "\n")
-        server.stdin.flush()
-        process.pid = int(server.stdout.readline())
-        return process
 
-    with server:
+@pytest.fixture(scope="session")
+def fork(serve_forks: Callable[..., Any]) -> Iterator[Callable[..., Forked]]:
+    """Start a command as `start` does, without the imports: ``fork(folder, *words)``.
+
+    For tests of what becomes of processes, where it is the same how they began. A
+    ``program`` takes the place of the command; more names are for the environment.
+    With a ``pause`` [s] it soon tries again what could not be read or written.
+    """
+    with serve_forks() as run:
         yield run
 
 
