@@ -9,9 +9,10 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,25 +33,40 @@ def place(prepare, tmp_path: Path) -> Iterator[Path]:
             Path(folder, name).chmod(0o755)
 
 
-@pytest.fixture
-def bkgpipe(place: Path) -> Run:
-    """Run ``bkgpipe`` as an ordinary user; exit code, and all it printed."""
+@pytest.fixture(scope="module")
+def call(serve_forks: Callable[..., Any]) -> Iterator[Run]:
+    """Run ``bkgpipe`` in a folder as an ordinary user; exit code, and all it told."""
     before = _without_privileges() if os.geteuid() == 0 else []
-    kept = {k: v for k, v in os.environ.items() if k != "GAMMAPY_DATA"}
+    with serve_forks(*before) as fork:
 
-    def call(*words: str) -> tuple[int, str]:
-        done = subprocess.run(  # noqa: S603
-            [*before, sys.executable, "-m", "bkgpipe", *words],
-            cwd=place,
-            env=kept,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
+        def run(folder: Path, *words: str) -> tuple[int, str]:
+            done = fork(folder, *words, pause=0.1)
+            stdout, stderr = done.communicate()
+            return done.returncode, stdout + stderr
 
-    return call
+        yield run
+
+
+@pytest.fixture
+def bkgpipe(call: Run, place: Path) -> Run:
+    """Run ``bkgpipe`` as an ordinary user; exit code, and all it printed."""
+    return partial(call, place)
+
+
+@pytest.fixture(scope="module")
+def _made(call: Run, prepare, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Output folder of a production that is done, to be copied only."""
+    folder = prepare(tmp_path_factory.mktemp("made"))
+    code, told = call(folder, "run", "export")
+    assert code == 0, told
+    return folder / "out"
+
+
+@pytest.fixture
+def made_place(_made: Path, place: Path) -> Path:
+    """Folder of a production that is done."""
+    shutil.copytree(_made, place / "out")
+    return place
 
 
 @pytest.fixture
@@ -157,9 +173,8 @@ def _seen(place: Path) -> dict[Path, tuple[int, int]]:
     return {path: (each.st_mtime_ns, each.st_size) for path, each in states.items()}
 
 
-def test_commands_that_only_ask_write_nothing(run, bkgpipe, place, find_events):
-    code, told = run()
-    assert code == 0, told
+def test_commands_that_only_ask_write_nothing(bkgpipe, made_place, find_events):
+    place = made_place
     find_events(place / "store", 1003).touch()  # its checksum has to be looked for
     (counts,) = (place / "out").glob("count-*/count_333.h5")
     folders = [path for path in (place / "out").rglob("*") if path.is_dir()]
@@ -217,10 +232,8 @@ def test_before_the_first_run_commands_that_only_ask_write_nothing(bkgpipe, plac
 
 
 @pytest.mark.parametrize("name", ["settings", "running", "logs", "mask", "count"])
-def test_a_folder_of_the_output_that_may_not_be_written(run, place, name):
-    code, told = run()
-    assert code == 0, told
-    out = place / "out"
+def test_a_folder_of_the_output_that_may_not_be_written(run, made_place, name):
+    out = made_place / "out"
     products = [path for path in out.rglob("*.*") if path.is_file()]
     for path in products:
         if path.name != "runs.ecsv":
