@@ -65,9 +65,8 @@ def test_groups_in_words(bkgpipe, folder):
     assert "Draw a mask, count, rank, stack or smooth file" in refused.stderr
 
 
-def test_the_table_of_groups_in_words(bkgpipe, folder):
-    assert bkgpipe("run").exit_code == 0
-    (path,) = (folder / "out").glob("export-*/bg_observation_groups.ecsv")
+def test_the_table_of_groups_in_words(bkgpipe, made):
+    (path,) = (made / "out").glob("export-*/bg_observation_groups.ecsv")
 
     result = bkgpipe("show", path)
 

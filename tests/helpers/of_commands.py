@@ -136,6 +136,24 @@ def bkgpipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
     forget()
 
 
+@pytest.fixture
+def made(
+    folder: Path,
+    bkgpipe: Callable[..., Result],
+    prepare: Callable[..., Path],
+    make_once: Callable[..., Path],
+) -> Path:
+    """Working folder of a production that is done: a copy of the session's."""
+
+    def fill(place: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(prepare(place))
+            assert bkgpipe("run").exit_code == 0
+
+    shutil.copytree(make_once("made", fill) / "out", folder / "out")
+    return folder
+
+
 def _leave_logging(*, verbose: bool) -> None:
     """Stand in for `set_up_logging`."""
 
