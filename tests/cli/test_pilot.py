@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,36 +21,24 @@ _COUNT = "Count 1004"
 class Pilots:
     """Starts pilots of the production in a folder."""
 
-    def __init__(self, folder: Path, where: tuple[str, ...]) -> None:
+    def __init__(self, fork: Callable[..., Any], folder: Path, where: tuple[str, ...]):
         self.out = folder / "out"
+        self._fork = fork
         self._folder = folder
         self._where = where
-        self._started: list[subprocess.Popen[str]] = []
+        self._started: list[Any] = []
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        return self._start(("-m", "bkgpipe"), words, {})
-
-    def start_slow(
-        self, *words: str, task: str = _COUNT, seconds: float = 600
-    ) -> subprocess.Popen[str]:
-        """Start one for whom a task takes long; at 0 s it dies of it."""
-        slow = {"SLOW_TASK": task, "SLOW_SECONDS": str(seconds)}
-        return self._start((str(_SLOW),), words, slow)
-
-    def _start(
-        self, program: tuple[str, ...], words: tuple[str, ...], more: dict[str, str]
-    ) -> subprocess.Popen[str]:
-        process = subprocess.Popen(  # noqa: S603
-            [sys.executable, *program, "pilot", *self._where, *words],
-            cwd=self._folder,
-            env=os.environ | more,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
+    def start(self, *words: str, **more: str) -> Any:
+        process = self._fork(
+            *(self._folder, "pilot", *self._where, *words), is_merged=True, **more
         )
         self._started.append(process)
         return process
+
+    def start_slow(self, *words: str, task: str = _COUNT, seconds: float = 600) -> Any:
+        """Start one for whom a task takes long; at 0 s it dies of it."""
+        slow = {"SLOW_TASK": task, "SLOW_SECONDS": str(seconds)}
+        return self.start(*words, program=str(_SLOW), **slow)
 
     def has_slow_task(self) -> bool:
         return (self.out / "in-hand").exists()
@@ -63,12 +50,12 @@ class Pilots:
         for process in self._started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            process.communicate(timeout=_PATIENCE)
 
 
 @pytest.fixture
-def pilots(shared, central):
-    found = Pilots(shared, central.where)
+def pilots(fork, shared, central):
+    found = Pilots(fork, shared, central.where)
     yield found
     found.end()
 
@@ -79,19 +66,17 @@ def patient(central_settings):
     central_settings(worker_disconnect_delay="3600", retry_delay="3600")
 
 
-def _finish(process: subprocess.Popen[str], code: int) -> str:
+def _finish(process: Any, code: int) -> str:
     told, _ = process.communicate(timeout=_PATIENCE)
     assert process.returncode == code, told
     return told
 
 
 @pytest.fixture
-def whole(prepare, tmp_path_factory, start):
+def whole(prepare, tmp_path_factory, fork):
     """Output of the same production, made by one process."""
     folder = prepare(tmp_path_factory.mktemp("whole"), data__chunk_size="1")
-    process = start(folder, "bkgpipe", "run")
-    _, told = process.communicate(timeout=_PATIENCE)
-    assert process.returncode == 0, told
+    _finish(fork(folder, "run", is_merged=True), 0)
     return folder / "out"
 
 
@@ -168,7 +153,7 @@ def test_task_that_waits_for_no_other_is_free_too(central, pilots, wait_until):
 
 @pytest.mark.usefixtures("patient")
 def test_task_in_hand_at_the_time_limit_is_free(pilots):
-    first = pilots.start_slow("--time-limit", "40 s", "--margin", "4 s")
+    first = pilots.start_slow("--time-limit", "16 s", "--margin", "4 s")
 
     told = _finish(first, 3)
 
