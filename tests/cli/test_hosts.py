@@ -171,10 +171,10 @@ def hosts() -> Iterator[Hosts]:
 
 
 @pytest.fixture(scope="module")
-def whole(prepare, start, tmp_path_factory) -> Path:
+def whole(prepare, fork, tmp_path_factory) -> Path:
     """Output folder of a production of one process that nobody disturbed."""
     folder = prepare(tmp_path_factory.mktemp("whole"), data__chunk_size="1")
-    process = start(folder, "bkgpipe", "run", "export")
+    process = fork(folder, "run", "export")
     _, stderr = process.communicate(timeout=_PATIENCE)
     assert process.returncode == 0, stderr
     return folder / "out"
