@@ -48,7 +48,7 @@ from bkgpipe.stages.sky.maps import make_field_maps
 from bkgpipe.stages.sky.predict import make_run_sky
 from bkgpipe.stages.sky.significance import least_significance
 from bkgpipe.stages.sky.summary import FieldSummary, judge_hot_spots, summarise
-from bkgpipe.stages.sky.sums import Adder
+from bkgpipe.stages.sky.sums import Adder, cover
 from bkgpipe.store.store import require_store
 
 __all__ = ["AllSkies", "MakeSky", "Sky", "read_sky"]
@@ -200,7 +200,7 @@ class MakeSky(StageTask):
         offset_max = self.settings.binning.offset_max
         return make_field_maps(
             field,
-            runs.total(runs_near(field, runs.runs, offset_max=offset_max)),
+            list(runs.read(runs_near(field, runs.runs, offset_max=offset_max))),
             pixel=self.settings.sky.pixel,
             offset_max=offset_max,
             radii=self.settings.sky.radii,
@@ -276,12 +276,20 @@ class _Runs:
         for path, numbers in groupby(obs_ids, key=self._files.__getitem__):
             yield from RUN_SKIES.read(path, keys=list(numbers)).records.values()
 
-    def total(self, obs_ids: Iterable[int] | None = None) -> SkySum:
-        """Add up some runs, or all."""
-        adder = Adder(self._settings.sky.nside, band_edges(self._settings))
-        wanted = (run.obs_id for run in self.runs) if obs_ids is None else obs_ids
-        adder.add(self.read(wanted))
+    def total(self) -> SkySum:
+        """Add up all runs, one after the other."""
+        nside, numbers = self._settings.sky.nside, [run.obs_id for run in self.runs]
+        adder = Adder(
+            nside, band_edges(self._settings), cover(nside, self._pixels(numbers))
+        )
+        for run in self.read(numbers):
+            adder.add(run)
         return adder.total()
+
+    def _pixels(self, obs_ids: Iterable[int]) -> Iterator[np.ndarray]:
+        for path, numbers in groupby(obs_ids, key=self._files.__getitem__):
+            found = RUN_SKIES.read_fields(path, ["pixels"], keys=list(numbers))
+            yield from (each["pixels"] for each in found.records.values())
 
 
 def _remove_withdrawn(folder: Path, known: set[str]) -> None:

@@ -81,10 +81,8 @@ class SkySum:
         False where the mask of any run excludes the centre, shape ``(n_pixels,)``.
     background : np.ndarray
         Events predicted, shape ``(n_band, n_pixels)``.
-    event_pixels : np.ndarray
-        Direction of each event: its pixel at 8 times `nside`, shape ``(n_events,)``.
-    event_bands : np.ndarray
-        Its energy band, shape ``(n_events,)``.
+    counts : np.ndarray
+        Events, shape ``(n_band, n_pixels)``.
     """
 
     nside: int
@@ -92,17 +90,13 @@ class SkySum:
     pixels: np.ndarray
     is_kept: np.ndarray
     background: np.ndarray
-    event_pixels: np.ndarray
-    event_bands: np.ndarray
+    counts: np.ndarray
 
-    @property
-    def counts(self) -> np.ndarray:
-        """Events in each pixel, shape ``(n_band, n_pixels)``."""
-        n_band, n_pixels = self.background.shape
-        place = np.searchsorted(self.pixels, self.event_pixels >> FINE_BITS)
-        index = self.event_bands.astype(np.int64) * n_pixels + place
-        counts = np.bincount(index, minlength=n_band * n_pixels)
-        return counts.reshape(n_band, n_pixels)
+    def __post_init__(self) -> None:
+        shape = (self.band_edges.size - 1, self.pixels.size)
+        require_shape("background", self.background, shape)
+        require_shape("counts", self.counts, shape)
+        require_shape("is_kept", self.is_kept, shape[1:])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -157,11 +157,10 @@ def write_archive(path: Path, total: SkySum) -> None:
     OutputError
         If it cannot be written.
     """
-    counts = total.counts
     columns = [fits.Column("PIXEL", "K", array=total.pixels)]
     bands = [f"{low:g}_{high:g}TEV" for low, high in pairwise(total.band_edges)]
-    parts = {"COUNTS": counts, "BACKGROUND": total.background}
-    parts["EXCESS"] = counts - total.background
+    parts = {"COUNTS": total.counts, "BACKGROUND": total.background}
+    parts["EXCESS"] = total.counts - total.background
     for name, values in parts.items():
         for band, each in zip(bands, values, strict=True):
             columns.append(fits.Column(f"{name}_{band}", "E", array=each))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import healpy as hp
@@ -9,13 +10,14 @@ import numpy as np
 from astropy.wcs import WCS
 
 from bkgpipe.geometry.frames import unit_vectors
-from bkgpipe.stages.sky.data import FINE_BITS, Field, FieldMaps, SkySum
+from bkgpipe.stages.sky.data import FINE_BITS, Field, FieldMaps, RunSky, SkySum
 from bkgpipe.stages.sky.significance import (
     Chance,
     add_in_discs,
     simulate_chance,
     sqrt_ts,
 )
+from bkgpipe.stages.sky.sums import add_up
 
 __all__ = ["Spread", "disc_significance", "field_wcs", "make_field_maps", "spread"]
 
@@ -54,7 +56,7 @@ def field_wcs(field: Field, *, pixel: float, offset_max: float) -> tuple[WCS, in
 
 def make_field_maps(
     field: Field,
-    total: SkySum,
+    runs: Sequence[RunSky],
     *,
     pixel: float,
     offset_max: float,
@@ -66,8 +68,8 @@ def make_field_maps(
     ----------
     field : Field
         The field.
-    total : SkySum
-        What the runs saw that have a part of it.
+    runs : sequence of RunSky
+        Runs that saw a part of it, at least one.
     pixel : float
         Size of a pixel [deg].
     offset_max : float
@@ -81,7 +83,10 @@ def make_field_maps(
         The images.
     """
     wcs, n_pixels = field_wcs(field, pixel=pixel, offset_max=offset_max)
-    counts = _count(total, wcs, n_pixels)
+    total = add_up(runs, runs[0].nside, runs[0].band_edges)
+    counts = np.zeros((total.band_edges.size - 1, n_pixels, n_pixels), dtype=np.int64)
+    for run in runs:
+        counts += _count(run, wcs, n_pixels)
     background, is_kept = _sample(total, wcs, n_pixels)
     significance = [
         disc_significance(
@@ -101,15 +106,15 @@ def make_field_maps(
     )
 
 
-def _count(total: SkySum, wcs: WCS, n_pixels: int) -> np.ndarray:
-    fine = total.nside * 2 ** (FINE_BITS // 2)
-    lon, lat = hp.pix2ang(fine, total.event_pixels, nest=True, lonlat=True)
+def _count(run: RunSky, wcs: WCS, n_pixels: int) -> np.ndarray:
+    fine = run.nside * 2 ** (FINE_BITS // 2)
+    lon, lat = hp.pix2ang(fine, run.event_pixels, nest=True, lonlat=True)
     # what the projection cannot show is no number, and thus outside
     places = [np.nan_to_num(each, nan=-9.0) for each in wcs.all_world2pix(lon, lat, 0)]
     x, y = (np.rint(each).astype(np.int64) for each in places)
     is_in = (x >= 0) & (x < n_pixels) & (y >= 0) & (y < n_pixels)
-    shape = (total.band_edges.size - 1, n_pixels, n_pixels)
-    index = np.ravel_multi_index((total.event_bands[is_in], y[is_in], x[is_in]), shape)
+    shape = (run.band_edges.size - 1, n_pixels, n_pixels)
+    index = np.ravel_multi_index((run.event_bands[is_in], y[is_in], x[is_in]), shape)
     counts = np.bincount(index, minlength=int(np.prod(shape)))
     return counts.reshape(shape)
 

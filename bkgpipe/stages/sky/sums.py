@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+import healpy as hp
 import numpy as np
 
-from bkgpipe.stages.mask.data import distinct_pixels
-from bkgpipe.stages.sky.data import RunSky, SkySum
+from bkgpipe.stages.sky.data import FINE_BITS, RunSky, SkySum
 
-__all__ = ["Adder"]
+__all__ = ["Adder", "add_up", "cover"]
+
+
+def cover(nside: int, pixels: Iterable[np.ndarray]) -> np.ndarray:
+    """Find the pixels that any run saw.
+
+    Parameters
+    ----------
+    nside : int
+        HEALPix resolution.
+    pixels : iterable of np.ndarray
+        Pixels of each run.
+
+    Returns
+    -------
+    np.ndarray
+        Each of them once, sorted, shape ``(n_pixels,)``.
+    """
+    # a byte for each pixel of the sky, however many runs there are
+    is_covered = np.zeros(hp.nside2npix(nside), dtype=bool)
+    for each in pixels:
+        is_covered[each] = True
+    return np.flatnonzero(is_covered)
 
 
 class Adder:
@@ -21,40 +43,30 @@ class Adder:
         HEALPix resolution of all runs.
     band_edges : np.ndarray
         Their energy bands, shape ``(n_band + 1,)`` [TeV].
+    pixels : np.ndarray
+        What `cover` found of them, shape ``(n_pixels,)``.
     """
 
-    def __init__(self, nside: int, band_edges: np.ndarray) -> None:
-        self._nside, self._band_edges = nside, band_edges
-        self._pixels = np.empty(0, dtype=np.int64)
-        self._excluded = np.empty(0, dtype=np.int64)
-        self._background = np.empty((band_edges.size - 1, 0))
-        self._events: list[tuple[np.ndarray, np.ndarray]] = []
+    def __init__(self, nside: int, band_edges: np.ndarray, pixels: np.ndarray) -> None:
+        self._nside, self._band_edges, self._pixels = nside, band_edges, pixels
+        shape = (band_edges.size - 1, pixels.size)
+        self._background = np.zeros(shape)
+        self._counts = np.zeros(shape, dtype=np.int64)
+        self._is_kept = np.ones(pixels.size, dtype=bool)
 
-    def add(self, runs: Iterable[RunSky]) -> None:
-        """Add runs.
+    def add(self, run: RunSky) -> None:
+        """Add a run.
 
         Parameters
         ----------
-        runs : iterable of RunSky
-            Runs of the same resolution and bands.
+        run : RunSky
+            A run of the same resolution and bands.
         """
-        for run in runs:
-            self._cover(run.pixels)
-            place = np.searchsorted(self._pixels, run.pixels)
-            self._background[:, place] += run.background
-            excluded = run.pixels[~run.is_kept]
-            self._excluded = distinct_pixels(np.append(self._excluded, excluded))
-            self._events.append((run.event_pixels, run.event_bands))
-
-    def _cover(self, pixels: np.ndarray) -> None:
-        """Make place for pixels that no run had before."""
-        place = np.searchsorted(self._pixels, pixels).clip(max=self._pixels.size - 1)
-        if self._pixels.size and (self._pixels[place] == pixels).all():
-            return
-        covered = distinct_pixels(np.concatenate([self._pixels, pixels]))
-        background = np.zeros((self._band_edges.size - 1, covered.size))
-        background[:, np.searchsorted(covered, self._pixels)] = self._background
-        self._pixels, self._background = covered, background
+        place = np.searchsorted(self._pixels, run.pixels)
+        self._background[:, place] += run.background
+        self._is_kept[place] &= run.is_kept
+        found = np.searchsorted(self._pixels, run.event_pixels >> FINE_BITS)
+        np.add.at(self._counts, (run.event_bands, found), 1)
 
     def total(self) -> SkySum:
         """Return what was added.
@@ -64,14 +76,34 @@ class Adder:
         SkySum
             The sum.
         """
-        pixels = [np.empty(0, dtype=np.int64), *(each for each, _ in self._events)]
-        bands = [np.empty(0, dtype=np.uint8), *(each for _, each in self._events)]
         return SkySum(
             nside=self._nside,
             band_edges=self._band_edges,
             pixels=self._pixels,
-            is_kept=~np.isin(self._pixels, self._excluded),
+            is_kept=self._is_kept,
             background=self._background,
-            event_pixels=np.concatenate(pixels),
-            event_bands=np.concatenate(bands),
+            counts=self._counts,
         )
+
+
+def add_up(runs: Sequence[RunSky], nside: int, band_edges: np.ndarray) -> SkySum:
+    """Add up a few runs.
+
+    Parameters
+    ----------
+    runs : sequence of RunSky
+        Runs.
+    nside : int
+        HEALPix resolution of all runs.
+    band_edges : np.ndarray
+        Their energy bands, shape ``(n_band + 1,)`` [TeV].
+
+    Returns
+    -------
+    SkySum
+        The sum.
+    """
+    adder = Adder(nside, band_edges, cover(nside, (run.pixels for run in runs)))
+    for run in runs:
+        adder.add(run)
+    return adder.total()

@@ -4,8 +4,7 @@ import healpy as hp
 import numpy as np
 import pytest
 
-from bkgpipe.stages.sky.data import FINE_BITS, RunSky, SkySum
-from bkgpipe.stages.sky.sums import Adder
+from bkgpipe.stages.sky.data import FINE_BITS, RunSky
 
 NSIDE = 256
 BANDS = np.array([0.5, 1.0, 8.0])
@@ -51,18 +50,6 @@ def make_run_sky():
         )
 
     return make
-
-
-@pytest.fixture
-def add_up():
-    """Add such runs up."""
-
-    def total(runs) -> SkySum:
-        adder = Adder(NSIDE, BANDS)
-        adder.add(runs)
-        return adder.total()
-
-    return total
 
 
 def _scatter(pixels, counts, rng):

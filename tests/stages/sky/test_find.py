@@ -11,11 +11,14 @@ FIELD = Field(number=4, name="F", ra=80.0, dec=20.0, radius=0.0, obs_ids=(1,))
 
 
 @pytest.fixture
-def find(make_run_sky, add_up):
+def find(make_run_sky):
     def search(*, max_radius=1.5, **changes):
-        total = add_up([make_run_sky(**changes)])
         maps = make_field_maps(
-            FIELD, total, pixel=0.1, offset_max=2.2, radii=(0.1, 0.3)
+            FIELD,
+            [make_run_sky(**changes)],
+            pixel=0.1,
+            offset_max=2.2,
+            radii=(0.1, 0.3),
         )
         return find_hot_spots(
             maps, threshold=5.5, max_radius=max_radius, offset_max=2.2
@@ -55,11 +58,9 @@ def test_a_region_is_not_larger_than_asked_for(find):
     assert spot.radius <= 0.3 + 1e-9
 
 
-def test_a_disc_is_told_how_far_the_excess_goes(make_run_sky, add_up):
+def test_a_disc_is_told_how_far_the_excess_goes(make_run_sky):
     run = make_run_sky(sources=[(80.0, 20.0, 9000)], excluded=[(80.0, 20.0, 0.1)])
-    maps = make_field_maps(
-        FIELD, add_up([run]), pixel=0.1, offset_max=2.2, radii=(0.1, 0.3)
-    )
+    maps = make_field_maps(FIELD, [run], pixel=0.1, offset_max=2.2, radii=(0.1, 0.3))
     circles = [
         Reach(name=name, ra=ra, dec=20.0, radius=0.1, reach=0.1)
         for name, ra in (("small", 80.0), ("quiet", 81.5), ("elsewhere", 120.0))

@@ -13,17 +13,16 @@ from bkgpipe.errors import InputError
 from bkgpipe.stages.sky.data import Field
 from bkgpipe.stages.sky.images import read_field, write_archive, write_cut, write_field
 from bkgpipe.stages.sky.maps import make_field_maps
+from bkgpipe.stages.sky.sums import add_up
 
 SOURCE = (80.6, 20.4)
 
 
 @pytest.fixture
-def maps(make_run_sky, add_up):
+def maps(make_run_sky):
     run = make_run_sky(sources=[(*SOURCE, 400)], excluded=[(79.0, 20.0, 0.4)])
     field = Field(number=2, name="F", ra=80.0, dec=20.0, radius=0.1, obs_ids=(1,))
-    return make_field_maps(
-        field, add_up([run]), pixel=0.1, offset_max=2.2, radii=(0.1, 0.25)
-    )
+    return make_field_maps(field, [run], pixel=0.1, offset_max=2.2, radii=(0.1, 0.25))
 
 
 @pytest.fixture
@@ -88,9 +87,10 @@ def test_a_damaged_file_is_told(field_file):
         read_field(field_file)
 
 
-def test_healpy_reads_the_map_of_the_archive(tmp_path, make_run_sky, add_up):
+def test_healpy_reads_the_map_of_the_archive(tmp_path, make_run_sky):
     path = tmp_path / "archive.hpx.fits.gz"
-    total = add_up([make_run_sky(1), make_run_sky(2, ra=120.0)])
+    runs = [make_run_sky(1), make_run_sky(2, ra=120.0)]
+    total = add_up(runs, runs[0].nside, runs[0].band_edges)
 
     write_archive(path, total)
 

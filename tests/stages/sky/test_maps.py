@@ -10,11 +10,14 @@ FIELD = Field(number=1, name="F", ra=80.0, dec=20.0, radius=0.0, obs_ids=(1,))
 
 
 @pytest.fixture
-def make_maps(make_run_sky, add_up):
+def make_maps(make_run_sky):
     def make(**changes):
-        total = add_up([make_run_sky(**changes)])
         return make_field_maps(
-            FIELD, total, pixel=0.1, offset_max=2.2, radii=(0.1, 0.3)
+            FIELD,
+            [make_run_sky(**changes)],
+            pixel=0.1,
+            offset_max=2.2,
+            radii=(0.1, 0.3),
         )
 
     return make

@@ -12,12 +12,10 @@ from bkgpipe.stages.sky.view import describe_fields, describe_hot_spots, figure_
 
 
 @pytest.fixture
-def maps(make_run_sky, add_up):
+def maps(make_run_sky):
     run = make_run_sky(sources=[(80.6, 20.4, 400)], excluded=[(79.0, 20.0, 0.4)])
     field = Field(number=2, name="F", ra=80.0, dec=20.0, radius=0.1, obs_ids=(1,))
-    made = make_field_maps(
-        field, add_up([run]), pixel=0.1, offset_max=2.2, radii=(0.1, 0.25)
-    )
+    made = make_field_maps(field, [run], pixel=0.1, offset_max=2.2, radii=(0.1, 0.25))
     return made, summarise(made, [run], offset_max=2.2, file="field_2.fits.gz")
 
 
