@@ -185,6 +185,9 @@ def project_model(
         else None
     )
     centre = SkyCoord(run.ra, run.dec, unit="deg", frame="icrs")
+    if model.has_offset_axis:
+        # as MapDatasetMaker does by default, so that nothing is extrapolated in offset
+        model = model.pad(1, mode="edge", axis_name="offset")
     found = make_map_background_irf(
         pointing=FixedPointingInfo(fixed_icrs=centre),
         ontime=seconds * u.s,

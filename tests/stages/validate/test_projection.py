@@ -72,6 +72,14 @@ def test_longitude_grows_along_the_last_axis(run: Run) -> None:
     assert (np.diff(profile) > 0).all()
 
 
+def test_offsets_are_padded_as_gammapys_maker_does(run: Run) -> None:
+    rising = _model_2d()
+    rising.data *= np.exp(np.arange(7.0))
+    predicted = project_model(rising, run, bins=BINS, seconds=100.0)
+    # the first node is at 0.21 deg
+    np.testing.assert_allclose(predicted[CENTER].ravel(), _flat(), rtol=1e-3)
+
+
 def test_nothing_is_predicted_beyond_the_energies_of_the_model(run: Run) -> None:
     bins = ScoreBins(energy_edges=np.array([10.0, 50.0, 300.0, 600.0]))
     predicted = project_model(_model_2d(), run, bins=bins, seconds=1.0)
