@@ -26,14 +26,13 @@ _KILLS = int(os.environ.get("BKGPIPE_SHIP_KILLS", "5"))
 
 
 @pytest.fixture
-def far(production, build, monkeypatch):
+def far(finish, production, build, monkeypatch):
     """Factory of a production whose runs are selected, with a site far away."""
     monkeypatch.setitem(ship_site.ENGINES, "htcondor", DiskShip)
 
-    def make(transfer="files", **changes):
-        task = production(
-            smooth__method="regression", binning__per_decade="5", **changes
-        )
+    def make(transfer="files", *, is_done=False):
+        prepare = finish if is_done else production
+        task = prepare(smooth__method="regression", binning__per_decade="5")
         config = Path(str(task.config))
         with config.open("a", encoding="utf-8") as file:
             file.write(
@@ -67,8 +66,7 @@ def _jobs(task):
 def test_a_site_makes_what_this_machine_makes(far, build, tmp_path, transfer):
     address = f"file://{tmp_path}/storage"
     (tmp_path / "storage").mkdir()
-    task, site = far(transfer if transfer == "files" else address)
-    assert build(task)
+    task, site = far(transfer if transfer == "files" else address, is_done=True)
     expected = _models(task.settings.data.output)
     task.settings.data.output.rename(tmp_path / "local")
     assert build(task.sibling(Select))
@@ -88,9 +86,8 @@ def test_a_site_makes_what_this_machine_makes(far, build, tmp_path, transfer):
     assert list(folder.glob("*.tar")) == []
 
 
-def test_nothing_is_sent_when_all_is_there(far, build):
-    task, site = far()
-    assert build(task)
+def test_nothing_is_sent_when_all_is_there(far):
+    task, site = far(is_done=True)
 
     _run(task, site)
 
@@ -98,8 +95,7 @@ def test_nothing_is_sent_when_all_is_there(far, build):
 
 
 def test_a_submitter_that_is_killed_is_followed_by_another(far, build, tmp_path):
-    task, site = far()
-    assert build(task)
+    task, site = far(is_done=True)
     expected = _models(task.settings.data.output)
     task.settings.data.output.rename(tmp_path / "local")
     assert build(task.sibling(Select))
