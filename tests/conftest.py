@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import shutil
@@ -87,6 +88,13 @@ _RUN = Run(
     file_size=1000,
     file_time=1,
 )
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what was imported, which stays anyway."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.fixture(scope="session")
