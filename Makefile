@@ -31,8 +31,9 @@ docs: $(VENV)/.installed-docs
 	$(BIN)/sphinx-build -W --keep-going -q -a -E -b html docs docs/_build/html
 
 # From the root, but on the installed package: the source tree is not on sys.path.
+# worksteal: tests of one file stay together, so that what they share is made once
 test: lint
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 # What a change of a formula, a setting or a file format breaks first: a minute
 test-quick: $(VENV)/.installed-test
