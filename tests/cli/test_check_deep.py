@@ -20,11 +20,11 @@ No problems.
 
 
 @pytest.fixture(scope="module")
-def _made(prepare, tmp_path_factory, start) -> Path:
+def _made(prepare, tmp_path_factory, fork) -> Path:
     folder = prepare(tmp_path_factory.mktemp("deep"))
     for path in (folder / "store").rglob("*.fits.gz"):
         write_fits(path, gzip.decompress(path.read_bytes()), compress=True)
-    process = start(folder, "bkgpipe", "run")
+    process = fork(folder, "run")
     _, told = process.communicate(timeout=180)
     assert process.returncode == 0, told
     return folder
