@@ -45,7 +45,14 @@ from bkgpipe.tools.monitor.data import (
 hypothesis.settings.register_profile("bkgpipe", deadline=None)
 hypothesis.settings.load_profile("bkgpipe")
 
-pytest_plugins = ["of_arrays", "of_commands", "of_files", "of_pictures", "of_settings"]
+pytest_plugins = [
+    "of_arrays",
+    "of_commands",
+    "of_files",
+    "of_forks",
+    "of_pictures",
+    "of_settings",
+]
 
 _GIVEN = {
     "data.store": "store",

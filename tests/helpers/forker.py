@@ -2,7 +2,7 @@
 
 Reads one order a line as JSON, and prints the number of the process, which leads a
 session of its own; when it ends, its exit code is written into a file, negative when a
-signal ended it. `conftest` is the other side.
+signal ended it. `of_forks` is the other side.
 """
 
 from __future__ import annotations
