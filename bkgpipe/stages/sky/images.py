@@ -147,8 +147,7 @@ def write_archive(path: Path, total: SkySum) -> None:
     Parameters
     ----------
     path : Path
-        FITS file: a partial HEALPix map with counts, background and excess of each
-        energy band.
+        FITS file: a partial HEALPix map with counts and background of each energy band.
     total : SkySum
         All runs.
 
@@ -157,10 +156,9 @@ def write_archive(path: Path, total: SkySum) -> None:
     OutputError
         If it cannot be written.
     """
-    columns = [fits.Column("PIXEL", "K", array=total.pixels)]
+    columns = [fits.Column("PIXEL", "J", array=total.pixels)]
     bands = [f"{low:g}_{high:g}TEV" for low, high in pairwise(total.band_edges)]
     parts = {"COUNTS": total.counts, "BACKGROUND": total.background}
-    parts["EXCESS"] = total.counts - total.background
     for name, values in parts.items():
         for band, each in zip(bands, values, strict=True):
             columns.append(fits.Column(f"{name}_{band}", "E", array=each))

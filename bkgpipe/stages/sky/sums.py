@@ -51,7 +51,7 @@ class Adder:
         self._nside, self._band_edges, self._pixels = nside, band_edges, pixels
         shape = (band_edges.size - 1, pixels.size)
         self._background = np.zeros(shape)
-        self._counts = np.zeros(shape, dtype=np.int64)
+        self._counts = np.zeros(shape, dtype=np.int32)
         self._is_kept = np.ones(pixels.size, dtype=bool)
 
     def add(self, run: RunSky) -> None:
