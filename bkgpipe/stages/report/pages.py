@@ -40,6 +40,7 @@ from bkgpipe.stages.report.ranking import (
 from bkgpipe.stages.report.sky import figure_sky
 from bkgpipe.stages.report.tables import (
     groups_table,
+    listed_runs,
     models_table,
     outliers_table,
     reasons_table,
@@ -123,9 +124,17 @@ def make_pages(report: Report) -> dict[str, str]:
 
 
 def _rate_words(report: Report) -> str:
+    n_more = len(report.table.runs) - len(listed_runs(report))
+    more = (
+        f" {n_more:,} more runs that were not selected are not listed: "
+        f"{report.folders.get('select', 'select')}/runs.ecsv has all of them."
+        if n_more
+        else ""
+    )
     return (
-        f" Rate, and counted over predicted, above {report.dependence.energy_min:.3g} "
-        "TeV; only for runs that are safe from there on."
+        f"{more} Rate, and counted over predicted, above "
+        f"{report.dependence.energy_min:.3g} TeV; only for runs that are safe from "
+        "there on."
     )
 
 

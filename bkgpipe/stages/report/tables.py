@@ -16,6 +16,7 @@ from bkgpipe.stages.stack.data import Group
 
 __all__ = [
     "groups_table",
+    "listed_runs",
     "model_page_name",
     "models_table",
     "outliers_table",
@@ -23,6 +24,7 @@ __all__ = [
     "runs_table",
 ]
 
+_MAX_LEFT_OUT = 200  # runs that were not selected
 _MAX_OUTLIERS = 12
 _MAX_REASONS = 20
 
@@ -43,8 +45,28 @@ def model_page_name(stack_id: int) -> str:
     return f"model-{stack_id}.html"
 
 
+def listed_runs(report: Report) -> list[Run]:
+    """Choose the runs that are listed: all that were used, and some of the others.
+
+    Parameters
+    ----------
+    report : Report
+        The report.
+
+    Returns
+    -------
+    list of Run
+        Runs in order of ``obs_id``; of those that were not selected the first 200.
+    """
+    used = {run.obs_id for run in report.table.used}
+    runs = sorted(report.table.runs, key=lambda run: run.obs_id)
+    left_out = [run.obs_id for run in runs if run.obs_id not in used]
+    listed = used.union(left_out[:_MAX_LEFT_OUT])
+    return [run for run in runs if run.obs_id in listed]
+
+
 def runs_table(report: Report) -> Table:
-    """List all runs of the store, with what became of each.
+    """List runs of the store, with what became of each.
 
     Parameters
     ----------
@@ -54,9 +76,9 @@ def runs_table(report: Report) -> Table:
     Returns
     -------
     Table
-        A row for each run, in order of ``obs_id``.
+        A row for each of `listed_runs`.
     """
-    runs = sorted(report.table.runs, key=lambda run: run.obs_id)
+    runs = listed_runs(report)
     rates = {rate.obs_id: rate for rate in report.dependence.runs}
     drawn = {note.stack_id for note in report.models}
     dates = _dates(runs)

@@ -203,6 +203,29 @@ def test_many_runs_are_on_many_pages(report: Report, make_crab):
     assert len(pages["index.html"]) < 50_000
 
 
+def test_of_a_large_index_the_runs_that_were_selected_are_listed(
+    report: Report, make_crab
+):
+    used = [make_crab(obs_id=i) for i in (3, 9000)]
+    others = [
+        make_crab(obs_id=i, selected=False, exported=False, reason="no")
+        for i in range(10, 2010)
+    ]
+    folders = {"select": "select-1a2b3c"}
+    table = RunTable(runs=(*used, *others))
+    pages = make_pages(replace(report, table=table, folders=folders))
+
+    assert [name for name in pages if name.startswith("runs")] == [
+        *("runs-1.html", "runs-2.html")
+    ]
+    text = " ".join(_Page(pages["runs-1.html"]).text.split())
+    assert "202 in all" in text
+    assert "1,800 more runs that were not selected are not listed" in text
+    assert "select-1a2b3c/runs.ecsv has all of them" in text
+    assert "9000" in pages["runs-2.html"]
+    assert "runs in the store" in pages["index.html"]
+
+
 def test_validation_is_shown_with_what_it_was(pages: dict[str, str]):
     text = re.sub(r"\s+", " ", _Page(pages["index.html"]).text)
     assert "5 folds by night, 0.5 to 30 TeV, 2 runs not scored" in text
