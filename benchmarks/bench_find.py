@@ -23,8 +23,8 @@ from bkgpipe.geometry.frames import fov_matrix, from_fov, offset_angle, unit_vec
 from bkgpipe.simulate.archive.data import Simulation
 from bkgpipe.simulate.archive.make import write_simulated_store
 from bkgpipe.simulate.archive.truth_data import Truth
-from bkgpipe.stages.sky.files import read_found
 from bkgpipe.stages.sky.found import FoundRegion
+from bkgpipe.stages.sky.found_files import read_found
 from bkgpipe.stages.sky.significance import sqrt_ts
 
 _N_RUNS, _N_SOURCES = 20, 5

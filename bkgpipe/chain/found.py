@@ -13,8 +13,8 @@ from bkgpipe.product.ecsv import read_table_header
 from bkgpipe.product.whole_file import write_file
 from bkgpipe.settings import Settings, read_settings
 from bkgpipe.settings.kinds import Circle
-from bkgpipe.stages.sky.files import read_found, write_found
 from bkgpipe.stages.sky.found import FoundRegion
+from bkgpipe.stages.sky.found_files import read_found, write_found
 
 __all__ = [
     "exclude_found",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bkgpipe.stages.sky.files import read_found
+from bkgpipe.stages.sky.found_files import read_found
 
 FIND = ("--set", "mask.catalogs=", "--set", "mask.find=true")
 

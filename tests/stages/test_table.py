@@ -29,6 +29,9 @@ _NOT_OF_RESULTS = {
     "data.counts",
     "data.allow",
     "data.gammapy_data",
+    # what is found becomes discs of the settings, which matter
+    "mask.find",
+    "mask.find_passes",
 }
 _SECTIONS = tuple(name for name in SECTIONS if name != "run")
 # What must be set for a key to matter at all

@@ -14,19 +14,16 @@ from bkgpipe.errors import InputError
 from bkgpipe.product.chunk_file import ChunkFile
 from bkgpipe.product.ecsv import Column, read_rows, write_rows
 from bkgpipe.stages.sky.data import HotSpot, Reach, RunSky
-from bkgpipe.stages.sky.found import FoundRegion
 from bkgpipe.stages.sky.model import WrittenModel
 from bkgpipe.stages.sky.summary import FieldSummary
 
 __all__ = [
     "RUN_SKIES",
     "read_fields",
-    "read_found",
     "read_hot_spots",
     "read_model",
     "read_reaches",
     "write_fields",
-    "write_found",
     "write_hot_spots",
     "write_reaches",
 ]
@@ -78,22 +75,6 @@ _REACHES: dict[str, Column] = {
     "dec": Column(float, "deg", "centre, ICRS"),
     "radius": Column(float, "deg", "radius of the disc"),
     "reach": Column(float, "deg", "radius of the last ring with an excess"),
-}
-
-
-_FOUND: dict[str, Column] = {
-    "name": Column(str, "", "name, also among the excluded regions"),
-    "ra": Column(float, "deg", "centre, ICRS"),
-    "dec": Column(float, "deg", "centre, ICRS"),
-    "radius": Column(float, "deg", "radius that is excluded"),
-    "significance": Column(float, "", "significance when it was found"),
-    "search_radius": Column(float, "deg", "radius of the most significant disc"),
-    "counts": Column(int, "", "events in that disc"),
-    "background": Column(float, "", "events predicted in it"),
-    "false_alarms": Column(float, "", "such excesses by chance in all fields"),
-    "found_in": Column(int, "", "pass that found it"),
-    "source": Column(str, "", "nearest source of gammacat"),
-    "separation": Column(float, "deg", "distance to that source"),
 }
 
 
@@ -273,49 +254,6 @@ def read_reaches(path: Path) -> tuple[Reach, ...]:
         If the file is not what was written.
     """
     return tuple(read_rows(path, _REACHES, Reach))
-
-
-def write_found(
-    path: Path, header: ProductHeader, regions: Sequence[FoundRegion]
-) -> None:
-    """Write the regions that were found, as ECSV.
-
-    Parameters
-    ----------
-    path : Path
-        ECSV file.
-    header : ProductHeader
-        Origin of the product.
-    regions : sequence of FoundRegion
-        Regions.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    write_rows(path, header, columns=_FOUND, values=_values(_FOUND, regions))
-
-
-def read_found(path: Path) -> tuple[FoundRegion, ...]:
-    """Read the regions that were found.
-
-    Parameters
-    ----------
-    path : Path
-        ECSV file.
-
-    Returns
-    -------
-    tuple of FoundRegion
-        Regions.
-
-    Raises
-    ------
-    DamagedFileError
-        If the file is not what was written.
-    """
-    return tuple(read_rows(path, _FOUND, FoundRegion))
 
 
 def _values(columns: Mapping[str, Column], rows: Sequence[Any]) -> dict[str, list[Any]]:

@@ -115,7 +115,7 @@ def test_a_bundle_of_another_version_is_answered(bundle, tmp_path, change):
 def test_settings_of_another_version_are_answered(bundle, tmp_path):
     note = unpack_tar(bundle, tmp_path / "opened", BundleNote)
     settings = tmp_path / "opened" / "settings.cfg"
-    settings.write_text(settings.read_text() + "[sky]\nfind = yes\n")
+    settings.write_text(settings.read_text() + "[waves]\nfind = yes\n")
     files = {each.name: tmp_path / "opened" / each.name for each in note.files}
     write_tar(bundle, note, files)
 
@@ -123,7 +123,7 @@ def test_settings_of_another_version_are_answered(bundle, tmp_path):
 
     answer = read_tar_note(tmp_path / "answer.tar", AnswerNote)
     assert answer.kind == "version"
-    assert "[sky] is not a section" in answer.reason
+    assert "[waves] is not a section" in answer.reason
     assert "use the same version" in answer.reason
 
 
